@@ -1,0 +1,120 @@
+# Tapedeck. `make help` lists what this can do. Plugins and tests are found by wildcard: a new folder is enough.
+
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+BUILD    ?= build
+CC       ?= gcc
+JOBS     ?= $(shell nproc)
+T        ?=
+MAKEFLAGS += --no-print-directory
+
+PACKAGES := yaml-0.1 jansson libzstd zlib libpcap
+CFLAGS   ?= -O2 -g
+WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wimplicit-fallthrough
+# What may silently change the layout or the meaning of an interface is an error everywhere, WERROR or not.
+WARN     += -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=return-type
+WERROR   ?= -Werror
+SANITIZE ?=
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing \
+             -pthread -Isdk/include -Icore -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
+LDLIBS    = $(shell pkg-config --libs $(PACKAGES)) -ldl -lm
+# What the plugins link against, for the tests that link them in.
+PLUGIN_LIBS = $(sort $(shell sed -n 's/^LIBS *:= *//p' plugins/*/*/Makefile))
+
+CORE     := $(wildcard core/*/*.c)
+LIB_SRC  := $(filter-out core/cli/main.c,$(CORE))
+PLUGINS  := $(patsubst plugins/%/Makefile,%,$(wildcard plugins/*/*/Makefile))
+PLUGIN_SRC := $(wildcard plugins/*/*/*.c)
+UNIT     := $(patsubst %.c,%,$(wildcard tests/unit/*/*.c tests/conformance/*.c))
+FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+OBJ      := $(BUILD)/obj
+
+.PHONY: all deps check asan tsan fuzz bench conformance lint fmt install clean help plugins tests
+all: $(BUILD)/tapedeck plugins ## build the program and all plugins
+
+$(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
+	$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
+
+$(OBJ)/libcore.a: $(LIB_SRC:%.c=$(OBJ)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+# The same plugin sources, linked side by side into tests and fuzzers.
+$(OBJ)/libplugins.a: $(PLUGIN_SRC:%.c=$(OBJ)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(OBJ)/plugins/%.o: plugins/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DTD_STATIC -c -o $@ $<
+
+$(OBJ)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests -c -o $@ $<
+
+plugins: $(PLUGINS:%=plugin-%)
+plugin-%:
+	@$(MAKE) -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
+		CC="$(CC)" CFLAGS="$(CFLAGS) $(SANITIZE)" WERROR="$(WERROR)" $(if $(SANITIZE),DEFS=)
+
+tests: $(UNIT:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%)
+$(UNIT:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(OBJ)/tests/tap.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(OBJ)/tests/tap.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+$(FUZZERS:%=$(BUILD)/tests/fuzz/%): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(OBJ)/tests/fuzz/replay.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+
+check: all tests ## run the tests (T=word: only those whose path has the word)
+	@BUILD=$(BUILD) T=$(T) CC="$(CC)" tests/run
+
+asan: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) -j$(JOBS) check BUILD=build/asan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+		SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
+
+tsan: ## run the tests that use threads under ThreadSanitizer
+	@$(MAKE) -j$(JOBS) check BUILD=build/tsan CC=clang CFLAGS="-O1 -g" SANITIZE="-fsanitize=thread" T="$(or $(T),threads)"
+
+fuzz: ## fuzz F=pcap for S=60 seconds (libFuzzer, ASan, UBSan)
+	@$(MAKE) -j$(JOBS) build/fuzz/fuzz_$(F) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+	@mkdir -p build/fuzz/work/$(F)
+	build/fuzz/fuzz_$(F) -max_total_time=$(or $(S),60) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		-artifact_prefix=build/fuzz/ build/fuzz/work/$(F) tests/fuzz/corpus/$(F)
+build/fuzz/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -rdynamic -o $@ $< $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+
+conformance: all ## compare with expected facts: CORPUS=DIR
+	@tests/conformance/run_corpus --tapedeck $(BUILD)/tapedeck --corpus $(CORPUS) $(ARGS)
+
+bench: all ## measure against tshark, tcpdump and the machine's own limits
+	@tests/bench/run --build $(BUILD)
+
+lint: ## layering, banned functions, cppcheck
+	@tests/lint
+
+fmt: ## format the C sources
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+deps: ## install the Debian packages that building and testing need
+	tests/deps
+
+install: all ## install under PREFIX (with DESTDIR in front)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/tapedeck $(DESTDIR)$(PREFIX)/lib/tapedeck \
+		$(DESTDIR)$(PREFIX)/share/tapedeck/configs
+	install -m 755 $(BUILD)/tapedeck $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 sdk/include/tapedeck/*.h $(DESTDIR)$(PREFIX)/include/tapedeck/
+	install -m 644 sdk/plugin.mk $(DESTDIR)$(PREFIX)/lib/tapedeck/
+	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/tapedeck/configs/
+	for so in $(PLUGINS); do \
+		install -d $(DESTDIR)$(PREFIX)/lib/tapedeck/plugins/$$(dirname $$so); \
+		install -m 755 $(BUILD)/plugins/$$so.so $(DESTDIR)$(PREFIX)/lib/tapedeck/plugins/$$so.so; done
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
+.SECONDARY:

@@ -1,0 +1,118 @@
+#include "json.h"
+
+/* Length of the well-formed UTF-8 sequence at `p` (RFC 3629 section 4), 0 if there is none. */
+static size_t utf8_length(const uint8_t *p, size_t n)
+{
+    uint8_t lead = p[0];
+    uint8_t low = 0x80, high = 0xbf; /* allowed range of the second byte */
+    size_t length;
+    if (lead < 0x80)
+        return 1;
+    if (lead >= 0xc2 && lead <= 0xdf)
+        length = 2;
+    else if (lead >= 0xe0 && lead <= 0xef)
+        length = 3;
+    else if (lead >= 0xf0 && lead <= 0xf4)
+        length = 4;
+    else
+        return 0;
+    if (lead == 0xe0)
+        low = 0xa0;
+    else if (lead == 0xed)
+        high = 0x9f;
+    else if (lead == 0xf0)
+        low = 0x90;
+    else if (lead == 0xf4)
+        high = 0x8f;
+    if (n < length || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+/* Bytes at `p` that a JSON string takes as they are: printable ASCII without quote and backslash. Eight at a time. */
+static size_t plain_run(const uint8_t *p, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t v;
+        memcpy(&v, p + i, 8);
+        uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\', del = v ^ ones * 0x7f;
+        uint64_t odd = ((v - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones) | v) & highs;
+        if (odd)
+            break;
+    }
+    while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+        i++;
+    return i;
+}
+
+static void put_escaped(struct buf *b, uint8_t c)
+{
+    static const char hex[] = "0123456789abcdef";
+    char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    switch (c) {
+    case '"': buf_lit(b, "\\\""); break;
+    case '\\': buf_lit(b, "\\\\"); break;
+    case '\n': buf_lit(b, "\\n"); break;
+    case '\r': buf_lit(b, "\\r"); break;
+    case '\t': buf_lit(b, "\\t"); break;
+    default: buf_put(b, text, sizeof(text)); break;
+    }
+}
+
+void json_put_string(struct buf *b, struct td_slice text)
+{
+    buf_putc(b, '"');
+    for (size_t i = 0; i < text.n;) {
+        size_t run = plain_run(text.p + i, text.n - i);
+        buf_put(b, text.p + i, run);
+        i += run;
+        if (i == text.n)
+            break;
+        uint8_t c = text.p[i];
+        if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f) {
+            put_escaped(b, c);
+            i++;
+        } else {
+            size_t length = utf8_length(text.p + i, text.n - i);
+            if (length)
+                buf_put(b, text.p + i, length);
+            else
+                buf_lit(b, "\xef\xbf\xbd");
+            i += length ? length : 1;
+        }
+    }
+    buf_putc(b, '"');
+}
+
+bool json_is_utf8(struct td_slice text)
+{
+    for (size_t i = 0; i < text.n;) {
+        size_t length = utf8_length(text.p + i, text.n - i);
+        if (!length)
+            return false;
+        i += length;
+    }
+    return true;
+}
+
+void json_put_base64(struct buf *b, struct td_slice bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    buf_putc(b, '"');
+    for (size_t i = 0; i < bytes.n; i += 3) {
+        size_t n = bytes.n - i < 3 ? bytes.n - i : 3;
+        uint32_t v = (uint32_t)bytes.p[i] << 16;
+        if (n > 1)
+            v |= (uint32_t)bytes.p[i + 1] << 8;
+        if (n > 2)
+            v |= bytes.p[i + 2];
+        char out[4] = {digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '='};
+        buf_put(b, out, 4);
+    }
+    buf_putc(b, '"');
+}

@@ -1,0 +1,62 @@
+#include "mem.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned long fail_countdown; /* test switch; 0: off */
+static int fail_reached;
+
+static int must_fail(void)
+{
+    if (!fail_countdown || --fail_countdown)
+        return 0;
+    fail_reached = 1;
+    return 1;
+}
+
+void mem_fail_at(unsigned long nth)
+{
+    fail_countdown = nth;
+    fail_reached = 0;
+}
+
+int mem_failed(void)
+{
+    return fail_reached;
+}
+
+void *mem_alloc(size_t n)
+{
+    if (fail_countdown && must_fail())
+        return NULL;
+    return malloc(n ? n : 1);
+}
+
+void *mem_calloc(size_t count, size_t size)
+{
+    if (fail_countdown && must_fail())
+        return NULL;
+    return calloc(count ? count : 1, size ? size : 1);
+}
+
+void *mem_realloc(void *p, size_t n)
+{
+    if (fail_countdown && must_fail())
+        return NULL;
+    return realloc(p, n ? n : 1);
+}
+
+char *mem_strdup(const char *s)
+{
+    size_t n = strlen(s) + 1;
+    char *copy = mem_alloc(n);
+    if (copy)
+        memcpy(copy, s, n);
+    return copy;
+}
+
+void mem_free(void *p)
+{
+    free(p);
+}
