@@ -41,6 +41,7 @@ struct td_call {
     struct td_conn *conn;         /* whose call it is; the core's dissection only */
     const struct field_set *fields;
     const char *protocol;         /* "HTTP" */
+    uint32_t component;           /* index of the dissector in its set */
     const struct td_flow *flow;   /* client and server */
     uint64_t conn_id;             /* frame of the connection's first packet */
     struct call_half half[2];     /* TD_CLIENT, TD_SERVER */
@@ -85,6 +86,19 @@ void call_add_packet(struct call_half *h, uint64_t frame, int64_t time_ns, uint6
 void call_add_frame(struct call_frames *f, uint64_t frame);
 /* The frames in order: start with at = 0 and frame = 0; false at the end. */
 bool call_next_frame(const struct call_frames *f, size_t *at, uint64_t *frame);
+
+/* When it began: the first byte of the request, or of the response if that is all there is. */
+static inline int64_t call_time(const struct td_call *c)
+{
+    return c->half[c->half[TD_CLIENT].seen ? TD_CLIENT : TD_SERVER].first_ns;
+}
+
+/* From the first byte of the request to the last of the response, in ns; 0 when a half is missing. */
+static inline int64_t call_duration(const struct td_call *c)
+{
+    int64_t ns = c->half[TD_SERVER].last_ns - c->half[TD_CLIENT].first_ns;
+    return c->half[TD_CLIENT].seen && c->half[TD_SERVER].seen && ns > 0 ? ns : 0;
+}
 
 /* Is everything there that the call should have? */
 static inline bool call_half_complete(const struct call_half *h)

@@ -90,6 +90,7 @@ static struct td_call *host_call(struct td_conn *c)
     }
     call->conn = c;
     call->fields = &c->owner->fields;
+    call->component = (uint32_t)(c->owner - w->set->v);
     call->protocol = c->owner->protocol;
     call->flow = &c->view;
     call->conn_id = c->flow->id;
