@@ -209,13 +209,17 @@ static int read_secrets(struct pcapng_reader *r, const struct block_view *b, str
 
 /* ---- Packets ---- */
 
-static int64_t clock_ns(const struct pcapng_clock *c, uint64_t ticks)
+/* False: 64 bits of nanoseconds (1677 to 2262) cannot hold it. */
+static bool clock_ns(const struct pcapng_clock *c, uint64_t ticks, int64_t *ret_ns)
 {
     unsigned __int128 scaled = (unsigned __int128)ticks * c->multiply;
     if (c->divide != 1)
         scaled /= c->divide;
     __int128 ns = (__int128)scaled + (__int128)c->offset_s * NS_PER_S;
-    return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
+    if (ns > INT64_MAX || ns < INT64_MIN)
+        return false;
+    *ret_ns = (int64_t)ns;
+    return true;
 }
 
 /* Enhanced and obsolete packet blocks, which differ in the first word only. */
@@ -232,7 +236,8 @@ static int read_packet(struct pcapng_reader *r, const struct block_view *b, stru
         return error_set(err, TD_E_CORRUPT, "offset %llu: packet %llu claims %u captured bytes in a block of %u; the file is damaged here",
                          (unsigned long long)b->offset, (unsigned long long)r->frames + 1, caplen, b->len);
     const struct pcapng_clock *clock = &r->clocks[iface];
-    r->last_time_ns = clock_ns(clock, (uint64_t)bytes_u32(b->p + 12, b->big) << 32 | bytes_u32(b->p + 16, b->big));
+    uint64_t ticks = (uint64_t)bytes_u32(b->p + 12, b->big) << 32 | bytes_u32(b->p + 16, b->big);
+    bool timed = clock_ns(clock, ticks, &r->last_time_ns);
     *packet = (struct packet){
         .p = b->p + PACKET_HEAD,
         .caplen = caplen,
@@ -241,6 +246,7 @@ static int read_packet(struct pcapng_reader *r, const struct block_view *b, stru
         .frame = ++r->frames,
         .iface = (uint32_t)(r->first_interface + iface),
         .linktype = clock->linktype,
+        .flags = timed ? 0 : PACKET_NO_TIME,
     };
     return TD_OK;
 }

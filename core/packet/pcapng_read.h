@@ -2,8 +2,8 @@
  * simple and obsolete packet blocks; names and decryption secrets are kept, statistics, custom and unknown blocks
  * are skipped.
  *
- * Times that nanoseconds in 64 bits cannot hold (before 1677, after 2262) become the nearest that they can. Resolutions
- * finer than a nanosecond are rounded down. */
+ * A packet whose time nanoseconds in 64 bits cannot hold (before 1677, after 2262) counts as one without a time.
+ * Resolutions finer than a nanosecond are rounded down. */
 #ifndef PACKET_PCAPNG_READ_H
 #define PACKET_PCAPNG_READ_H
 
