@@ -32,12 +32,12 @@ static struct td_flow make_view(const struct td_conn *c, int client)
     return view;
 }
 
-/* The rule of the user's that applies, and which side it makes the server. */
+/* The rule of the user's that applies, and which side it makes the server. Of several the last one counts. */
 static const struct dissect_rule *find_rule(const struct td_conn *c, int *ret_server)
 {
     const struct dissector_set *set = c->shard->worker->set;
     const struct flow_key *key = &c->flow->key;
-    for (uint32_t i = 0; i < set->rule_n; i++) {
+    for (uint32_t i = set->rule_n; i-- > 0;) {
         const struct dissect_rule *rule = &set->rules[i];
         if (rule->transport != key->transport)
             continue;

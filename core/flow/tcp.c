@@ -341,7 +341,7 @@ static void take_payload(struct flow_table *t, struct flow *f, int side, const s
     uint32_t seq = h->seq + ((h->flags & TCP_SYN) ? 1 : 0);
     if (!s->started) {
         *s = (struct tcp_side){.started = true, .seq0 = seq, .fin = UINT64_MAX};
-        t->stats.midstream++;
+        t->stats.midstream += !other->started;
     }
     struct piece piece = {.offset = to_offset(s, seq, s->next), .p = p, .n = have, .lost = len - have, .origin = origin};
     if ((h->flags & TCP_ACK) && other->started) {
