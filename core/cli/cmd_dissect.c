@@ -106,7 +106,7 @@ static int parse_options(struct dissect_command *cmd, int argc, char **argv)
         return cli_usage("dissect ", "--fields and -o json exclude each other");
     cmd->files = argv + optind;
     cmd->file_n = argc - optind;
-    return EXIT_FINE;
+    return CLI_OK;
 }
 
 /* ---- Output ---- */
@@ -263,7 +263,7 @@ static int run_file(struct dissect_command *cmd, const char *path)
         cmd->capture = NULL;
     }
     progress_end(&cmd->progress);
-    return status == TD_OK ? EXIT_FINE : cli_fail(&err);
+    return status == TD_OK ? CLI_OK : cli_fail(&err);
 }
 
 static void cleanup(struct dissect_command *cmd)
@@ -281,8 +281,8 @@ int cmd_dissect(int argc, char **argv)
     struct dissect_command cmd = {0};
     struct error err = {0};
     int code = parse_options(&cmd, argc, argv);
-    if (code != EXIT_FINE)
-        return code < 0 ? EXIT_FINE : code;
+    if (code != CLI_OK)
+        return code < 0 ? CLI_OK : code;
     progress_init(&cmd.progress);
     cmd.progress.active &= !cmd.quiet;
     if (prepare(&cmd, &err) != TD_OK) {
@@ -292,10 +292,10 @@ int cmd_dissect(int argc, char **argv)
     }
     for (int i = 0; i < cmd.file_n; i++) {
         int one = run_file(&cmd, cmd.files[i]);
-        if (code == EXIT_FINE)
+        if (code == CLI_OK)
             code = one;
     }
-    if (engine_finish(cmd.engine, &err) != TD_OK && code == EXIT_FINE)
+    if (engine_finish(cmd.engine, &err) != TD_OK && code == CLI_OK)
         code = cli_fail(&err);
     if (!cmd.quiet) {
         struct engine_stats stats;

@@ -26,7 +26,7 @@ static int help(void)
     for (int i = 0; i < COMMANDS; i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].help);
     printf("\n`tapedeck COMMAND --help` tells more. `tapedeck --version` tells the version.\n");
-    return EXIT_FINE;
+    return CLI_OK;
 }
 
 int main(int argc, char **argv)
@@ -38,7 +38,7 @@ int main(int argc, char **argv)
         return help();
     if (strcmp(word, "--version") == 0) {
         printf("tapedeck %s, plugin ABI %d.%d\n", TAPEDECK_VERSION, TD_ABI_MAJOR, TD_ABI_MINOR);
-        return EXIT_FINE;
+        return CLI_OK;
     }
     struct nearest near;
     nearest_init(&near, word);
