@@ -56,7 +56,8 @@ $(OBJ)/%.o: %.c
 	@$(CC) $(ALL_CFLAGS) -Itests -c -o $@ $<
 
 plugins: $(PLUGINS:%=plugin-%)
-plugin-%:
+.PHONY: $(PLUGINS:%=plugin-%)
+$(PLUGINS:%=plugin-%): plugin-%:
 	@$(MAKE) -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
 		CC="$(CC)" CFLAGS="$(CFLAGS) $(SANITIZE)" WERROR="$(WERROR)" $(if $(SANITIZE),DEFS=)
 

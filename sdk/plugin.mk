@@ -31,6 +31,6 @@ $(OUT)/$(NAME).so: $(OBJECTS)
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	@$(CC) -std=c17 $(CFLAGS) $(WARN) $(WERROR) -fPIC -fvisibility=hidden -I$(SDK_INCLUDE) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) -std=gnu17 $(CFLAGS) $(WARN) $(WERROR) -fPIC -fvisibility=hidden -I$(SDK_INCLUDE) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(OBJECTS:.o=.d)
