@@ -479,17 +479,15 @@ static void put_dsync(struct rdata *r)
     put_name(r);
 }
 
-/* Octets that are preceded by their number: the number, and the octets in base64 if there are any. */
-static void put_counted(struct rdata *r)
+/* Octets that are preceded by their number: the number, a space, and the octets in base64. Returns how many. */
+static size_t put_counted(struct rdata *r)
 {
     size_t n = td_be16(&r->c);
     space(r);
     put_u64(r, n);
     space(r);
-    if (n == 0)
-        return;
     dns_put_base64(r->t, td_take(&r->c, n), true);
-    space(r);
+    return n;
 }
 
 static void put_error(struct rdata *r)
@@ -506,7 +504,8 @@ static void put_tsig(struct rdata *r)
     put_u64(r, td_be48(&r->c));
     space(r);
     put_u64(r, td_be16(&r->c));
-    put_counted(r);
+    if (put_counted(r))
+        space(r);
     put_u64(r, td_be16(&r->c));
     space(r);
     put_error(r);
@@ -526,7 +525,12 @@ static void put_tkey(struct rdata *r)
     space(r);
     put_error(r);
     put_counted(r);
-    put_counted(r);
+    space(r);
+    size_t other_n = td_be16(&r->c);
+    put_u64(r, other_n);
+    if (other_n)
+        space(r);
+    dns_put_base64(r->t, td_take(&r->c, other_n), true);
 }
 
 /* ---- Service bindings (RFC 9460) ------------------------------------------------------------------------------ */
