@@ -102,16 +102,18 @@ static struct td_step framed(struct connection *c, int dir, const struct td_chun
     size_t size = td_be16(&cursor) + (size_t)LENGTH;
     bool last = chunk->flags & TD_CHUNK_LAST;
     struct dns_place at = {td_sub(rest, LENGTH, size), begin, begin + size, chunk->time_ns, dir, rest.n < size};
-    if (rest.n < size && !last)
-        return td_need(0, rest.n < LENGTH ? LENGTH + DNS_HEADER_SIZE : size);
-    if (at.cut && at.bytes.n < DNS_HEADER_SIZE)
+    if (at.cut && !last && rest.n < LENGTH + DNS_HEADER_SIZE)
+        return td_need(0, LENGTH + DNS_HEADER_SIZE);
+    if (at.cut && !last && dns_header_possible(at.bytes, size - LENGTH))
+        return td_need(0, size);
+    if (at.cut && last) /* the next one's place is known even if what lies before it is missing */
+        side->skip_to = at.end;
+    if (at.cut && last && at.bytes.n < DNS_HEADER_SIZE)
         return td_used(rest.n);
-    if (!dns_exchange_message(&c->exchange, &at)) {
+    if ((at.cut && !last) || !dns_exchange_message(&c->exchange, &at)) {
         side->lost = true;
         return td_used(1);
     }
-    if (at.cut) /* the next one's place is known even if what lies before it is missing */
-        side->skip_to = at.end;
     return td_used(at.cut ? rest.n : size);
 }
 

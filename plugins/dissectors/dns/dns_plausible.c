@@ -10,6 +10,13 @@ static bool opcode_known(unsigned opcode)
     return opcode <= DNS_DSO && opcode != 3;
 }
 
+bool dns_header_possible(struct td_slice message, size_t whole)
+{
+    struct td_cursor c = td_cursor(message);
+    struct dns_header h = dns_read_header(&c);
+    return !c.failed && opcode_known(dns_header_opcode(&h)) && dns_counts_fit(&h, whole);
+}
+
 static bool flags_usual(const struct dns_header *h, enum dns_variant variant)
 {
     if (h->flags & DNS_QR)

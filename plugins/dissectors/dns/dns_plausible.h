@@ -22,6 +22,9 @@ enum dns_score {
 /* A message of `whole` bytes, of which `message` shows the beginning. */
 int dns_plausible(struct td_slice message, size_t whole, bool response, enum dns_variant variant);
 
+/* Could this be the header of a message of `whole` bytes? Much weaker than the above. */
+bool dns_header_possible(struct td_slice message, size_t whole);
+
 /* Bytes from which dns_plausible_tcp and dns_find_frame can judge any message: length, header, the longest question. */
 enum { DNS_FRAME_JUDGED = 2 + DNS_HEADER_SIZE + DNS_NAME_MAX + 4 };
 

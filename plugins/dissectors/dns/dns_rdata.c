@@ -3,8 +3,6 @@
 
 #include "dns_edns.h"
 
-#include <time.h>
-
 /* The data that is being written. The cursor ends where the data ends; its beginning is the message's, so that
  * positions are the message's. Whatever does not fit the type fails the cursor. */
 struct rdata {
@@ -85,30 +83,32 @@ static void put_strings(struct rdata *r)
     } while (td_left(&r->c) && !r->t->full);
 }
 
+static bool is_leap(uint32_t year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static uint32_t days_in(uint32_t month, uint32_t year)
+{
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    return days[month - 1] + (month == 2 && is_leap(year));
+}
+
 /* Seconds since 1970 UTC as YYYYMMDDHHMMSS (RFC 4034 section 3.2). The number is one of a circle, whose next turn begins
  * in 2106; dig goes by today's date, but here the same record has the same text for ever. */
 static void put_time(struct rdata *r)
 {
-    time_t seconds = (time_t)td_be32(&r->c);
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm)) {
-        fail(r);
-        return;
-    }
-    dns_put_padded(r->t, (uint64_t)(tm.tm_year + 1900), 4);
-    dns_put_padded(r->t, (uint64_t)(tm.tm_mon + 1), 2);
-    dns_put_padded(r->t, (uint64_t)tm.tm_mday, 2);
-    dns_put_padded(r->t, (uint64_t)tm.tm_hour, 2);
-    dns_put_padded(r->t, (uint64_t)tm.tm_min, 2);
-    dns_put_padded(r->t, (uint64_t)tm.tm_sec, 2);
-}
-
-static void put_name_or_number(struct rdata *r, const char *name, unsigned v)
-{
-    if (name)
-        dns_puts(r->t, name);
-    else
-        put_u64(r, v);
+    uint32_t seconds = td_be32(&r->c), days = seconds / 86400, year = 1970, month = 1;
+    for (uint32_t n; days >= (n = 365 + is_leap(year)); year++)
+        days -= n;
+    for (uint32_t n; days >= (n = days_in(month, year)); month++)
+        days -= n;
+    dns_put_padded(r->t, year, 4);
+    dns_put_padded(r->t, month, 2);
+    dns_put_padded(r->t, days + 1, 2);
+    dns_put_padded(r->t, seconds / 3600 % 24, 2);
+    dns_put_padded(r->t, seconds / 60 % 60, 2);
+    dns_put_padded(r->t, seconds % 60, 2);
 }
 
 /* Bit 0 is the first octet's highest. */
