@@ -83,7 +83,7 @@ static void put_strings(struct rdata *r)
     } while (td_left(&r->c) && !r->t->full);
 }
 
-static bool is_leap(uint32_t year)
+static uint32_t leap_day(uint32_t year)
 {
     return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }
@@ -91,7 +91,7 @@ static bool is_leap(uint32_t year)
 static uint32_t days_in(uint32_t month, uint32_t year)
 {
     static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    return days[month - 1] + (month == 2 && is_leap(year));
+    return days[month - 1] + (month == 2 ? leap_day(year) : 0);
 }
 
 /* Seconds since 1970 UTC as YYYYMMDDHHMMSS (RFC 4034 section 3.2). The number is one of a circle, whose next turn begins
@@ -99,7 +99,7 @@ static uint32_t days_in(uint32_t month, uint32_t year)
 static void put_time(struct rdata *r)
 {
     uint32_t seconds = td_be32(&r->c), days = seconds / 86400, year = 1970, month = 1;
-    for (uint32_t n; days >= (n = 365 + is_leap(year)); year++)
+    for (uint32_t n; days >= (n = 365 + leap_day(year)); year++)
         days -= n;
     for (uint32_t n; days >= (n = days_in(month, year)); month++)
         days -= n;
@@ -109,6 +109,14 @@ static void put_time(struct rdata *r)
     dns_put_padded(r->t, seconds / 3600 % 24, 2);
     dns_put_padded(r->t, seconds / 60 % 60, 2);
     dns_put_padded(r->t, seconds % 60, 2);
+}
+
+static void put_name_or_number(struct rdata *r, const char *name, unsigned v)
+{
+    if (name)
+        dns_puts(r->t, name);
+    else
+        put_u64(r, v);
 }
 
 /* Bit 0 is the first octet's highest. */
