@@ -16,7 +16,8 @@ offence() {
     out=$(cd "$dir" && GIT_DIR=/nonexistent tests/lint 2>&1)
     local status=$? found
     found=$(grep -vc '^lint:' <<<"$out")
-    if [[ -n $finding && $status -eq 1 && $found -eq 1 && $out == *"${file%%/*}"*":"*"$finding"* ]] || [[ -z $finding && $status -eq 0 ]]; then
+    if [[ -n $finding && $status -eq 1 && $found -eq 1 && $out == *"${file%%/*}"*":"*"$finding"* ]] ||
+        [[ -z $finding && $status -eq 0 ]]; then
         echo "ok $number - $name"
     else
         echo "not ok $number - $name"
@@ -41,7 +42,8 @@ offence "a mutable global" core/base/a.c 'int calls = 1;\n' "mutable variable ca
 offence "a mutable pointer to constants" core/base/a.c 'static const char *name = "x";\n' "mutable variable name"
 offence "a mutable table" plugins/dissectors/x/a.c 'static struct row rows[] = {\n    {1},\n};\n' "mutable variable rows"
 offence "a mutable function pointer" core/base/a.c 'static int (*hook)(int);\n' "mutable variable hook"
-offence "constants and functions" core/base/a.c 'static const char *const n[] = {0};\nstatic int f(int (*g)(int), int x);\nint h(void);\nenum { A = 1 };\n'
+offence "constants and functions" core/base/a.c \
+    'static const char *const n[] = {0};\nstatic int f(int (*g)(int), int x);\nint h(void);\nenum { A = 1 };\n'
 offence "a long line" core/base/a.c "/* $(printf 'x%.0s' {1..140}) */\n" "longer than 140 columns"
 offence "a tab" core/base/a.c 'int\tf(void);\n' "tab in a C file"
 offence "a space at the end" core/base/a.c 'int f(void); \n' "space at the end"
