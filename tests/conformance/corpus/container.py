@@ -9,8 +9,7 @@ from . import reader
 from .checks import Checks, FULL
 
 KIND = "container"
-FIELDS = ("packets", "captured_bytes", "original_bytes", "packets_snapped", "first_ts_ns", "last_ts_ns", "min_ts_ns", "max_ts_ns",
-          "data_sha256", "ts_sha256")
+FIELDS = ("packets", "captured_bytes", "original_bytes", "packets_snapped", "first_ts_ns", "last_ts_ns", "data_sha256", "ts_sha256")
 EXPORT_MAX_NS = 2**32 * 10**9  # pcap's seconds are 32 bits wide
 MAX_RSS = 256 << 20
 

@@ -77,8 +77,10 @@ def request_values(call):
 
 def response_values(call):
     values = half_values(call, "response")
-    values.update(status=call.get("status_code"), phrase=call.get("http_reason"),
-                  version=version(call.get("http_response_version", call.get("http_version"))))
+    values.update(status=call.get("status_code"), phrase=call.get("http_reason"))
+    # http_version is the request's, or the response's if there is no request.
+    if "http_response_version" in call or "request" not in call:
+        values["version"] = version(call.get("http_response_version", call.get("http_version")))
     return values
 
 
