@@ -63,6 +63,7 @@ struct tcp_side {
     uint64_t acked;             /* the other side has acknowledged everything before */
     uint64_t fin;               /* offset of the FIN, UINT64_MAX while none was seen */
     struct tcp_segment *queue;  /* waiting, ascending, not overlapping */
+    struct tcp_segment *last;   /* its end, or NULL */
     uint32_t queued;            /* bytes of memory they take */
     uint32_t seq0;              /* sequence number of offset 0 */
     bool started, syn, eof;
@@ -126,20 +127,23 @@ struct flow_stats {
 struct flow_table;
 
 struct flow_table *flow_table_new(const struct flow_limits *, const struct flow_ops *, void *ctx);
-/* Frees everything without calling anybody. */
+/* Closes what is left and frees everything. */
 void flow_table_free(struct flow_table *);
 
 /* Asks the processor for what flow_table_packet() will touch. */
 void flow_table_prefetch(const struct flow_table *, uint32_t hash);
 void flow_table_packet(struct flow_table *, const struct flow_packet *);
-/* Closes all connections, in the order of their first packets; `before`, if given, is called before each close. */
-void flow_table_finish(struct flow_table *, void (*before)(void *ctx, const struct flow *));
+/* At the end of the capture: how many connections there are, all of them (in no order), and the end of one. */
+uint32_t flow_table_count(const struct flow_table *);
+void flow_table_list(const struct flow_table *, struct flow **ret_flows);
+void flow_table_end(struct flow_table *, struct flow *);
 const struct flow_stats *flow_table_stats(const struct flow_table *);
 /* Bytes held now. */
 size_t flow_table_memory(const struct flow_table *);
 
 /* Those above account for what they hold on a connection's behalf. False: over the connection's limit; nothing
  * is taken then. The table's own limit is kept by evicting others, before the next packet. */
+size_t flow_limit(const struct flow_table *); /* of one connection, in bytes */
 bool flow_take(struct flow_table *, struct flow *, size_t n);
 void flow_give(struct flow_table *, struct flow *, size_t n);
 

@@ -1,7 +1,6 @@
 /* The table: finding, ageing, evicting. What TCP does with a segment is in tcp.c. */
 #include "flow/table.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -114,9 +113,9 @@ void flow_table_free(struct flow_table *t)
 {
     if (!t)
         return;
-    for (uint32_t i = 0; t->slots && i <= t->slot_mask; i++)
-        if (t->slots[i].index != FLOW_NONE)
-            tcp_release(t, flow_at(t, t->slots[i].index));
+    for (int list = 0; list < LIST_COUNT; list++)
+        while (t->oldest[list] != FLOW_NONE)
+            flow_table_end(t, flow_at(t, t->oldest[list]));
     for (uint32_t i = 0; i < t->chunk_count; i++)
         mem_free(t->chunks[i]);
     mem_free(t->chunks);
@@ -389,6 +388,11 @@ void flow_remove(struct flow_table *t, struct flow *f, enum flow_close why)
     t->free_flows = f->self;
 }
 
+size_t flow_limit(const struct flow_table *t)
+{
+    return t->limits.max_connection_memory;
+}
+
 bool flow_take(struct flow_table *t, struct flow *f, size_t n)
 {
     if (n > t->limits.max_connection_memory || f->memory > t->limits.max_connection_memory - n)
@@ -452,35 +456,21 @@ void flow_table_packet(struct flow_table *t, const struct flow_packet *pkt)
         make_room(t);
 }
 
-static int compare_id(const void *a, const void *b)
+uint32_t flow_table_count(const struct flow_table *t)
 {
-    const struct flow *x = *(struct flow *const *)a, *y = *(struct flow *const *)b;
-    return (x->id > y->id) - (x->id < y->id);
+    return t->count;
 }
 
-static void finish_flow(struct flow_table *t, struct flow *f, void (*before)(void *ctx, const struct flow *))
+void flow_table_list(const struct flow_table *t, struct flow **ret_flows)
 {
-    if (before)
-        before(t->ctx, f);
-    flow_remove(t, f, f->saw_reset ? FLOW_CLOSE_RESET : FLOW_CLOSE_END);
-}
-
-void flow_table_finish(struct flow_table *t, void (*before)(void *ctx, const struct flow *))
-{
-    struct flow **order = mem_alloc(t->count * sizeof(struct flow *));
-    uint32_t n = 0;
-    for (uint32_t i = 0; order && i <= t->slot_mask; i++)
+    for (uint32_t i = 0; i <= t->slot_mask; i++)
         if (t->slots[i].index != FLOW_NONE)
-            order[n++] = flow_at(t, t->slots[i].index);
-    if (n)
-        qsort(order, n, sizeof(struct flow *), compare_id);
-    for (uint32_t i = 0; i < n; i++)
-        finish_flow(t, order[i], before);
-    mem_free(order);
-    /* Without memory to sort them they are closed all the same. */
-    for (int list = 0; list < LIST_COUNT; list++)
-        while (t->oldest[list] != FLOW_NONE)
-            finish_flow(t, flow_at(t, t->oldest[list]), before);
+            *ret_flows++ = flow_at(t, t->slots[i].index);
+}
+
+void flow_table_end(struct flow_table *t, struct flow *f)
+{
+    flow_remove(t, f, f->saw_reset ? FLOW_CLOSE_RESET : FLOW_CLOSE_END);
 }
 
 const struct flow_stats *flow_table_stats(const struct flow_table *t)

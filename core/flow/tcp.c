@@ -65,6 +65,8 @@ static size_t segment_size(const struct tcp_segment *seg)
 static void free_segment(struct flow_table *t, struct flow *f, struct tcp_side *s, struct tcp_segment *seg)
 {
     s->queued -= (uint32_t)segment_size(seg);
+    if (s->last == seg)
+        s->last = NULL;
     flow_give(t, f, segment_size(seg));
     mem_free(seg);
 }
@@ -281,6 +283,8 @@ static bool enqueue(struct flow_table *t, struct flow *f, struct tcp_side *s, st
     if (n)
         memcpy(seg->bytes, piece->p, n);
     *at = seg;
+    if (!seg->next)
+        s->last = seg;
     s->queued += (uint32_t)size;
     return true;
 }
@@ -289,6 +293,8 @@ static bool enqueue(struct flow_table *t, struct flow *f, struct tcp_side *s, st
 static bool queue_piece(struct flow_table *t, struct flow *f, struct tcp_side *s, struct piece piece)
 {
     struct tcp_segment **at = &s->queue;
+    if (s->last && s->last->offset <= (uint64_t)piece.offset)
+        at = &s->last; /* the usual place: behind everything that waits */
     for (unsigned passed = 0; piece.n + piece.lost > 0; passed++) {
         struct tcp_segment *old = *at;
         uint64_t begin = (uint64_t)piece.offset, end = begin + piece.n + piece.lost;
