@@ -113,12 +113,6 @@ static void fill_top(struct config *config, struct findings *f)
     options_fill(&o, yaml_tree_root(config->tree), config, &config->arena, f);
 }
 
-/* Item `i` of an option that is a list or a single text. */
-static const struct yaml_node *list_item(const struct yaml_node *value, size_t i)
-{
-    return value && value->kind == YAML_LIST && i < value->n ? value->items[i] : value;
-}
-
 static void parse_decode_rules(struct config *config, struct findings *f)
 {
     const struct td_strlist *list = &config->dissection.decode_as;
@@ -138,7 +132,7 @@ static void parse_decode_rules(struct config *config, struct findings *f)
         if (decode_rule_parse(list->v[i], &config->decode_rules[config->decode_rule_count], &why) == TD_OK)
             config->decode_rule_count++;
         else
-            findings_add(f, list_item(value, i), &why);
+            findings_add(f, yaml_item(value, i), &why);
 }
 
 static void check_memory(const struct config *config, struct findings *f)

@@ -413,6 +413,11 @@ const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
     return entry ? entry->value : NULL;
 }
 
+const struct yaml_node *yaml_item(const struct yaml_node *node, size_t i)
+{
+    return node && node->kind == YAML_LIST && i < node->n ? node->items[i] : node;
+}
+
 bool yaml_is_null(const struct yaml_node *node)
 {
     if (!node)

@@ -52,6 +52,8 @@ const struct yaml_node *yaml_tree_root(const struct yaml_tree *tree);
 
 /* The value of `key`, or NULL; also NULL if `map` is NULL or no mapping. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
+/* Item `i` of a list; of a node that is no list, the node itself: where one value may stand for a list of one. */
+const struct yaml_node *yaml_item(const struct yaml_node *node, size_t i);
 /* No node at all, or one that stands for nothing: `key:`, `~` or `null`, without quotes. */
 bool yaml_is_null(const struct yaml_node *node);
 /* "a list", for messages. */
