@@ -28,7 +28,7 @@ PLUGIN_SRC := $(wildcard plugins/*/*/*.c)
 UNIT     := $(patsubst %.c,%,$(wildcard tests/unit/*/*.c tests/conformance/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 OBJ      := $(BUILD)/obj
-TEST_OBJ := $(OBJ)/tests/tap.o $(OBJ)/tests/mock_host.o
+TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 
 .PHONY: all deps check asan tsan fuzz bench conformance lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
@@ -59,7 +59,7 @@ $(OBJ)/%.o: %.c
 plugins: $(PLUGINS:%=plugin-%)
 .PHONY: $(PLUGINS:%=plugin-%)
 $(PLUGINS:%=plugin-%): plugin-%:
-	@$(MAKE) -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
+	@$(MAKE) -s -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
 		CC="$(CC)" CFLAGS="$(CFLAGS) $(SANITIZE)" WERROR="$(WERROR)" $(if $(SANITIZE),DEFS=)
 
 tests: $(UNIT:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%)
