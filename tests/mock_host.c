@@ -446,9 +446,9 @@ void mock_gap(struct mock *m, int dir, uint64_t len)
     if (!m->claimed || len == 0)
         return;
     m->dir_at_hand = -1;
-    if (m->ops->gap(m->state, (struct td_conn *)(void *)m, dir, s->offset, len) != TD_OK)
-        lose_claim(m);
     s->offset += len;
+    if (m->ops->gap(m->state, (struct td_conn *)(void *)m, dir, s->offset - len, len) != TD_OK)
+        lose_claim(m);
 }
 
 void mock_eof(struct mock *m, int dir)

@@ -489,7 +489,7 @@ int http_gap(void *state, struct td_conn *conn, int dir, uint64_t offset, uint64
     if (side->exchange)
         end_message(c, dir, true);
     look_for_start(side, true);
-    http_pairing_gap(&c->pairing, dir);
+    http_pairing_gap(&c->pairing, dir, c->side[TD_CLIENT].kept_back);
     if (dir == TD_SERVER && c->tunnel) {
         /* The answer may be lost. If the client goes on in HTTP, its requests will be found. */
         c->tunnel = NULL;
@@ -538,7 +538,7 @@ int http_open(const void *self, struct td_conn *conn, const struct td_flow *flow
     if (flow->flags & TD_FLOW_MIDSTREAM) {
         look_for_start(&c->side[TD_CLIENT], true);
         look_for_start(&c->side[TD_SERVER], true);
-        c->pairing.request_hole = true;
+        c->pairing.hole = HTTP_HOLE_ANSWERED;
     }
     *ret_state = c;
     return TD_OK;
