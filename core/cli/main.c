@@ -13,7 +13,6 @@ static const struct {
     const char *help;
 } commands[] = {
     {"dissect", cmd_dissect, "a capture in, API calls out: as a table, as JSON lines, or as the fields you choose"},
-    {"export", cmd_export, "packets of captures, merged and selected, as a file for Wireshark"},
     {"capture", cmd_capture, "what a capture file holds"},
     {"plugin", cmd_plugin, "list, show, explain and check plugins"},
     {"config", cmd_config, "check or show the configuration"},

@@ -44,7 +44,7 @@ void progress_show(struct progress *p, const char *what, uint64_t done, uint64_t
     for (unsigned i = 0; i < BAR; i++)
         bar[i] = i < full ? '#' : '.';
     bar[BAR] = 0;
-    fprintf(stderr, "\r\033[K%.40s [%s] %3u%%  %llu packets  %s/s", what, bar, (unsigned)(done * 100.0 / (double)all),
+    fprintf(stderr, "\r\033[K%.40s [%s] %3u%%  %llu packets  %s/s", what, bar, (unsigned)((double)done * 100 / (double)all),
             (unsigned long long)packets, rate);
 }
 

@@ -241,24 +241,21 @@ static int compare_frames(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Fills in the fragments' bytes and frames. Two fragments may have come in one frame, inside of a tunnel. */
+/* Fills in the fragments' bytes and frames. */
 static void gather(const struct entry *e, struct datagram *whole)
 {
-    uint64_t *frames = whole->public.frames;
-    uint32_t n = 0, reach = 0;
+    uint64_t *frames = whole->public.frames, *next_frames = frames;
+    uint32_t reach = 0;
     for (struct fragment *f = e->first; f; f = f->next) {
         uint32_t known = f->offset < reach ? reach - f->offset : 0;
         if (f->len > known) {
             memcpy(whole->payload + f->offset + known, fragment_data(f) + known, f->len - known);
             reach = f->offset + f->len;
         }
-        memcpy(frames + n, f->frames, f->frame_count * sizeof(uint64_t));
-        n += f->frame_count;
+        memcpy(next_frames, f->frames, f->frame_count * sizeof(uint64_t));
+        next_frames += f->frame_count;
     }
-    qsort(frames, n, sizeof(uint64_t), compare_frames);
-    for (uint32_t i = 0; i < n; i++)
-        if (i == 0 || frames[i] != frames[i - 1])
-            frames[whole->public.frame_count++] = frames[i];
+    qsort(frames, e->frame_count, sizeof(uint64_t), compare_frames);
 }
 
 /* The header of the first fragment, made that of a packet which was never fragmented. */
@@ -292,7 +289,7 @@ static struct datagram *datagram_new(const struct entry *e, size_t header, size_
     uint64_t *frames = (uint64_t *)(whole + 1);
     uint8_t *packet = (uint8_t *)(frames + e->frame_count);
     *whole = (struct datagram){
-        .public = {.block.release = datagram_release, .frames = frames},
+        .public = {.block.release = datagram_release, .frame_count = e->frame_count, .frames = frames},
         .payload = packet + header,
         .len = e->len,
     };
