@@ -1,6 +1,7 @@
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -23,8 +24,27 @@ int cli_fail(const struct error *err)
     case TD_OK: return CLI_OK;
     case TD_E_CONFIG: return CLI_USAGE;
     case TD_E_NOT_FOUND: return CLI_NOT_FOUND;
+    case TD_E_DENIED: return CLI_NOT_ALLOWED;
+    case TD_E_EXISTS: return CLI_CONFLICT;
+    case TD_E_RETRY: return CLI_REMOTE;
     default: return CLI_FAILURE;
     }
+}
+
+int cli_usage(const char *command, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fputs("tapedeck: ", stderr);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fprintf(stderr, "; `tapedeck %s--help` tells how\n", command);
+    return CLI_USAGE;
+}
+
+int cli_bad_option(const char *command, char **argv)
+{
+    return cli_usage(command, "%s is no option here, or lacks its value", argv[optind - 1]);
 }
 
 int cli_write(struct buf *out)

@@ -1,5 +1,5 @@
 /* `tapedeck config`: is a configuration right, what is in force, what can be configured. */
-#include "cmd_config.h"
+#include "cli/cli.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* `tapedeck plugin`: which plugins there are, what they say of themselves, and whether one is sound. */
-#include "cmd_plugin.h"
+#include "cli/cli.h"
 
 #include "cli/cli.h"
 #include "cli/plugin_check.h"

@@ -43,6 +43,9 @@ void capture_close(struct capture *);
 /* The next 1..max packets, all in *ret_block, which the caller must block_unref(). 0: the end. Negative: the file is
  * damaged at the offset that the error names; all packets before the fault have been returned. */
 int capture_read(struct capture *, struct packet *packets, size_t max, struct block **ret_block, struct error *err) MUST_CHECK;
+/* Once all packets have been used: was the file made shorter under those that capture_read() had given out already?
+ * Then some of their bytes were read as zeros, and this says so. [any] */
+int capture_check(struct capture *, struct error *err) MUST_CHECK;
 
 /* Interfaces met so far; indexes are stable. */
 size_t capture_interface_count(const struct capture *);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 enum packet_flag {
-    PACKET_NO_TIME = 1u << 0 /* the container gives no time (simple packet block); time_ns is that of the packet before, or 0 */
+    PACKET_NO_TIME = 1u << 0 /* no time, as in a simple packet block, or one outside of 1677 to 2262; time_ns is that of the packet before, or 0 */
 };
 
 struct packet {

@@ -1,0 +1,174 @@
+#include "capture.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "packet/foreign.h"
+#include "packet/input.h"
+#include "packet/pcap_read.h"
+#include "packet/pcapng_read.h"
+#include "packet/tables.h"
+
+struct capture {
+    struct input in;
+    struct tables tables;
+    bool is_pcapng;
+    struct pcap_reader pcap;     /* one or */
+    struct pcapng_reader pcapng; /* the other */
+    struct error fault;          /* told by each capture_read() from now on; status TD_OK: none */
+    char format[96];
+    char name[];                 /* for errors */
+};
+
+static void describe_format(struct capture *c)
+{
+    const char *variant = c->is_pcapng ? NULL : c->pcap.variant;
+    snprintf(c->format, sizeof(c->format), "%s%s%s%s%s%s%s", c->is_pcapng ? "pcapng" : "pcap",
+             !c->is_pcapng && c->pcap.ns_per_tick == 1 ? ", nanoseconds" : "", variant ? ", " : "", variant ? variant : "",
+             (c->is_pcapng ? c->pcapng.big : c->pcap.big) ? ", big-endian" : "", c->in.packing ? ", " : "", c->in.packing ? c->in.packing : "");
+}
+
+static int open_format(struct capture *c, struct error *err)
+{
+    enum { LONGEST_MAGIC = 8 };
+    (void)input_need(&c->in, LONGEST_MAGIC);
+    struct td_slice head = td_bytes(c->in.p, input_left(&c->in) < LONGEST_MAGIC ? input_left(&c->in) : LONGEST_MAGIC);
+    if (pcapng_detect(head)) {
+        c->is_pcapng = true;
+        return pcapng_open(&c->pcapng, &c->in, &c->tables, err);
+    }
+    if (pcap_detect(head))
+        return pcap_open(&c->pcap, &c->in, &c->tables, err);
+    if (head.n < 4 && c->in.error.status != TD_OK)
+        return error_set(err, c->in.error.status, "%s", c->in.error.text);
+    if (head.n == 0)
+        return error_set(err, TD_E_UNSUPPORTED, "is empty");
+    return error_set(err, TD_E_UNSUPPORTED, "%s", foreign_describe(head));
+}
+
+/* One of path and data. */
+static int capture_new(const char *path, struct td_slice data, struct capture **ret, struct error *err)
+{
+    const char *name = !path ? "capture" : strcmp(path, "-") == 0 ? "standard input" : path;
+    size_t name_len = strlen(name) + 1;
+    struct capture *c = mem_calloc(1, sizeof(*c) + name_len);
+    if (!c)
+        return error_nomem(err);
+    memcpy(c->name, name, name_len);
+    tables_init(&c->tables);
+    int status = path ? input_open(&c->in, path, err) : input_open_memory(&c->in, data, err);
+    if (status == TD_OK)
+        status = open_format(c, err);
+    if (status != TD_OK) {
+        error_prefix(err, "%s: ", name);
+        capture_close(c);
+        return status;
+    }
+    describe_format(c);
+    *ret = c;
+    return TD_OK;
+}
+
+int capture_open(const char *path, struct capture **ret, struct error *err)
+{
+    return capture_new(path, td_bytes(NULL, 0), ret, err);
+}
+
+int capture_open_memory(struct td_slice data, struct capture **ret, struct error *err)
+{
+    return capture_new(NULL, data, ret, err);
+}
+
+void capture_close(struct capture *c)
+{
+    if (!c)
+        return;
+    if (c->is_pcapng)
+        pcapng_close(&c->pcapng);
+    input_close(&c->in);
+    tables_clear(&c->tables);
+    mem_free(c);
+}
+
+/* The file became shorter: how many of these packets had been read before that? */
+static int count_intact(const struct capture *c, const struct packet *packets, int n, uint64_t size)
+{
+    while (n > 0) {
+        const struct packet *last = &packets[n - 1];
+        if (c->in.end_offset - (uint64_t)(c->in.end - (last->p + last->caplen)) <= size)
+            break;
+        n--;
+    }
+    return n;
+}
+
+int capture_read(struct capture *c, struct packet *packets, size_t max, struct block **ret_block, struct error *err)
+{
+    if (max > INT_MAX)
+        max = INT_MAX;
+    int n = 0;
+    if (c->fault.status == TD_OK) {
+        n = c->is_pcapng ? pcapng_read(&c->pcapng, &c->in, packets, max, &c->fault) : pcap_read(&c->pcap, &c->in, packets, max, &c->fault);
+        /* Anything but a full batch may come from zeros behind the end of a file that shrank. */
+        bool faulted = c->in.fault && atomic_load(c->in.fault);
+        uint64_t size = faulted || n < (int)max ? c->in.ops->shrunk_to(&c->in) : UINT64_MAX;
+        if (size != UINT64_MAX) {
+            n = count_intact(c, packets, n, size);
+            error_set(&c->fault, TD_E_CORRUPT, "offset %llu: the file was made shorter while it was read", (unsigned long long)size);
+        }
+    }
+    if (n > 0) {
+        block_ref(c->in.block);
+        *ret_block = c->in.block;
+        return n;
+    }
+    if (c->fault.status == TD_OK)
+        return 0;
+    return error_set(err, c->fault.status, "%s: %s", c->name, c->fault.text);
+}
+
+int capture_check(struct capture *c, struct error *err)
+{
+    if (!c->in.fault || !atomic_load(c->in.fault))
+        return TD_OK;
+    return error_set(err, TD_E_CORRUPT, "%s: the file was made shorter while it was read; some packets were seen with zeros in them", c->name);
+}
+
+size_t capture_interface_count(const struct capture *c)
+{
+    return c->tables.interface_count;
+}
+
+const struct capture_interface *capture_interface(const struct capture *c, size_t index)
+{
+    return index < c->tables.interface_count ? c->tables.interfaces[index] : NULL;
+}
+
+const struct capture_name *capture_names(const struct capture *c, size_t *ret_n)
+{
+    *ret_n = c->tables.name_count;
+    return c->tables.names;
+}
+
+const struct capture_secrets *capture_secrets(const struct capture *c, size_t *ret_n)
+{
+    *ret_n = c->tables.secrets_count;
+    return c->tables.secrets;
+}
+
+uint64_t capture_position(const struct capture *c)
+{
+    return c->in.ops->position(&c->in);
+}
+
+uint64_t capture_size(const struct capture *c)
+{
+    return c->in.size;
+}
+
+const char *capture_format(const struct capture *c)
+{
+    return c->format;
+}

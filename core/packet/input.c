@@ -1,0 +1,133 @@
+#include "input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "packet/mapped.h"
+#include "packet/stream.h"
+
+/* Bytes in memory: one block from beginning to end. */
+
+static void release_memory(struct block *block)
+{
+    mem_free(block);
+}
+
+static void memory_more(struct input *in, size_t n)
+{
+    (void)n;
+    in->ended = true;
+}
+
+static uint64_t memory_position(const struct input *in)
+{
+    return input_offset(in);
+}
+
+static uint64_t memory_shrunk_to(struct input *in)
+{
+    (void)in;
+    return UINT64_MAX;
+}
+
+static void memory_close(struct input *in)
+{
+    (void)in;
+}
+
+static const struct input_ops memory_ops = {memory_more, memory_position, memory_shrunk_to, memory_close};
+
+static int memory_open(struct input *in, struct td_slice data, struct error *err)
+{
+    struct block *block = mem_calloc(1, sizeof(*block));
+    if (!block)
+        return error_nomem(err);
+    atomic_init(&block->refs, 1);
+    block->release = release_memory;
+    in->block = block;
+    in->p = data.p;
+    in->end = data.n ? data.p + data.n : data.p;
+    in->end_offset = data.n;
+    in->ops = &memory_ops;
+    return TD_OK;
+}
+
+static const char *packing_name(enum decompress_kind kind)
+{
+    return kind == DECOMPRESS_GZIP ? "gzip" : kind == DECOMPRESS_ZSTD ? "zstd" : NULL;
+}
+
+int input_open_memory(struct input *in, struct td_slice data, struct error *err)
+{
+    *in = (struct input){.size = data.n};
+    enum decompress_kind kind = decompress_detect(data);
+    in->packing = packing_name(kind);
+    if (kind == DECOMPRESS_NONE)
+        return memory_open(in, data, err);
+    struct raw raw;
+    raw_open_memory(&raw, data);
+    return stream_open(in, &raw, kind, err);
+}
+
+static int open_path(const char *path, int *ret_fd, struct error *err)
+{
+    int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, errno == ENOENT ? TD_E_NOT_FOUND : errno == EACCES ? TD_E_DENIED : TD_E_INTERNAL, "cannot open: %s",
+                         strerror(errno));
+    *ret_fd = fd;
+    return TD_OK;
+}
+
+int input_open(struct input *in, const char *path, struct error *err)
+{
+    *in = (struct input){0};
+    int fd = -1;
+    int status = open_path(path, &fd, err);
+    if (status != TD_OK)
+        return status;
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        status = error_set(err, TD_E_INTERNAL, "cannot read: %s", strerror(errno));
+        goto fail;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        status = error_set(err, TD_E_UNSUPPORTED, "is a folder; name the capture files in it");
+        goto fail;
+    }
+    /* Standard input may be a regular file that somebody has read the beginning of. Files of /proc say size 0. */
+    off_t start = S_ISREG(st.st_mode) && st.st_size > 0 ? lseek(fd, 0, SEEK_CUR) : -1;
+    in->live = !S_ISREG(st.st_mode);
+    in->size = start >= 0 ? (uint64_t)st.st_size : 0;
+    struct raw raw;
+    struct td_slice head;
+    raw_open_fd(&raw, fd);
+    status = raw_peek(&raw, &head, err);
+    if (status != TD_OK)
+        goto fail;
+    enum decompress_kind kind = decompress_detect(head);
+    in->packing = packing_name(kind);
+    if (start >= 0 && kind == DECOMPRESS_NONE)
+        status = mapped_open(in, fd, (uint64_t)start, err);
+    else
+        status = stream_open(in, &raw, kind, err);
+    if (status != TD_OK)
+        goto fail;
+    return TD_OK;
+
+fail:
+    close(fd);
+    return status;
+}
+
+void input_close(struct input *in)
+{
+    block_unref(in->block);
+    if (in->ops)
+        in->ops->close(in);
+    *in = (struct input){0};
+}

@@ -1,0 +1,65 @@
+/* The bytes of a capture, as runs in blocks that packets may point into.
+ *
+ * A format's reader looks at [p, end), moves `p` over what it has used, and calls input_need() when a record is not
+ * whole. Behind it is one of three: memory, a file mapped window by window (mapped.h), or a stream read into pooled buffers
+ * (stream.h), which may be decompressed on the way. One thread. */
+#ifndef PACKET_INPUT_H
+#define PACKET_INPUT_H
+
+#include "base/error.h"
+#include "packet/block.h"
+
+struct input;
+
+struct input_ops {
+    /* Called with fewer than `n` bytes in [p, end): gets more, or sets `ended`, and `error` if that is not the data's
+     * plain end. May change `block`, p and end; the bytes from p on stay the same. */
+    void (*more)(struct input *, size_t n);
+    /* Bytes of the file used so far, compressed if it is. */
+    uint64_t (*position)(const struct input *);
+    /* The offset in the file behind which there is nothing any more, because it shrank; UINT64_MAX: it did not. */
+    uint64_t (*shrunk_to)(struct input *);
+    void (*close)(struct input *);
+};
+
+struct input {
+    const uint8_t *p, *end;
+    struct block *block;  /* holds them; the input's own reference */
+    uint64_t end_offset;  /* of `end` in the (decompressed) data */
+    uint64_t size;        /* of the file, 0: unknown */
+    struct error error;   /* what ended it too early, without the file's name; status TD_OK: nothing */
+    bool ended;           /* nothing follows `end` */
+    const atomic_bool *fault; /* set when bytes behind the end of a shrunken file were touched; or NULL */
+    bool live;            /* a pipe: more may arrive later */
+    const char *packing;  /* "gzip", "zstd" or NULL */
+    const struct input_ops *ops;
+    void *source;         /* the ops' own */
+};
+
+/* "-" is standard input. */
+int input_open(struct input *in, const char *path, struct error *err) MUST_CHECK;
+/* `data` must outlive the blocks. */
+int input_open_memory(struct input *in, struct td_slice data, struct error *err) MUST_CHECK;
+/* Blocks that others still hold live on. */
+void input_close(struct input *in);
+
+static inline size_t input_left(const struct input *in)
+{
+    return (size_t)(in->end - in->p);
+}
+
+/* The offset of `p` in the (decompressed) data. */
+static inline uint64_t input_offset(const struct input *in)
+{
+    return in->end_offset - input_left(in);
+}
+
+/* Makes at least `n` bytes contiguous at `p`; false if the data ends before. */
+static inline bool input_need(struct input *in, size_t n)
+{
+    while (input_left(in) < n && !in->ended)
+        in->ops->more(in, n);
+    return input_left(in) >= n;
+}
+
+#endif
