@@ -305,7 +305,9 @@ static int check_default(const struct td_option *o, struct error *err)
     arena_init(&arena, 1 << 20);
     int status = parse_default(&here, value, &arena, &why);
     arena_clear(&arena);
-    return status == TD_OK ? TD_OK : error_set(err, status, "option \"%s\" has a bad default: %s", o->name, why.text);
+    if (status == TD_OK || status == TD_E_NOMEM)
+        return status == TD_OK ? TD_OK : error_nomem(err);
+    return error_set(err, TD_E_UNSUPPORTED, "option \"%s\" has a bad default: %s", o->name, why.text);
 }
 
 static bool overlap(const struct td_option *a, const struct td_option *b)
