@@ -106,11 +106,12 @@ int dns_plausible(struct td_slice message, size_t whole, bool response, enum dns
     if (empty) /* an error without the question, or a stateful operation (RFC 8490) */
         return (response && usual && whole == DNS_HEADER_SIZE) || (opcode == DNS_DSO && flags_usual(&h, variant)) ? DNS_WEAK : DNS_NO;
     struct walk w = walk(message, whole, &h, variant);
+    bool exact = w.records && w.left == 0;
     if (!usual || !w.usual || !w.question)
-        return (usual && w.usual) || (w.first && w.usual) ? DNS_WEAK : DNS_NO;
+        return (usual && w.usual) || (w.first && (w.usual || exact)) || (exact && w.sound) ? DNS_WEAK : DNS_NO;
     if (h.count[DNS_QUESTION] == 0)
-        return (w.records && w.left == 0) || (w.cut && w.sound >= SOUND_ENOUGH) ? DNS_PLAUSIBLE : DNS_WEAK;
-    if (w.records && w.left == 0)
+        return exact || (w.cut && w.sound >= SOUND_ENOUGH) ? DNS_PLAUSIBLE : DNS_WEAK;
+    if (exact)
         return w.known ? DNS_CERTAIN : DNS_STRONG;
     return w.cut && w.known ? DNS_STRONG : DNS_PLAUSIBLE;
 }
