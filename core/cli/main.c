@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     {"dissect", cmd_dissect, "a capture in, API calls out: as a table, as JSON lines, or as the fields you choose"},
     {"capture", cmd_capture, "what a capture file holds"},
+    {"export", cmd_export, "captures in, one capture out: merged by time, filtered, for Wireshark and tcpdump"},
     {"plugin", cmd_plugin, "list, show, explain and check plugins"},
     {"config", cmd_config, "check or show the configuration"},
 };
