@@ -18,6 +18,12 @@ void arena_init(struct arena *a, size_t max)
     *a = (struct arena){.max = max};
 }
 
+void arena_lend(struct arena *a, void *p, size_t n)
+{
+    a->next = p;
+    a->end = a->next + n;
+}
+
 void arena_clear(struct arena *a)
 {
     while (a->blocks) {
@@ -54,7 +60,7 @@ static int add_block(struct arena *a, size_t n)
 void *arena_alloc(struct arena *a, size_t n, size_t align)
 {
     size_t pad = (size_t)(-(uintptr_t)a->next) & (align - 1);
-    if (!a->blocks || (size_t)(a->end - a->next) < pad || (size_t)(a->end - a->next) - pad < n) {
+    if ((size_t)(a->end - a->next) < pad || (size_t)(a->end - a->next) - pad < n) {
         if (!add_block(a, n))
             return NULL;
         pad = 0;

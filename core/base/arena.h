@@ -17,6 +17,8 @@ struct arena {
 };
 
 void arena_init(struct arena *a, size_t max);
+/* Lends an empty arena its first memory: `n` bytes at `p`, aligned to 16, that outlive its use. Not counted in `used`. */
+void arena_lend(struct arena *a, void *p, size_t n);
 /* Frees everything. The arena is empty and usable again. */
 void arena_clear(struct arena *a);
 /* `n` zeroed bytes, aligned to `align` (a power of two up to 16). NULL past the ceiling or when memory is short. */

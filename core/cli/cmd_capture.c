@@ -1,4 +1,4 @@
-#include "cmd_capture.h"
+#include "cli/cli.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -142,7 +142,8 @@ struct td_option {
 
 /* Fields are what filters, columns, exports and documentation know of a call. A field's name is global:
  * two components may declare the same name with the same type (`status_code`) and then mean the same field. Names
- * that are not shared begin with the component's name (`dns_questions`) or with `request.` or `response.`. */
+ * that are not shared begin with the component's name (`dns_questions`) or with `request.` or `response.`. A component
+ * has at most 128 fields. */
 enum td_type {
     TD_BOOL = 1, /* set_u64: 0 or 1 */
     TD_U64,      /* set_u64; KFL sees an int */

@@ -1,0 +1,109 @@
+/* A call while it is filled, and as the outputs read it.
+ *
+ * Values lie one behind the other in one reused buffer; those of one field form a chain. Bodies, which may be
+ * large and grow, lie apart. Memory is the caller's business: call_memory() says what a call holds. */
+#ifndef CALL_CALL_H
+#define CALL_CALL_H
+
+#include "base/buf.h"
+#include "call/field.h"
+
+enum { CALL_BODIES = 4 }; /* fields with TD_F_BODY that one call can hold */
+
+/* The packets of a half, as differences in a variable-length code: about two bytes each. */
+struct call_frames {
+    struct buf more;     /* beyond `few` */
+    uint8_t few[24];
+    uint8_t few_n;
+    bool cut;            /* memory was short: the list is not whole */
+    uint64_t last;
+    uint64_t count;
+};
+
+struct call_half {
+    bool seen;
+    bool cut;                  /* its end was not seen */
+    int64_t first_ns, last_ns; /* of the packets that carried it */
+    uint64_t bytes;            /* on the wire */
+    uint64_t missing;          /* of these, not captured */
+    struct call_frames frames;
+};
+
+struct call_body {
+    uint32_t field;
+    bool used;
+    bool cut;          /* memory was short: bytes are missing at its end */
+    struct buf bytes;
+};
+
+struct td_call {
+    struct td_call *next, **link; /* in the connection's list of open calls, or in the pool */
+    struct td_conn *conn;         /* whose call it is; the core's dissection only */
+    const struct field_set *fields;
+    const char *protocol;         /* "HTTP" */
+    uint32_t component;           /* index of the dissector in its set */
+    const struct td_flow *flow;   /* client and server */
+    uint64_t conn_id;             /* frame of the connection's first packet */
+    struct call_half half[2];     /* TD_CLIENT, TD_SERVER */
+    struct buf values;
+    uint64_t set[FIELD_MAX / 64]; /* which fields have a value */
+    uint32_t first[FIELD_MAX], last[FIELD_MAX]; /* their chains, as offsets in `values`; valid for fields that are set */
+    struct call_body bodies[CALL_BODIES];
+    uint32_t flags;               /* td_commit_flag */
+    uint64_t serial;              /* order of its beginning within the connection */
+    size_t charged;               /* memory accounted for */
+    bool incomplete_values;       /* memory was short: values are missing */
+};
+
+/* Empties a call for use again; buffers above `keep` bytes are freed. */
+void call_reset(struct td_call *c, size_t keep);
+void call_clear(struct td_call *c);
+size_t call_memory(const struct td_call *c);
+
+/* What the host's setters do. A value of another type than the field's is refused: false. */
+bool call_set_u64(struct td_call *c, uint32_t field, uint64_t value);
+bool call_set_i64(struct td_call *c, uint32_t field, int64_t value);
+bool call_set_bytes(struct td_call *c, uint32_t field, struct td_slice value);
+bool call_append_bytes(struct td_call *c, uint32_t field, struct td_slice more);
+bool call_set_pair(struct td_call *c, uint32_t field, struct td_slice name, struct td_slice value);
+
+/* One value. Maps have `name`; numbers are in `number`, the rest is in `bytes`. */
+struct call_value {
+    uint64_t number;
+    struct td_slice name, bytes;
+};
+
+static inline bool call_has(const struct td_call *c, uint32_t field)
+{
+    return c->set[field / 64] >> (field % 64) & 1;
+}
+/* The values of a field in the order in which they were set: start with at = 0; false at the end. Bodies have none. */
+bool call_next_value(const struct td_call *c, uint32_t field, uint32_t *at, struct call_value *ret);
+const struct call_body *call_get_body(const struct td_call *c, uint32_t field);
+
+/* Adds a packet's bytes to a half. */
+void call_add_packet(struct call_half *h, uint64_t frame, int64_t time_ns, uint64_t bytes);
+void call_add_frame(struct call_frames *f, uint64_t frame);
+/* The frames in order: start with at = 0 and frame = 0; false at the end. */
+bool call_next_frame(const struct call_frames *f, size_t *at, uint64_t *frame);
+
+/* When it began: the first byte of the request, or of the response if that is all there is. */
+static inline int64_t call_time(const struct td_call *c)
+{
+    return c->half[c->half[TD_CLIENT].seen ? TD_CLIENT : TD_SERVER].first_ns;
+}
+
+/* From the first byte of the request to the last of the response, in ns; 0 when a half is missing. */
+static inline int64_t call_duration(const struct td_call *c)
+{
+    int64_t ns = c->half[TD_SERVER].last_ns - c->half[TD_CLIENT].first_ns;
+    return c->half[TD_CLIENT].seen && c->half[TD_SERVER].seen && ns > 0 ? ns : 0;
+}
+
+/* Is everything there that the call should have? */
+static inline bool call_half_complete(const struct call_half *h)
+{
+    return h->seen && !h->cut && h->missing == 0;
+}
+
+#endif

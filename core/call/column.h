@@ -1,0 +1,40 @@
+/* Columns: values of calls as text, chosen by name. */
+#ifndef CALL_COLUMN_H
+#define CALL_COLUMN_H
+
+#include "call/call.h"
+
+enum column_kind {
+    COLUMN_FIELD, /* of a dissector */
+    COLUMN_TIMESTAMP, COLUMN_PROTOCOL, COLUMN_TRANSPORT, COLUMN_CONN_ID, COLUMN_ELAPSED_TIME, COLUMN_LATENCY,
+    COLUMN_SRC, COLUMN_SRC_IP, COLUMN_SRC_PORT, COLUMN_DST, COLUMN_DST_IP, COLUMN_DST_PORT,
+    COLUMN_METHOD, COLUMN_TARGET, COLUMN_STATUS, /* the summary's, by the fields' flags */
+    COLUMN_REQUEST_SIZE, COLUMN_RESPONSE_SIZE, COLUMN_REQUEST_FRAMES, COLUMN_RESPONSE_FRAMES, COLUMN_COMPLETE
+};
+
+enum { COLUMN_MAX = 64 };
+
+struct column {
+    const char *name;
+    uint8_t kind;
+    int16_t *fields; /* by component; -1: it has no such field */
+};
+
+struct column_set {
+    struct column v[COLUMN_MAX];
+    uint32_t n;
+    char *names; /* the list as given, cut at its commas */
+};
+
+/* From "timestamp,src.ip,method". `components`: the field sets of all dissectors. Unknown names are errors that
+ * say the nearest. */
+int column_set_parse(struct column_set *set, const char *list, const struct field_set *const *components, uint32_t component_n,
+                     struct error *err) MUST_CHECK;
+void column_set_clear(struct column_set *set);
+
+/* A value as text, without tabs and newlines (they become \t, \n). Lists are joined by commas, maps by "; ". */
+void column_put(struct buf *out, const struct column *col, const struct td_call *c);
+/* All columns, separated by tabs, and a newline. */
+void column_put_row(struct buf *out, const struct column_set *set, const struct td_call *c);
+
+#endif

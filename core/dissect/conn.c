@@ -1,0 +1,479 @@
+/* Feeding: what arrives from the flow table goes through the stream of its side to the plugin that owns the connection. */
+#include "dissect/conn.h"
+
+#include "base/mem.h"
+
+enum {
+    TCP_PROBES = 64,      /* segments whose beginning is looked at before a connection is given up */
+    UDP_PROBES = 4,
+    CONN_POOL = 64,       /* kept for reuse by each worker */
+    TAKEOVERS = 8,        /* protocols that may follow each other within one delivery */
+};
+
+/* ---- Pieces: which packet brought which bytes ---- */
+
+static void add_piece(struct td_conn *c, struct conn_stream *s, uint64_t n, const struct flow_origin *origin)
+{
+    s->end += n;
+    s->datagram = origin->datagram;
+    if (s->piece_n == s->piece_cap) {
+        uint32_t cap = s->piece_cap * 2;
+        size_t more = (size_t)(s->pieces == s->few ? cap : cap - s->piece_cap) * sizeof(*s->pieces);
+        struct conn_piece *pieces = NULL;
+        if (flow_take(c->shard->flows, c->flow, more)) {
+            pieces = mem_realloc(s->pieces == s->few ? NULL : s->pieces, cap * sizeof(*pieces));
+            if (!pieces)
+                flow_give(c->shard->flows, c->flow, more);
+        }
+        if (!pieces) { /* no memory: these bytes are put down to the packet before them */
+            s->pieces[s->piece_n - 1].end = s->end;
+            return;
+        }
+        if (s->pieces == s->few)
+            memcpy(pieces, s->few, sizeof(s->few));
+        s->pieces = pieces;
+        s->piece_cap = cap;
+    }
+    s->pieces[s->piece_n++] = (struct conn_piece){s->end, origin->frame, origin->time_ns};
+}
+
+static void drop_pieces(struct conn_stream *s)
+{
+    uint32_t done = 0;
+    while (done < s->piece_n && s->pieces[done].end <= s->next)
+        done++;
+    if (done) {
+        s->piece_n -= done;
+        memmove(s->pieces, s->pieces + done, s->piece_n * sizeof(*s->pieces));
+    }
+}
+
+static void drop_kept(struct td_conn *c, struct conn_stream *s)
+{
+    s->next = s->end;
+    s->need = 0;
+    s->piece_n = 0;
+    if (s->kept.cap) {
+        flow_give(c->shard->flows, c->flow, s->kept.cap);
+        buf_clear(&s->kept);
+    }
+}
+
+/* Gives new bytes to the calls that were promised them. */
+static void feed_marks(struct td_conn *c, int dir, uint64_t begin, uint64_t end, const struct flow_origin *origin, bool missing)
+{
+    for (uint32_t i = 0; i < c->mark_n; i++) {
+        struct conn_mark *m = &c->marks[i];
+        if (m->dir != dir)
+            continue;
+        uint64_t stop = m->end < end ? m->end : end;
+        if (missing)
+            m->call->half[dir].missing += stop - begin;
+        else
+            conn_add_packet(c, m->call, dir, origin->frame, origin->time_ns, stop - begin);
+        if (m->end <= end)
+            c->marks[i--] = c->marks[--c->mark_n];
+    }
+}
+
+/* ---- Life ---- */
+
+static struct td_conn *new_conn(struct shard *shard, struct flow *f)
+{
+    struct worker *w = shard->worker;
+    if (!flow_take(shard->flows, f, sizeof(struct td_conn)))
+        return NULL;
+    struct td_conn *c = w->conn_pool;
+    if (c) {
+        w->conn_pool = c->pool_next;
+        w->conn_pool_n--;
+    } else if (!(c = mem_alloc(sizeof(*c)))) {
+        flow_give(shard->flows, f, sizeof(*c));
+        return NULL;
+    }
+    memset(c, 0, offsetof(struct td_conn, first_memory));
+    c->shard = shard;
+    c->flow = f;
+    for (int side = 0; side < 2; side++) {
+        c->stream[side].pieces = c->stream[side].few;
+        c->stream[side].piece_cap = CONN_FEW_PIECES;
+    }
+    arena_init(&c->arena, 0);
+    arena_lend(&c->arena, c->first_memory, sizeof(c->first_memory));
+    f->user = c;
+    return c;
+}
+
+static void free_conn(struct td_conn *c)
+{
+    struct worker *w = c->shard->worker;
+    struct flow_table *flows = c->shard->flows;
+    for (int side = 0; side < 2; side++) {
+        struct conn_stream *s = &c->stream[side];
+        drop_kept(c, s);
+        if (s->pieces != s->few) {
+            flow_give(flows, c->flow, s->piece_cap * sizeof(*s->pieces));
+            mem_free(s->pieces);
+        }
+    }
+    if (c->marks) {
+        flow_give(flows, c->flow, c->mark_cap * sizeof(*c->marks));
+        mem_free(c->marks);
+    }
+    flow_give(flows, c->flow, c->arena.used + sizeof(*c));
+    arena_clear(&c->arena);
+    c->flow->user = NULL;
+    if (w->conn_pool_n < CONN_POOL) {
+        c->pool_next = w->conn_pool;
+        w->conn_pool = c;
+        w->conn_pool_n++;
+    } else {
+        mem_free(c);
+    }
+}
+
+bool conn_reserve(struct td_conn *c, struct buf *b, size_t more, size_t *charged)
+{
+    if (b->cap - b->n >= more)
+        return true;
+    size_t before = b->cap, held = c->flow->memory;
+    size_t limit = flow_limit(c->shard->flows);
+    if (held >= limit || more > limit - held) {
+        c->shard->worker->stats.over_limit++;
+        return false;
+    }
+    b->max = before + (limit - held);
+    b->failed = false;
+    bool grown = buf_reserve(b, more);
+    size_t delta = b->cap - before;
+    if (!flow_take(c->shard->flows, c->flow, delta))
+        return false; /* cannot be: the ceiling was what is left */
+    if (charged)
+        *charged += delta;
+    return grown;
+}
+
+/* The claim is over and nobody follows: the connection's bytes are of no interest any more. */
+static void lose(struct td_conn *c)
+{
+    if (!c->owner)
+        return;
+    c->shard->worker->stats.lost_claims[c->owner - c->shard->worker->set->v]++;
+    conn_release_owner(c, TD_CLOSE_LOST);
+    c->view.flags |= TD_FLOW_MIDSTREAM;
+    for (int side = 0; side < 2; side++) {
+        c->stream[side].skip_to = 0;
+        drop_kept(c, &c->stream[side]);
+    }
+}
+
+/* ---- Presenting bytes to the owner ---- */
+
+/* Presents [next, end) of a stream; returns how many bytes are left over. After a takeover the rest is for others. */
+static size_t present(struct td_conn *c, int side, struct td_slice bytes, int64_t time_ns, uint32_t flags)
+{
+    struct conn_stream *s = &c->stream[side];
+    int dir = conn_dir(c, side);
+    while (bytes.n) {
+        struct td_chunk chunk = {.bytes = bytes, .offset = s->next, .time_ns = time_ns, .flags = flags};
+        struct td_step step = c->owner->ops.data(c->state, c, dir, &chunk);
+        if (step.status != TD_OK || c->lost) {
+            lose(c);
+            return 0;
+        }
+        if (step.used > bytes.n) {
+            s->skip_to = s->next + step.used < s->next ? UINT64_MAX : s->next + step.used;
+            s->next += bytes.n;
+            bytes = td_sub(bytes, bytes.n, bytes.n);
+        } else {
+            s->next += step.used;
+            bytes = td_sub(bytes, step.used, bytes.n);
+        }
+        drop_pieces(s);
+        if (c->takeover)
+            return bytes.n;
+        if (step.used == 0 || step.need == 0 || step.need > bytes.n) {
+            s->need = step.need > bytes.n ? step.need : bytes.n + 1;
+            break;
+        }
+    }
+    return bytes.n;
+}
+
+static void keep(struct td_conn *c, int side, struct td_slice bytes)
+{
+    struct conn_stream *s = &c->stream[side];
+    if (!bytes.n)
+        return;
+    if (conn_reserve(c, &s->kept, bytes.n, NULL)) {
+        buf_put_slice(&s->kept, bytes);
+        return;
+    }
+    if (c->owner)
+        conn_count_reason(c->shard->worker, c->owner->name, "more bytes to be kept than maxConnectionMemory allows");
+    lose(c);
+    drop_kept(c, s);
+}
+
+/* Presents what was kept and keeps what is left. */
+static void present_kept(struct td_conn *c, int side, int64_t time_ns, uint32_t flags)
+{
+    struct conn_stream *s = &c->stream[side];
+    size_t left = present(c, side, buf_slice(&s->kept), time_ns, flags);
+    if (!c->owner && !c->takeover) {
+        drop_kept(c, s);
+    } else if (left == 0) {
+        buf_reset(&s->kept);
+        if (s->kept.cap > 4096)
+            drop_kept(c, s);
+    } else if (left < s->kept.n) {
+        memmove(s->kept.p, s->kept.p + s->kept.n - left, left);
+        s->kept.n = left;
+    }
+}
+
+/* Looks for an owner by the bytes at the front of a side. True: there is one. */
+static bool find_owner(struct td_conn *c, int side, struct td_slice bytes, bool last)
+{
+    struct conn_stream *s = &c->stream[side];
+    bool udp = c->flow->key.transport == 17;
+    switch (conn_claim(c, side, bytes, last)) {
+    case CLAIM_TAKEN: return true;
+    case CLAIM_MORE: s->need = bytes.n + 1; return false;
+    default: break;
+    }
+    if (bytes.n >= 3 && bytes.p[0] == 0x16 && bytes.p[1] == 0x03 && bytes.p[2] <= 4)
+        c->tls = true; /* a TLS handshake record: for the summary */
+    drop_kept(c, s);
+    if (++c->probes >= (udp ? UDP_PROBES : TCP_PROBES))
+        c->flow->ignored = true;
+    return false;
+}
+
+static void takeover(struct td_conn *c)
+{
+    const char *point = c->takeover_point;
+    struct td_slice key = td_str(c->takeover_key);
+    const struct dissector_set *set = c->shard->worker->set;
+    const struct dissector *parent = c->owner;
+    c->takeover = false;
+    conn_release_owner(c, TD_CLOSE_TAKEOVER);
+    c->stream[0].need = c->stream[1].need = 0;
+    c->probes = 0;
+    if (!point)
+        return;
+    const struct dissector *child = dissector_for_point(set, point, key);
+    if (child && conn_open(c, child))
+        return;
+    c->flow->ignored = true;
+    conn_count_reason(c->shard->worker, parent->name, "handed over to a protocol without dissector");
+}
+
+/* Lets both sides' kept bytes on, for as long as hand-overs give them new owners. */
+static void resume(struct td_conn *c, int64_t time_ns)
+{
+    for (int round = 0; c->takeover && round < TAKEOVERS; round++) {
+        takeover(c);
+        for (int i = 0; i < 2; i++) {
+            int side = c->flow->client == 1 ? !i : i; /* client first */
+            struct conn_stream *s = &c->stream[side];
+            if (c->flow->ignored)
+                drop_kept(c, s);
+            if (s->kept.n && (c->owner || find_owner(c, side, buf_slice(&s->kept), false)) && !c->takeover)
+                present_kept(c, side, time_ns, 0);
+        }
+    }
+    if (c->takeover) {
+        c->takeover = false;
+        lose(c);
+        c->flow->ignored = true;
+    }
+}
+
+/* ---- Events ---- */
+
+static void on_data(void *ctx, struct flow *f, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin)
+{
+    struct shard *shard = ctx;
+    struct td_conn *c = f->user ? f->user : new_conn(shard, f);
+    if (!c)
+        return;
+    struct conn_stream *s = &c->stream[side];
+    if (s->end != offset) /* the connection's first bytes here, or it could not be made before */
+        s->next = s->end = offset;
+    add_piece(c, s, bytes.n, origin);
+    if (c->mark_n)
+        feed_marks(c, conn_dir(c, side), offset, s->end, origin, false);
+    if (s->skip_to > offset) {
+        uint64_t skip = s->skip_to - offset < bytes.n ? s->skip_to - offset : bytes.n;
+        bytes = td_sub(bytes, (size_t)skip, bytes.n);
+        s->next += skip;
+        drop_pieces(s);
+        if (!bytes.n)
+            return;
+    }
+    if (s->kept.n) {
+        keep(c, side, bytes);
+        if (s->kept.n >= s->need && s->kept.n && (c->owner || find_owner(c, side, buf_slice(&s->kept), false)))
+            present_kept(c, side, origin->time_ns, 0);
+    } else if (c->owner || find_owner(c, side, bytes, false)) {
+        size_t left = present(c, side, bytes, origin->time_ns, 0);
+        keep(c, side, td_sub(bytes, bytes.n - left, bytes.n));
+    } else if (s->need) {
+        keep(c, side, bytes);
+    }
+    if (!c->owner && !c->takeover && !s->kept.n)
+        drop_kept(c, s);
+    s->datagram = NULL;
+    if (c->takeover)
+        resume(c, origin->time_ns);
+}
+
+static void on_datagram(void *ctx, struct flow *f, int side, struct td_slice bytes, bool cut, const struct flow_origin *origin)
+{
+    struct shard *shard = ctx;
+    struct td_conn *c = f->user ? f->user : new_conn(shard, f);
+    if (!c || !bytes.n)
+        return;
+    struct conn_stream *s = &c->stream[side];
+    uint64_t offset = s->end;
+    add_piece(c, s, bytes.n, origin);
+    s->next = offset;
+    if (c->mark_n)
+        feed_marks(c, conn_dir(c, side), offset, s->end, origin, false);
+    if (c->owner || find_owner(c, side, bytes, true)) {
+        struct td_chunk chunk = {.bytes = bytes, .offset = offset, .time_ns = origin->time_ns,
+                                 .flags = TD_CHUNK_DATAGRAM | TD_CHUNK_LAST | (cut ? TD_CHUNK_CUT : 0)};
+        struct td_step step = c->owner->ops.data(c->state, c, conn_dir(c, side), &chunk);
+        if (step.status != TD_OK || c->lost)
+            lose(c);
+        if (c->takeover)
+            takeover(c);
+    }
+    s->datagram = NULL;
+    s->next = s->end;
+    s->piece_n = 0;
+}
+
+static void on_gap(void *ctx, struct flow *f, int side, uint64_t offset, uint64_t len)
+{
+    struct shard *shard = ctx;
+    struct td_conn *c = f->user ? f->user : new_conn(shard, f);
+    if (!c)
+        return;
+    struct conn_stream *s = &c->stream[side];
+    uint64_t end = offset + len;
+    if (c->owner && s->kept.n)
+        present_kept(c, side, f->last_ns, TD_CHUNK_LAST);
+    if (c->takeover)
+        resume(c, f->last_ns);
+    drop_kept(c, s);
+    if (c->mark_n)
+        feed_marks(c, conn_dir(c, side), offset, end, NULL, true);
+    s->next = s->end = end;
+    if (s->skip_to >= end)
+        return;
+    uint64_t from = s->skip_to > offset ? s->skip_to : offset;
+    c->view.flags |= TD_FLOW_MIDSTREAM;
+    if (!c->owner)
+        return;
+    bool on = c->owner->ops.gap && c->owner->ops.gap(c->state, c, conn_dir(c, side), from, end - from) == TD_OK;
+    if (!on || c->lost)
+        lose(c);
+}
+
+static void finish_side(struct td_conn *c, int side)
+{
+    struct conn_stream *s = &c->stream[side];
+    if (s->eof)
+        return;
+    s->eof = true;
+    if (s->kept.n && !c->owner)
+        (void)find_owner(c, side, buf_slice(&s->kept), true);
+    if (c->owner && s->kept.n)
+        present_kept(c, side, c->flow->last_ns, TD_CHUNK_LAST);
+    if (c->takeover)
+        resume(c, c->flow->last_ns);
+    drop_kept(c, s);
+}
+
+static void on_eof(void *ctx, struct flow *f, int side)
+{
+    (void)ctx;
+    struct td_conn *c = f->user;
+    finish_side(c, side);
+    if (!c->owner || !c->owner->ops.eof)
+        return;
+    c->owner->ops.eof(c->state, c, conn_dir(c, side));
+    if (c->lost)
+        lose(c);
+}
+
+/* For the summary: which ports carried what nobody could dissect. */
+static void count_unclaimed(struct td_conn *c)
+{
+    struct dissect_stats *stats = &c->shard->worker->stats;
+    const struct flow *f = c->flow;
+    if (f->key.transport == 6)
+        stats->unclaimed_tcp++;
+    else
+        stats->unclaimed_udp++;
+    int server = f->client >= 0 ? !f->client : f->key.port[0] > f->key.port[1];
+    uint16_t port = f->key.port[server];
+    uint64_t bytes = f->bytes[0] + f->bytes[1];
+    for (uint32_t i = 0; i < stats->port_n; i++) {
+        struct dissect_port *p = &stats->ports[i];
+        if (p->transport == f->key.transport && p->port == port && p->tls == c->tls) {
+            p->connections++;
+            p->bytes += bytes;
+            return;
+        }
+    }
+    if (stats->port_n < PORT_MAX)
+        stats->ports[stats->port_n++] = (struct dissect_port){f->key.transport, port, c->tls, 1, bytes};
+}
+
+static void on_close(void *ctx, struct flow *f, enum flow_close why)
+{
+    (void)ctx;
+    struct td_conn *c = f->user;
+    for (int i = 0; i < 2; i++)
+        finish_side(c, f->client == 1 ? !i : i);
+    c->shard->worker->stats.evicted_calls += why == FLOW_CLOSE_EVICTED && c->calls;
+    if (c->owner)
+        conn_release_owner(c, (int)why);
+    if (!c->counted)
+        count_unclaimed(c);
+    free_conn(c);
+}
+
+const struct flow_ops conn_flow_ops = {on_data, on_datagram, on_gap, on_eof, on_close};
+
+/* ---- Workers ---- */
+
+void worker_init(struct worker *w, const struct dissector_set *set, dissect_call_fn *on_call, void *ctx)
+{
+    *w = (struct worker){.set = set, .on_call = on_call, .on_call_ctx = ctx};
+}
+
+void worker_clear(struct worker *w)
+{
+    while (w->call_pool) {
+        struct td_call *call = w->call_pool;
+        w->call_pool = call->next;
+        call_clear(call);
+        mem_free(call);
+    }
+    while (w->conn_pool) {
+        struct td_conn *c = w->conn_pool;
+        w->conn_pool = c->pool_next;
+        mem_free(c);
+    }
+    mem_free(w->scratch);
+    buf_clear(&w->out);
+}
+
+struct flow_table *shard_flows_new(struct shard *s, const struct flow_limits *limits)
+{
+    return flow_table_new(limits, &conn_flow_ops, s);
+}

@@ -1,0 +1,154 @@
+/* A connection as its dissector sees it: claimed by what its bytes look like, then fed in order.
+ *
+ * The flow table below delivers bytes, gaps and ends; the plugin above sees them through td_plugin.h. A shard owns all
+ * connections of one flow table; its worker is the thread that runs it. */
+#ifndef DISSECT_CONN_H
+#define DISSECT_CONN_H
+
+#include <stdalign.h>
+
+#include "base/arena.h"
+#include "call/call.h"
+#include "dissect/dissector.h"
+#include "flow/flow.h"
+
+/* ---- Counting ---- */
+
+enum { REASON_MAX = 64, PORT_MAX = 64 };
+
+struct dissect_reason { /* a constant text and how often */
+    const char *dissector, *why;
+    uint64_t count;
+};
+
+struct dissect_port { /* connections that nobody claimed, by the likely server's port */
+    uint8_t transport;
+    uint16_t port;
+    bool tls;
+    uint64_t connections, bytes;
+};
+
+struct dissect_stats {
+    uint64_t connections[DISSECTOR_MAX]; /* claimed */
+    uint64_t calls[DISSECTOR_MAX], incomplete[DISSECTOR_MAX];
+    uint64_t lost_claims[DISSECTOR_MAX];
+    uint64_t unclaimed_tcp, unclaimed_udp;
+    uint64_t over_limit;                 /* times that a connection reached its memory limit */
+    uint64_t evicted_calls;              /* connections evicted while calls were open */
+    uint64_t misuse;                     /* setter calls with a wrong field or type */
+    struct dissect_reason reasons[REASON_MAX];
+    uint32_t reason_n;
+    struct dissect_port ports[PORT_MAX];
+    uint32_t port_n;
+};
+
+/* ---- Worker and shard ---- */
+
+/* Takes a committed call; the call dies when it returns. */
+typedef void dissect_call_fn(void *ctx, const struct td_call *, struct buf *out);
+
+struct out_mark { /* output up to `end` belongs to `key` and what came before */
+    uint64_t key;
+    size_t end;
+};
+
+struct worker {
+    const struct dissector_set *set;
+    dissect_call_fn *on_call;
+    void *on_call_ctx;
+    struct buf out;           /* what on_call wrote since it was last taken */
+    uint8_t *scratch;
+    size_t scratch_n;
+    struct td_call *call_pool;
+    struct td_conn *conn_pool;
+    uint32_t call_pool_n, conn_pool_n;
+    struct dissect_stats stats;
+};
+
+struct shard {
+    struct worker *worker;
+    struct flow_table *flows;
+};
+
+void worker_init(struct worker *w, const struct dissector_set *set, dissect_call_fn *on_call, void *ctx);
+void worker_clear(struct worker *w);
+/* NULL when memory is short. */
+struct flow_table *shard_flows_new(struct shard *s, const struct flow_limits *limits);
+
+/* ---- Connection ---- */
+
+struct conn_piece { /* which packet brought the bytes up to `end` */
+    uint64_t end;
+    uint64_t frame;
+    int64_t time_ns;
+};
+
+enum { CONN_FEW_PIECES = 2, CONN_MARKS = 64 };
+
+struct conn_stream {
+    uint64_t next;      /* first byte not used yet */
+    uint64_t end;       /* behind the last byte that came */
+    uint64_t skip_to;   /* bytes before this are dropped */
+    size_t need;        /* do not present fewer bytes than this */
+    struct buf kept;    /* [next, end), if they had to be kept */
+    struct conn_piece few[CONN_FEW_PIECES], *pieces;
+    uint32_t piece_n, piece_cap;
+    const struct decode_datagram *datagram; /* of the last piece, while it is delivered */
+    bool eof;
+};
+
+struct conn_mark { /* bytes to come that belong to a call */
+    struct td_call *call;
+    uint64_t end;
+    uint8_t dir;
+};
+
+struct td_conn {
+    struct td_conn *pool_next;
+    struct shard *shard;
+    struct flow *flow;
+    const struct dissector *owner;    /* NULL: not claimed */
+    void *state;
+    struct td_flow view;
+    struct conn_stream stream[2];     /* by side */
+    struct td_call *calls;            /* open */
+    struct conn_mark *marks;
+    uint32_t mark_n, mark_cap;
+    uint64_t serial;
+    struct arena arena;
+    bool confirmed, lost, tls, counted;
+    uint8_t violations;
+    uint16_t probes;
+    bool takeover;                    /* asked for within data() */
+    const char *takeover_point;
+    char takeover_key[64];
+    alignas(16) uint8_t first_memory[448];
+};
+
+/* What a side of the flow is for the dissector: TD_CLIENT or TD_SERVER, and back. */
+static inline int conn_dir(const struct td_conn *c, int side)
+{
+    return c->flow->client == 1 ? !side : side;
+}
+
+/* Events from the flow table; `ctx` is the shard. */
+extern const struct flow_ops conn_flow_ops;
+
+/* claim.c: chooses a dissector by the beginning of what `side` sent. */
+enum claim_result { CLAIM_NOBODY, CLAIM_MORE, CLAIM_TAKEN };
+enum claim_result conn_claim(struct td_conn *c, int side, struct td_slice bytes, bool last);
+/* Opens `d` on the connection; false if it declined. */
+bool conn_open(struct td_conn *c, const struct dissector *d);
+/* Ends the claim; calls that are open are committed as cut. */
+void conn_release_owner(struct td_conn *c, int why);
+
+/* host.c */
+extern const struct td_host dissect_host_template; /* the dissection part of td_host */
+void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags);
+/* Makes room for `more` bytes in a buffer that the connection pays for; false: over the limit. */
+bool conn_reserve(struct td_conn *c, struct buf *b, size_t more, size_t *charged);
+/* Adds a packet's bytes to a call, which pays for the list of frames. */
+void conn_add_packet(struct td_conn *c, struct td_call *call, int dir, uint64_t frame, int64_t time_ns, uint64_t bytes);
+void conn_count_reason(struct worker *w, const char *dissector, const char *why);
+
+#endif

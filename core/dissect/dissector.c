@@ -1,0 +1,101 @@
+#include "dissect/dissector.h"
+
+#include "base/mem.h"
+#include "base/nearest.h"
+
+static int copy_claims(struct dissector *d, const struct td_table *rows, struct error *err)
+{
+    struct td_claim *claims = mem_calloc(rows->n, sizeof(*claims));
+    if (!claims)
+        return error_nomem(err);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const uint8_t *p = (const uint8_t *)rows->v + (size_t)i * rows->stride;
+        memcpy(&claims[i], p, rows->stride < sizeof(*claims) ? rows->stride : sizeof(*claims));
+        d->on_tcp |= claims[i].on == TD_ON_TCP;
+        d->on_udp |= claims[i].on == TD_ON_UDP;
+    }
+    d->claims = claims;
+    d->claim_n = rows->n;
+    return TD_OK;
+}
+
+int dissector_set_add(struct dissector_set *set, const char *name, const struct td_dissector *ops, const void *self, struct error *err)
+{
+    if (set->n == DISSECTOR_MAX)
+        return error_set(err, TD_E_LIMIT, "more than %d dissectors; enable fewer (tap.enabledDissectors)", DISSECTOR_MAX);
+    struct dissector *v = mem_realloc(set->v, (set->n + 1) * sizeof(*v));
+    if (!v)
+        return error_nomem(err);
+    set->v = v;
+    struct dissector *d = &v[set->n];
+    *d = (struct dissector){.name = name, .ops = *ops, .self = self};
+    for (size_t i = 0; name[i] && i + 1 < sizeof(d->protocol); i++)
+        d->protocol[i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 'a' + 'A' : name[i]);
+    memset(d->wanted, 0xff, sizeof(d->wanted));
+    int status = field_set_init(&d->fields, &ops->fields, err);
+    if (status == TD_OK)
+        status = copy_claims(d, &ops->claims, err);
+    if (status != TD_OK) {
+        field_set_clear(&d->fields);
+        return error_prefix(err, "dissector \"%s\": ", name);
+    }
+    set->n++;
+    return TD_OK;
+}
+
+int dissector_set_rule(struct dissector_set *set, uint8_t transport, uint16_t port_lo, uint16_t port_hi, const char *name,
+                       struct error *err)
+{
+    struct nearest near;
+    nearest_init(&near, name);
+    uint32_t i = 0;
+    while (i < set->n && strcmp(set->v[i].name, name) != 0)
+        nearest_try(&near, set->v[i++].name);
+    if (i == set->n)
+        return error_set(err, TD_E_CONFIG, "there is no dissector \"%s\"%s%s%s; `tapedeck plugin list` shows them", name,
+                         near.best ? "; did you mean \"" : "", near.best ? near.best : "", near.best ? "\"" : "");
+    struct dissect_rule *rules = mem_realloc(set->rules, (set->rule_n + 1) * sizeof(*rules));
+    if (!rules)
+        return error_nomem(err);
+    set->rules = rules;
+    rules[set->rule_n++] = (struct dissect_rule){transport, port_lo, port_hi, i};
+    return TD_OK;
+}
+
+void dissector_set_clear(struct dissector_set *set)
+{
+    for (uint32_t i = 0; i < set->n; i++) {
+        field_set_clear(&set->v[i].fields);
+        mem_free((void *)(uintptr_t)set->v[i].claims);
+    }
+    mem_free(set->v);
+    mem_free(set->rules);
+    *set = (struct dissector_set){0};
+}
+
+bool dissector_has_port(const struct dissector *d, uint8_t transport, uint16_t port)
+{
+    uint32_t on = transport == 6 ? TD_ON_TCP : TD_ON_UDP;
+    for (uint32_t i = 0; i < d->claim_n; i++)
+        if (d->claims[i].on == on && d->claims[i].port_lo && port >= d->claims[i].port_lo && port <= d->claims[i].port_hi)
+            return true;
+    return false;
+}
+
+const struct dissector *dissector_for_point(const struct dissector_set *set, const char *point, struct td_slice key)
+{
+    const struct dissector *any = NULL;
+    for (uint32_t i = 0; i < set->n; i++) {
+        const struct dissector *d = &set->v[i];
+        for (uint32_t j = 0; j < d->claim_n; j++) {
+            const struct td_claim *claim = &d->claims[j];
+            if (claim->on != TD_ON_POINT || !claim->point || strcmp(claim->point, point) != 0)
+                continue;
+            if (claim->key && td_eq_nocase(td_str(claim->key), key))
+                return d;
+            if (!claim->key && !any)
+                any = d;
+        }
+    }
+    return any;
+}

@@ -1,0 +1,47 @@
+/* The dissectors that take part in a dissection: instances with checked tables, in the order of their names. */
+#ifndef DISSECT_DISSECTOR_H
+#define DISSECT_DISSECTOR_H
+
+#include "call/field.h"
+
+enum { DISSECTOR_MAX = 64 };
+
+struct dissector {
+    const char *name;
+    char protocol[32];            /* the name in capitals: what calls show */
+    struct td_dissector ops;
+    const void *self;
+    struct field_set fields;
+    uint64_t wanted[FIELD_MAX / 64]; /* fields that somebody will look at */
+    const struct td_claim *claims;   /* rows of today's size */
+    uint32_t claim_n;
+    bool on_tcp, on_udp;
+};
+
+/* A rule of the user's: "tcp.port==8888,http". */
+struct dissect_rule {
+    uint8_t transport;            /* 6 or 17 */
+    uint16_t port_lo, port_hi;
+    uint32_t dissector;           /* index in the set */
+};
+
+struct dissector_set {
+    struct dissector *v;
+    uint32_t n;
+    struct dissect_rule *rules;
+    uint32_t rule_n;
+};
+
+/* Adds a component's instance; names must come in ascending order. `ops` is the loader's copy. */
+int dissector_set_add(struct dissector_set *set, const char *name, const struct td_dissector *ops, const void *self,
+                      struct error *err) MUST_CHECK;
+int dissector_set_rule(struct dissector_set *set, uint8_t transport, uint16_t port_lo, uint16_t port_hi, const char *name,
+                       struct error *err) MUST_CHECK;
+void dissector_set_clear(struct dissector_set *set);
+
+/* Does a claim of this dissector name the port? */
+bool dissector_has_port(const struct dissector *d, uint8_t transport, uint16_t port);
+/* The child for a hand-over, or NULL: the first whose claim names point and key, else one that takes any key. */
+const struct dissector *dissector_for_point(const struct dissector_set *set, const char *point, struct td_slice key);
+
+#endif

@@ -1,0 +1,305 @@
+/* The dissection part of the table that plugins call into. */
+#include "dissect/conn.h"
+
+#include "base/mem.h"
+
+enum {
+    SCRATCH_MAX = 64 << 20, /* stated in plugin.h */
+    VIOLATIONS_MAX = 3,     /* stated in plugin.h */
+    CALL_POOL = 64,         /* calls kept for reuse by each worker */
+    CALL_KEEP = 2048,       /* bytes that a buffer of such a call may hold */
+};
+
+static struct td_conn *conn_of(struct td_arena *arena)
+{
+    return (struct td_conn *)((uint8_t *)arena - offsetof(struct td_conn, arena));
+}
+
+static void *host_alloc(struct td_arena *arena, size_t n, size_t align)
+{
+    struct td_conn *c = conn_of(arena);
+    size_t before = c->arena.used, limit = flow_limit(c->shard->flows), held = c->flow->memory;
+    c->arena.max = held < limit ? before + (limit - held) : before;
+    void *p = arena_alloc(&c->arena, n, align);
+    if (!p || !flow_take(c->shard->flows, c->flow, c->arena.used - before)) {
+        c->shard->worker->stats.over_limit++;
+        return NULL;
+    }
+    return p;
+}
+
+static void *host_scratch(struct td_conn *c, size_t n)
+{
+    struct worker *w = c->shard->worker;
+    if (n > SCRATCH_MAX)
+        return NULL;
+    if (n > w->scratch_n) {
+        mem_free(w->scratch); /* its contents are undefined anyway */
+        w->scratch = mem_alloc(n);
+        w->scratch_n = w->scratch ? n : 0;
+    }
+    return w->scratch;
+}
+
+static bool host_wants(struct td_conn *c, uint32_t field)
+{
+    return field < FIELD_MAX && (c->owner->wanted[field / 64] >> (field % 64) & 1);
+}
+
+static void host_confirm(struct td_conn *c)
+{
+    c->confirmed = true;
+}
+
+void conn_count_reason(struct worker *w, const char *dissector, const char *why)
+{
+    struct dissect_stats *stats = &w->stats;
+    for (uint32_t i = 0; i < stats->reason_n; i++)
+        if (strcmp(stats->reasons[i].why, why) == 0 && stats->reasons[i].dissector == dissector) {
+            stats->reasons[i].count++;
+            return;
+        }
+    if (stats->reason_n < REASON_MAX)
+        stats->reasons[stats->reason_n++] = (struct dissect_reason){dissector, why, 1};
+}
+
+static void host_violation(struct td_conn *c, const char *why)
+{
+    conn_count_reason(c->shard->worker, c->owner->name, why);
+    if (!c->confirmed && ++c->violations >= VIOLATIONS_MAX)
+        c->lost = true;
+}
+
+/* ---- Calls ---- */
+
+static struct td_call *host_call(struct td_conn *c)
+{
+    struct worker *w = c->shard->worker;
+    struct td_call *call = w->call_pool;
+    size_t size = call ? call_memory(call) : sizeof(*call);
+    if (!flow_take(c->shard->flows, c->flow, size)) {
+        w->stats.over_limit++;
+        return NULL;
+    }
+    if (call) {
+        w->call_pool = call->next;
+        w->call_pool_n--;
+    } else if (!(call = mem_calloc(1, sizeof(*call)))) {
+        flow_give(c->shard->flows, c->flow, size);
+        return NULL;
+    }
+    call->conn = c;
+    call->fields = &c->owner->fields;
+    call->component = (uint32_t)(c->owner - w->set->v);
+    call->protocol = c->owner->protocol;
+    call->flow = &c->view;
+    call->conn_id = c->flow->id;
+    call->charged = size;
+    call->serial = c->serial++;
+    call->next = c->calls;
+    if (c->calls)
+        c->calls->link = &call->next;
+    call->link = &c->calls;
+    c->calls = call;
+    return call;
+}
+
+static void misuse(struct td_call *call)
+{
+    call->conn->shard->worker->stats.misuse++;
+}
+
+static void host_set_u64(struct td_call *call, uint32_t field, uint64_t value)
+{
+    if (!call)
+        return;
+    (void)conn_reserve(call->conn, &call->values, 64, &call->charged);
+    if (!call_set_u64(call, field, value))
+        misuse(call);
+}
+
+static void host_set_i64(struct td_call *call, uint32_t field, int64_t value)
+{
+    if (!call)
+        return;
+    (void)conn_reserve(call->conn, &call->values, 64, &call->charged);
+    if (!call_set_i64(call, field, value))
+        misuse(call);
+}
+
+/* The buffer in which a bytes value lands. */
+static struct buf *target_buffer(struct td_call *call, uint32_t field)
+{
+    if (field < call->fields->n && (call->fields->fields[field].flags & TD_F_BODY))
+        for (int i = 0; i < CALL_BODIES; i++)
+            if (!call->bodies[i].used || call->bodies[i].field == field)
+                return &call->bodies[i].bytes;
+    return &call->values;
+}
+
+static void host_set_bytes(struct td_call *call, uint32_t field, struct td_slice value)
+{
+    if (!call)
+        return;
+    (void)conn_reserve(call->conn, target_buffer(call, field), value.n + 64, &call->charged);
+    if (!call_set_bytes(call, field, value))
+        misuse(call);
+}
+
+static void host_append_bytes(struct td_call *call, uint32_t field, struct td_slice more)
+{
+    if (!call)
+        return;
+    (void)conn_reserve(call->conn, target_buffer(call, field), more.n, &call->charged);
+    if (!call_append_bytes(call, field, more))
+        misuse(call);
+}
+
+static void host_set_pair(struct td_call *call, uint32_t field, struct td_slice name, struct td_slice value)
+{
+    if (!call)
+        return;
+    (void)conn_reserve(call->conn, &call->values, name.n + value.n + 64, &call->charged);
+    if (!call_set_pair(call, field, name, value))
+        misuse(call);
+}
+
+static struct td_slice host_peek(struct td_call *call, uint32_t field)
+{
+    struct call_value value;
+    uint32_t at = 0;
+    const struct call_body *body = call ? call_get_body(call, field) : NULL;
+    if (body)
+        return buf_slice(&body->bytes);
+    if (call && field < call->fields->n && call_next_value(call, field, &at, &value))
+        return value.bytes;
+    return td_bytes(NULL, 0);
+}
+
+/* ---- Marks ---- */
+
+void conn_add_packet(struct td_conn *c, struct td_call *call, int dir, uint64_t frame, int64_t time_ns, uint64_t bytes)
+{
+    struct call_half *half = &call->half[dir];
+    size_t before = half->frames.more.cap;
+    call_add_packet(half, frame, time_ns, bytes);
+    size_t more = half->frames.more.cap - before;
+    if (more && flow_take(c->shard->flows, c->flow, more))
+        call->charged += more;
+    else if (more)
+        half->frames.cut = true; /* no further */
+}
+
+static void add_piece_to_call(struct td_conn *c, const struct conn_stream *s, const struct conn_piece *piece, struct td_call *call,
+                              int dir, uint64_t bytes)
+{
+    const struct decode_datagram *fragments = piece == &s->pieces[s->piece_n - 1] ? s->datagram : NULL;
+    for (uint32_t i = 0; fragments && i < fragments->frame_count; i++)
+        conn_add_packet(c, call, dir, fragments->frames[i], piece->time_ns, 0);
+    conn_add_packet(c, call, dir, piece->frame, piece->time_ns, bytes);
+}
+
+static void promise(struct td_conn *c, struct td_call *call, int dir, uint64_t end)
+{
+    if (c->mark_n == c->mark_cap) {
+        uint32_t cap = c->mark_cap ? c->mark_cap * 2 : 2;
+        size_t more = (cap - c->mark_cap) * sizeof(*c->marks);
+        if (cap > CONN_MARKS || !flow_take(c->shard->flows, c->flow, more))
+            return;
+        struct conn_mark *marks = mem_realloc(c->marks, cap * sizeof(*marks));
+        if (!marks) {
+            flow_give(c->shard->flows, c->flow, more);
+            return;
+        }
+        c->marks = marks;
+        c->mark_cap = cap;
+    }
+    c->marks[c->mark_n++] = (struct conn_mark){call, end, (uint8_t)dir};
+}
+
+static void host_mark(struct td_call *call, int dir, uint64_t begin, uint64_t end)
+{
+    if (!call || begin >= end)
+        return;
+    struct td_conn *c = call->conn;
+    const struct conn_stream *s = &c->stream[conn_dir(c, dir)]; /* its own inverse */
+    uint64_t from = s->next;
+    for (uint32_t i = 0; i < s->piece_n && from < end; from = s->pieces[i++].end) {
+        uint64_t lo = begin > from ? begin : from, hi = end < s->pieces[i].end ? end : s->pieces[i].end;
+        if (lo < hi)
+            add_piece_to_call(c, s, &s->pieces[i], call, dir, hi - lo);
+    }
+    if (end > s->end)
+        promise(c, call, dir, end);
+}
+
+static void host_commit(struct td_call *call, uint32_t flags)
+{
+    if (call)
+        conn_commit(call->conn, call, flags);
+}
+
+void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
+{
+    struct worker *w = c->shard->worker;
+    for (uint32_t i = 0; i < c->mark_n; i++) {
+        if (c->marks[i].call != call)
+            continue;
+        if (c->marks[i].end != UINT64_MAX) /* promised bytes that did not come */
+            call->half[c->marks[i].dir].cut = true;
+        c->marks[i--] = c->marks[--c->mark_n];
+    }
+    call->half[TD_CLIENT].cut |= (flags & TD_REQUEST_CUT) && call->half[TD_CLIENT].seen;
+    call->half[TD_SERVER].cut |= (flags & TD_RESPONSE_CUT) && call->half[TD_SERVER].seen;
+    call->flags = flags;
+    size_t index = (size_t)(c->owner - w->set->v);
+    w->stats.calls[index]++;
+    w->stats.incomplete[index] += !call_half_complete(&call->half[0]) || !call_half_complete(&call->half[1]);
+    w->on_call(w->on_call_ctx, call, &w->out);
+
+    *call->link = call->next;
+    if (call->next)
+        call->next->link = call->link;
+    flow_give(c->shard->flows, c->flow, call->charged);
+    if (w->call_pool_n < CALL_POOL) {
+        call_reset(call, CALL_KEEP);
+        call->next = w->call_pool;
+        w->call_pool = call;
+        w->call_pool_n++;
+    } else {
+        call_clear(call);
+        mem_free(call);
+    }
+}
+
+static int host_takeover(struct td_conn *c, const char *point, struct td_slice key)
+{
+    if (key.n >= sizeof(c->takeover_key))
+        return TD_E_LIMIT;
+    c->takeover = true;
+    c->takeover_point = point;
+    if (key.n)
+        memcpy(c->takeover_key, key.p, key.n);
+    c->takeover_key[key.n] = 0;
+    return TD_OK;
+}
+
+const struct td_host dissect_host_template = {
+    .size = sizeof(struct td_host),
+    .abi_minor = TD_ABI_MINOR,
+    .alloc = host_alloc,
+    .scratch = host_scratch,
+    .wants = host_wants,
+    .confirm = host_confirm,
+    .violation = host_violation,
+    .call = host_call,
+    .set_u64 = host_set_u64,
+    .set_i64 = host_set_i64,
+    .set_bytes = host_set_bytes,
+    .append_bytes = host_append_bytes,
+    .set_pair = host_set_pair,
+    .peek = host_peek,
+    .mark = host_mark,
+    .commit = host_commit,
+    .takeover = host_takeover,
+};

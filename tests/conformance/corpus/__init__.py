@@ -1,0 +1,1 @@
+"""Compares what tapedeck says about captures with facts that independent readers found in them."""
