@@ -154,7 +154,7 @@ static void test_show(void)
         "name: 'null'\nsecret: s\non: false\ndepth: -7\nmaxBodySize: 1536\nwait: 3723000000001ns\nmode: fast\n"
         "list: ['true', a b, \"x\\ny\", '']\n",
         "name: plain-1.2/x_y\nsecret: s\nmaxBodySize: 5000\nwait: 90m\nlist: [\"é\", '#', '- a', 'k: v']\n",
-        "secret: s\n",
+        "secret: s\nname: \"\\N\\L\\P\\x7f\\ufeff\\uffff\\U0001f600\\\\\\\"\"\n",
     };
     static const char *const hidden = "secret: \"********\"\n";
     for (size_t t = 0; t < sizeof(texts) / sizeof(texts[0]); t++) {

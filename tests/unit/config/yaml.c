@@ -153,7 +153,7 @@ static void test_load(void)
     yaml_tree_free(tree);
     close(fd);
     unlink(path);
-    is_int(yaml_tree_load(path, &tree, &err), TD_E_NOT_FOUND, "a file that is not there");
+    is_int(yaml_tree_load(path, &tree, &err), TD_E_CONFIG, "a file that is not there");
     like(err.text, "No such file", "is told with its reason");
     is_int(yaml_tree_load("/tmp", &tree, &err), TD_E_CONFIG, "a directory is no file");
     is_str(err.text, "/tmp: Is a directory", "and told so");
