@@ -28,8 +28,8 @@ PLUGIN_SRC := $(wildcard plugins/*/*/*.c)
 UNIT     := $(patsubst %.c,%,$(wildcard tests/unit/*/*.c tests/conformance/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 OBJ      := $(BUILD)/obj
+TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
-TEST_OBJ := $(OBJ)/tests/tap.o $(OBJ)/tests/mock_host.o
 
 .PHONY: all deps check asan tsan fuzz bench conformance lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
@@ -60,7 +60,7 @@ $(OBJ)/%.o: %.c
 plugins: $(PLUGINS:%=plugin-%)
 .PHONY: $(PLUGINS:%=plugin-%)
 $(PLUGINS:%=plugin-%): plugin-%:
-	@$(MAKE) -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
+	@$(MAKE) -s -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
 		CC="$(CC)" CFLAGS="$(CFLAGS) $(SANITIZE)" WERROR="$(WERROR)" $(if $(SANITIZE),DEFS=)
 
 tests: $(UNIT:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES)

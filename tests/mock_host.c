@@ -239,6 +239,8 @@ static void host_mark(struct td_call *handle, int dir, uint64_t begin, uint64_t 
         return;
     if (call->n_ranges[dir] && call->ranges[dir][call->n_ranges[dir] - 1].end >= begin) {
         r = &call->ranges[dir][call->n_ranges[dir] - 1];
+        if (r->end > begin)
+            breach(call->mock, "mark() twice for the same bytes");
         r->end = end > r->end ? end : r->end;
     } else if (call->n_ranges[dir] < MAX_RANGES) {
         r = &call->ranges[dir][call->n_ranges[dir]++];
@@ -377,7 +379,7 @@ static bool present(struct mock *m, int dir, uint32_t flags)
     struct mock_side *s = &m->side[dir];
     size_t n = s->unused.n;
     uint8_t *copy = (uint8_t *)malloc(n ? n : 1);
-    struct td_chunk chunk = { td_bytes(copy, n), s->offset, 0, flags };
+    struct td_chunk chunk = { td_bytes(copy, n), s->offset, m->now_ns, flags };
     struct td_step step;
     if (!copy)
         abort();
@@ -423,6 +425,18 @@ void mock_feed(struct mock *m, int dir, struct td_slice bytes)
     present_both(m, dir);
 }
 
+void mock_datagram(struct mock *m, int dir, struct td_slice bytes, uint32_t flags)
+{
+    struct mock_side *s = &m->side[dir];
+    uint64_t end = s->offset + bytes.n;
+    if (!m->claimed)
+        return;
+    buf_put_slice(&s->unused, bytes);
+    (void)present(m, dir, flags | TD_CHUNK_DATAGRAM);
+    s->unused.n = 0; /* never presented again */
+    s->offset = end;
+}
+
 static void present_last(struct mock *m, int dir)
 {
     struct mock_side *s = &m->side[dir];
@@ -446,9 +460,9 @@ void mock_gap(struct mock *m, int dir, uint64_t len)
     if (!m->claimed || len == 0)
         return;
     m->dir_at_hand = -1;
-    if (m->ops->gap(m->state, (struct td_conn *)(void *)m, dir, s->offset, len) != TD_OK)
-        lose_claim(m);
     s->offset += len;
+    if (m->ops->gap(m->state, (struct td_conn *)(void *)m, dir, s->offset - len, len) != TD_OK)
+        lose_claim(m);
 }
 
 void mock_eof(struct mock *m, int dir)
@@ -545,6 +559,13 @@ bool mock_init(struct mock *m, const struct td_plugin *plugin, unsigned options)
     return m->fault == NULL;
 }
 
+bool mock_open_flow(struct mock *m, const struct td_flow *flow)
+{
+    m->opened = m->claimed =
+        m->ops->open(m->self, (struct td_conn *)(void *)m, flow, (struct td_arena *)(void *)m, &m->state) == TD_OK;
+    return m->opened;
+}
+
 bool mock_open(struct mock *m, uint32_t flow_flags)
 {
     struct td_flow flow;
@@ -555,9 +576,7 @@ bool mock_open(struct mock *m, uint32_t flow_flags)
     flow.transport = 6;
     flow.port[TD_CLIENT] = 40000;
     flow.port[TD_SERVER] = 80;
-    m->opened = m->claimed =
-        m->ops->open(m->self, (struct td_conn *)(void *)m, &flow, (struct td_arena *)(void *)m, &m->state) == TD_OK;
-    return m->opened;
+    return mock_open_flow(m, &flow);
 }
 
 void mock_close(struct mock *m, int why)

@@ -71,8 +71,10 @@ static void note_turn(struct http_pairing *p, bool response)
     else if (!response)
         p->turns++;
     p->answered = response;
-    if (p->turns == HTTP_TURNS_TO_TRUST)
-        p->lost = p->pipelined = p->request_hole = false;
+    if (p->turns == HTTP_TURNS_TO_TRUST) {
+        p->lost = p->pipelined = false;
+        p->doubtful = 0;
+    }
 }
 
 struct http_exchange *http_exchange_request(struct http_pairing *p, const struct http_out *out)
@@ -93,8 +95,8 @@ struct http_exchange *http_exchange_request(struct http_pairing *p, const struct
     if (!e)
         return NULL;
     e->number = p->next_number++;
-    e->after_hole = p->request_hole;
-    p->request_hole = false;
+    e->after_hole = p->hole;
+    p->hole = HTTP_NO_HOLE;
     if (p->lost)
         (void)http_exchange_end(p, out, e, TD_SERVER, TD_RESPONSE_CUT);
     else
@@ -112,9 +114,22 @@ static struct http_exchange *lone_response(struct http_pairing *p, const struct 
     return e;
 }
 
+static void note_server(struct http_pairing *p)
+{
+    if (p->hole)
+        p->hole = HTTP_HOLE_ANSWERED;
+}
+
+/* Could the next response be another request's than that of `e`, the oldest? */
+static bool is_doubtful(const struct http_pairing *p, const struct http_exchange *e)
+{
+    return e->after_hole == HTTP_HOLE || (p->pipelined && (e->after_hole || e->number < p->doubtful));
+}
+
 struct http_exchange *http_exchange_response(struct http_pairing *p, const struct http_out *out)
 {
     struct http_exchange *e = p->waiting;
+    note_server(p);
     if (p->lost)
         note_turn(p, true);
     if (p->given_up) {
@@ -123,7 +138,7 @@ struct http_exchange *http_exchange_response(struct http_pairing *p, const struc
     }
     if (!e)
         return lone_response(p, out);
-    if (p->pipelined && (e->after_hole || e->number < p->doubtful)) {
+    if (is_doubtful(p, e)) {
         p->lost = p->answered = true;
         p->turns = 0;
         http_pairing_close(p, out);
@@ -132,17 +147,20 @@ struct http_exchange *http_exchange_response(struct http_pairing *p, const struc
     return pop(p);
 }
 
-struct http_exchange *http_exchange_interim(const struct http_pairing *p)
+struct http_exchange *http_exchange_interim(struct http_pairing *p)
 {
+    note_server(p);
     return p->given_up ? NULL : p->waiting;
 }
 
-void http_pairing_gap(struct http_pairing *p, int dir)
+void http_pairing_gap(struct http_pairing *p, int dir, bool unread)
 {
     if (dir == TD_CLIENT) {
-        p->request_hole = true;
-    } else {
-        p->doubtful = p->next_number;
-        p->given_up = 0;
+        p->hole = HTTP_HOLE;
+        return;
     }
+    note_server(p);
+    p->given_up = 0;
+    p->doubtful = unread ? UINT64_MAX : p->next_number;
+    p->pipelined = p->pipelined || unread;
 }

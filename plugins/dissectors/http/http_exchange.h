@@ -13,13 +13,20 @@ enum {
     HTTP_TURNS_TO_TRUST = 3   /* turns of request and answer after which pairing is trusted again */
 };
 
+/* Bytes of the client were lost, and with them perhaps requests. */
+enum http_hole {
+    HTTP_NO_HOLE,
+    HTTP_HOLE,          /* since then nothing came from the server: what was lost is not answered yet */
+    HTTP_HOLE_ANSWERED  /* since then something came (or was lost): a client that waits is owed nothing more */
+};
+
 struct http_exchange {
     struct http_exchange *next;
     struct td_call *call;
     uint64_t number;   /* of the request on its connection */
     uint32_t flags;    /* td_commit_flag */
     uint8_t done;      /* bits 1 << TD_CLIENT, 1 << TD_SERVER: this half is over */
-    bool after_hole;   /* requests before it may have been lost */
+    uint8_t after_hole; /* http_hole before it */
     bool lone;         /* a response whose request was not seen */
     bool is_head, is_connect, is_upgrade;
 };
@@ -33,7 +40,7 @@ struct http_pairing {
     uint32_t n_waiting;
     uint32_t given_up;   /* answers of requests that were given up and may still come */
     uint32_t turns;      /* while `lost`: request, answer, request, answer */
-    bool request_hole;   /* the next request is `after_hole` */
+    uint8_t hole;        /* http_hole since the last request */
     bool pipelined;      /* the client does not wait for answers */
     bool lost;           /* order means nothing */
     bool answered;       /* while `lost`: the last message was a response */
@@ -46,13 +53,13 @@ struct http_exchange *http_exchange_request(struct http_pairing *p, const struct
 /* The exchange that a final response belongs to: that of a request, or a new one of its own. NULL as above. */
 struct http_exchange *http_exchange_response(struct http_pairing *p, const struct http_out *out);
 /* The exchange that an interim response belongs to, or NULL. */
-struct http_exchange *http_exchange_interim(const struct http_pairing *p);
+struct http_exchange *http_exchange_interim(struct http_pairing *p);
 
 /* One half is over. Commits the call once both are; then the exchange is gone and true is returned. */
 bool http_exchange_end(struct http_pairing *p, const struct http_out *out, struct http_exchange *e, int dir, uint32_t flags);
 
-/* Bytes of `dir` were lost that may have held any number of messages. */
-void http_pairing_gap(struct http_pairing *p, int dir);
+/* Bytes of `dir` were lost that may have held any number of messages. `unread`: the client has sent more than was read. */
+void http_pairing_gap(struct http_pairing *p, int dir, bool unread);
 
 /* Nothing more will come: commits what waits for an answer. */
 void http_pairing_close(struct http_pairing *p, const struct http_out *out);

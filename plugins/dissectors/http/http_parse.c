@@ -83,6 +83,7 @@ static const char *const methods[] = {
     "BIND",    "UNBIND", "REBIND",     "LINK",      "UNLINK",  "LABEL",   "UPDATE",      "ORDERPATCH", "MKREDIRECTREF",
     "UPDATEREDIRECTREF", "MKWORKSPACE", "QUERY",    "PURGE",   "SUBSCRIBE", "UNSUBSCRIBE", "NOTIFY", "M-SEARCH",
     "BMOVE",   "BCOPY",  "BDELETE",    "BPROPFIND", "BPROPPATCH", "POLL",  "SOURCE",      "RPC_CONNECT", "RPC_IN_DATA", "RPC_OUT_DATA",
+    "CCM_POST",
 };
 
 int http_known_method(struct td_slice prefix)
@@ -97,17 +98,10 @@ int http_known_method(struct td_slice prefix)
     return known;
 }
 
-/* "1.1", "2", "1.10": digits, and a dot with more digits. */
+/* "1.1", but also "2" and "1.", which people type and programs mangle: what matters is that it stands behind "HTTP/". */
 static bool is_version(struct td_slice s)
 {
-    size_t i = 0;
-    while (i < s.n && i < 3 && is_digit(s.p[i]))
-        i++;
-    if (i == 0)
-        return false;
-    if (i == s.n)
-        return true;
-    return s.p[i] == '.' && s.n - i <= 4 && s.n - i >= 2 && is_digit(s.p[s.n - 1]) && is_digit(s.p[i + 1]);
+    return s.n <= 8 && http_is_token(s);
 }
 
 static enum http_result parse_request_line(struct td_slice line, struct http_head *head)
@@ -424,7 +418,13 @@ enum http_result http_parse_head(struct td_slice in, enum http_kind kind, bool l
     if (!next_line(in, &at, &line))
         return beginning(in, kind);
     result = kind == HTTP_REQUEST ? parse_request_line(line, head) : parse_status_line(line, head);
-    return result == HTTP_OK ? parse_fields(in, at, last, head) : result;
+    if (result != HTTP_OK)
+        return result;
+    result = parse_fields(in, at, last, head);
+    /* A request without version is all of its line: HTTP/0.9 had nothing else. */
+    if (head->cut && kind == HTTP_REQUEST && head->version.n == 0 && at == in.n)
+        head->cut = false;
+    return result;
 }
 
 enum http_result http_parse_trailers(struct td_slice in, bool last, struct http_head *head)
@@ -489,16 +489,12 @@ enum http_framing http_framing(const struct http_head *head, enum http_kind kind
 static bool plausible_line(struct td_slice line, enum http_kind kind)
 {
     struct http_head head;
-    size_t i;
     memset(&head, 0, sizeof(head));
     if (kind == HTTP_RESPONSE)
         return td_starts(line, TD_LIT("HTTP/1.")) && parse_status_line(line, &head) == HTTP_OK && !head.fault;
-    if (parse_request_line(line, &head) != HTTP_OK || head.fault || !td_starts(head.version, TD_LIT("1.")))
-        return false;
-    for (i = 0; i < head.method.n; i++)
-        if (!is_upper(head.method.p[i]) && head.method.p[i] != '-' && head.method.p[i] != '_')
-            return false;
-    return head.target.n > 0;
+    /* Right behind a gap, "ET" may be the rest of "GET": so only known methods will do. */
+    return parse_request_line(line, &head) == HTTP_OK && !head.fault && td_starts(head.version, TD_LIT("1.")) && head.target.n &&
+           http_known_method(head.method) == 2;
 }
 
 enum http_result http_plausible(struct td_slice in, enum http_kind kind)

@@ -87,7 +87,7 @@ enum http_framing http_framing(const struct http_head *head, enum http_kind kind
 size_t http_unfold(struct td_slice value, uint8_t *out);
 
 /* Is there a message's start at the beginning of `in`, as strictly as befits a search in the middle of a
- * stream: a start line with HTTP/1.x, and a header field or the empty line behind it? */
+ * stream: a start line with HTTP/1.x, in requests a registered method, and a header field or the empty line behind it? */
 enum http_result http_plausible(struct td_slice in, enum http_kind kind);
 
 /* The registered methods that begin with `prefix` (case counts): 0 none, 1 some begin so, 2 it is one. */

@@ -4,6 +4,7 @@
 #include "mock_host.h"
 #include "tap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 extern const struct td_plugin td_plugin_v1_http;
@@ -21,11 +22,9 @@ struct event {
 struct conversation {
     const char *name;
     struct event events[MAX_EVENTS];
-    const char *expected;
-    uint32_t flow;
-    bool hands_over; /* what follows may be anything: no junk is to be expected, but no call either */
 };
 
+#define BINARY(literal) literal, sizeof(literal) - 1
 #define REQ(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -135,7 +134,7 @@ static char *transcript(const struct conversation *c, const struct setting *s)
     m.fail_alloc_at = s->fail_at;
     m.side[0].offset = s->start[0];
     m.side[1].offset = s->start[1];
-    if (mock_open(&m, c->flow | s->flow))
+    if (mock_open(&m, s->flow))
         play(&m, c->events, &s->hole, s->how, s->seed, s->swapped);
     else
         mock_close(&m, TD_CLOSE_END);
@@ -148,12 +147,12 @@ static char *transcript(const struct conversation *c, const struct setting *s)
 
 /* ---- What must hold ------------------------------------------------------------------------------------------- */
 
-static void expect(const struct conversation *c)
+static void expect(const struct conversation *c, const char *expected)
 {
     struct setting s = plain;
     char *whole = transcript(c, &s), *other;
     uint32_t i;
-    is_str(whole, c->expected, "%s", c->name);
+    is_str(whole, expected, "%s", c->name);
     s.how = BYTES;
     other = transcript(c, &s);
     is_str(other, whole, "%s: byte by byte", c->name);
@@ -220,6 +219,9 @@ static bool only_true_starts(const char *text, const char *truth, char *bad, siz
 {
     static const char *const keys[] = { "  method: ", "  http_request_target: ", "  status_code: " };
     size_t k;
+    /* What goes through a tunnel may well be a request, if one does not know that it is a tunnel. */
+    if (strstr(truth, "takeover:"))
+        return true;
     for (k = 0; k < 3; k++) {
         const char *at = text;
         while ((at = strstr(at, keys[k])) != NULL) {
@@ -252,7 +254,24 @@ static bool has_gaps(const struct conversation *c)
     return false;
 }
 
-static void expect_clean_gaps(const struct conversation *c)
+/* Does the client send a request before the one before it is answered? */
+static bool pipelines(const struct conversation *c)
+{
+    const struct event *e;
+    int requests = 0;
+    for (e = c->events; e->kind != END && requests < 2; e++) {
+        const char *at = e->text;
+        if (e->kind != C)
+            requests = 0;
+        while (e->kind == C && (at = strstr(at, " HTTP/1.")) != NULL) {
+            requests++;
+            at++;
+        }
+    }
+    return requests >= 2;
+}
+
+static void expect_clean_gaps(const struct conversation *c, const char *expected)
 {
     static const uint64_t lengths[] = { 1, 2, 7, 40, 150 };
     struct setting s = plain;
@@ -267,7 +286,7 @@ static void expect_clean_gaps(const struct conversation *c)
                 s.hole.len = lengths[i];
                 s.how = s.hole.at % 3 == 0 ? BYTES : WHOLE;
                 text = transcript(c, &s);
-                good = only_true_calls(text, c->expected, bad, sizeof(bad)) && only_true_starts(text, c->expected, bad, sizeof(bad));
+                good = only_true_calls(text, expected, bad, sizeof(bad)) && only_true_starts(text, expected, bad, sizeof(bad));
                 if (!good)
                     tap_diag("side %d, %d bytes at %d: false:\n%s\nin:\n%s", dir, (int)s.hole.len, (int)s.hole.at, bad, text);
                 free(text);
@@ -275,7 +294,7 @@ static void expect_clean_gaps(const struct conversation *c)
     ok(good, "%s: a gap anywhere makes no false call", c->name);
 }
 
-static void expect_clean_midstream(const struct conversation *c)
+static void expect_clean_midstream(const struct conversation *c, const char *expected)
 {
     struct setting s = plain;
     char bad[4096] = "", *text;
@@ -289,7 +308,9 @@ static void expect_clean_midstream(const struct conversation *c)
             s.start[0] = which & 1 ? at : 0;
             s.start[1] = which & 2 ? (at < stream_length(c, TD_SERVER) ? at : stream_length(c, TD_SERVER)) : 0;
             text = transcript(c, &s);
-            good = only_true_calls(text, c->expected, bad, sizeof(bad)) && only_true_starts(text, c->expected, bad, sizeof(bad));
+            /* In a pipeline whose beginning was not seen, nothing tells whose the first answer is. */
+            good = (pipelines(c) || only_true_calls(text, expected, bad, sizeof(bad))) &&
+                   only_true_starts(text, expected, bad, sizeof(bad));
             if (!good)
                 tap_diag("from %d and %d on: false:\n%s\nin:\n%s", (int)s.start[0], (int)s.start[1], bad, text);
             free(text);
@@ -335,18 +356,51 @@ static void expect_same_when_skipping(const struct conversation *c)
     free(seen);
 }
 
+/* ---- What the conversations hold -------------------------------------------------------------------------------- */
+
+/* The text of conversations.txt; tests run from the repository's root. */
+static void read_expectations(struct buf *text)
+{
+    FILE *file = fopen("tests/unit/http/conversations.txt", "r");
+    char piece[4096];
+    size_t n;
+    while (file && (n = fread(piece, 1, sizeof(piece), file)) > 0)
+        buf_put(text, piece, n);
+    if (file)
+        (void)fclose(file);
+}
+
+/* The part behind "== name", up to the next one. The caller frees it. */
+static char *expectation(const char *all, const char *name)
+{
+    char heading[128];
+    const char *at, *end;
+    snprintf(heading, sizeof(heading), "== %s\n", name);
+    at = strstr(all, heading);
+    if (!at)
+        return strdup("");
+    at += strlen(heading);
+    end = strstr(at, "== ");
+    return strndup(at, end ? (size_t)(end - at) : strlen(at));
+}
+
 int main(void)
 {
+    struct buf all = { .max = 0 };
     size_t i;
+    read_expectations(&all);
     for (i = 0; i < sizeof(conversations) / sizeof(conversations[0]); i++) {
         const struct conversation *c = &conversations[i];
-        expect(c);
+        char *expected = expectation(buf_cstr(&all), c->name);
+        expect(c, expected);
         expect_survival(c);
         expect_same_when_skipping(c);
-        if (has_gaps(c))
-            continue;
-        expect_clean_gaps(c);
-        expect_clean_midstream(c);
+        if (!has_gaps(c)) {
+            expect_clean_gaps(c, expected);
+            expect_clean_midstream(c, expected);
+        }
+        free(expected);
     }
+    buf_clear(&all);
     return tap_done();
 }
