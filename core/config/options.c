@@ -145,8 +145,7 @@ static int parse_number(const struct td_option *o, const char *text, void *dst, 
                          : o->type == TD_OPT_SIZE ? "is not a size; write bytes, or as 64Ki, 1.5Gi, 10M"
                                                   : "is not a duration; write as 250ms, 10s, 1h30m",
                          err);
-    bool too_large = o->type == TD_OPT_SIZE && value.u > INT64_MAX;
-    if (has_limits(o) && (too_large || value.i < o->min || value.i > o->max)) {
+    if (has_limits(o) && (value.i < o->min || value.i > o->max)) { /* a size beyond INT64_MAX is negative here: below any minimum */
         struct buf limits;
         buf_init(&limits, 0);
         buf_puts(&limits, "is out of range; it must be ");
