@@ -382,7 +382,7 @@ static bool present(struct mock *m, int dir, uint32_t flags)
     struct mock_side *s = &m->side[dir];
     size_t n = s->unused.n;
     uint8_t *copy = (uint8_t *)malloc(n ? n : 1);
-    struct td_chunk chunk = {td_bytes(copy, n), s->offset, 0, flags};
+    struct td_chunk chunk = {td_bytes(copy, n), s->offset, m->now_ns, flags};
     struct td_step step;
     if (!copy)
         abort();
@@ -426,6 +426,18 @@ void mock_feed(struct mock *m, int dir, struct td_slice bytes)
         return;
     buf_put_slice(&s->unused, bytes);
     present_both(m, dir);
+}
+
+void mock_datagram(struct mock *m, int dir, struct td_slice bytes, uint32_t flags)
+{
+    struct mock_side *s = &m->side[dir];
+    uint64_t end = s->offset + bytes.n;
+    if (!m->claimed)
+        return;
+    buf_put_slice(&s->unused, bytes);
+    (void)present(m, dir, flags | TD_CHUNK_DATAGRAM);
+    s->unused.n = 0; /* never presented again */
+    s->offset = end;
 }
 
 static void present_last(struct mock *m, int dir)
@@ -550,6 +562,12 @@ bool mock_init(struct mock *m, const struct td_plugin *plugin, unsigned options)
     return m->fault == NULL;
 }
 
+bool mock_open_flow(struct mock *m, const struct td_flow *flow)
+{
+    m->opened = m->claimed = m->ops->open(m->self, (struct td_conn *)(void *)m, flow, (struct td_arena *)(void *)m, &m->state) == TD_OK;
+    return m->opened;
+}
+
 bool mock_open(struct mock *m, uint32_t flow_flags)
 {
     struct td_flow flow;
@@ -560,8 +578,7 @@ bool mock_open(struct mock *m, uint32_t flow_flags)
     flow.transport = 6;
     flow.port[TD_CLIENT] = 40000;
     flow.port[TD_SERVER] = 80;
-    m->opened = m->claimed = m->ops->open(m->self, (struct td_conn *)(void *)m, &flow, (struct td_arena *)(void *)m, &m->state) == TD_OK;
-    return m->opened;
+    return mock_open_flow(m, &flow);
 }
 
 void mock_close(struct mock *m, int why)

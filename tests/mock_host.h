@@ -49,6 +49,7 @@ struct mock {
     void **memory; /* what alloc() gave out */
     size_t n_memory;
     void *scratch;
+    int64_t now_ns; /* time of what is fed next; the test sets it */
     uint64_t chunk_offset[2];
     int dir_at_hand;
     unsigned options;
@@ -62,9 +63,13 @@ struct mock {
 bool mock_init(struct mock *m, const struct td_plugin *plugin, unsigned options);
 /* Changes an option before mock_open(); INT, SIZE, BOOL only. */
 void mock_option(struct mock *m, const char *name, uint64_t value);
+/* A TCP connection from port 40000 to port 80. */
 bool mock_open(struct mock *m, uint32_t flow_flags);
+bool mock_open_flow(struct mock *m, const struct td_flow *flow);
 /* The next bytes of a direction. */
 void mock_feed(struct mock *m, int dir, struct td_slice bytes);
+/* A datagram; `flags`: 0 or TD_CHUNK_CUT. */
+void mock_datagram(struct mock *m, int dir, struct td_slice bytes, uint32_t flags);
 /* The next `len` bytes of a direction are missing. */
 void mock_gap(struct mock *m, int dir, uint64_t len);
 void mock_eof(struct mock *m, int dir);
