@@ -57,9 +57,8 @@ static void print_flow(FILE *out, const struct flow_stats *s)
     char size[UNITS_TEXT];
     if (s->gaps)
         fprintf(out, "gaps: %llu, %s missing\n", ull(s->gaps), units_format_size(s->gap_bytes, size));
-    if (s->retransmitted || s->reordered || s->malformed)
-        fprintf(out, "tcp: %llu segments retransmitted, %llu out of order, %llu headers malformed\n", ull(s->retransmitted),
-                ull(s->reordered), ull(s->malformed));
+    if (s->retransmitted || s->reordered)
+        fprintf(out, "tcp: %llu segments retransmitted, %llu out of order\n", ull(s->retransmitted), ull(s->reordered));
 }
 
 static int by_count(const void *a, const void *b)

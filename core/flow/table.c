@@ -414,12 +414,8 @@ static void udp_packet(struct flow_table *t, const struct flow_packet *pkt)
 {
     uint32_t udp_len = read16(pkt->l4 + 4);
     uint32_t len = pkt->l4_len;
-    if (udp_len >= 8 && udp_len < len)
-        len = udp_len; /* padding behind the datagram */
-    else if (udp_len != 0 && udp_len < 8) {
-        t->stats.malformed++; /* RFC 768: at least the header; 0 is a jumbogram (RFC 2675) */
-        return;
-    }
+    if (udp_len && udp_len < len) /* 0 is a jumbogram (RFC 2675) */
+        len = udp_len;            /* padding behind the datagram */
     int side;
     struct flow *f = flow_find(t, pkt, true, &side);
     if (!f)
