@@ -24,14 +24,15 @@ ip route add 224.0.0.0/4 dev lo
 
 recorder=
 record() {
-    tcpdump -q -i lo -U --immediate-mode -w "$work/$1.pcap" "${2:-port 53}" 2>"$work/tcpdump.log" &
+    tcpdump -q -i lo -B 65536 -w "$work/$1.pcap" "${2:-port 53}" 2>"$work/tcpdump.log" &
     recorder=$!
     until grep -qs listening "$work/tcpdump.log"; do sleep 0.05; done
 }
 recorded() {
-    sleep 0.3
+    sleep 1.5
     kill -INT "$recorder"
     wait "$recorder" || true
+    grep -q '^0 packets dropped by kernel' "$work/tcpdump.log" || { cat "$work/tcpdump.log"; exit 1; }
     cp "$work/$1.pcap" "$1.pcap"
 }
 ask() { dig @127.0.0.1 +tries=1 +time=2 "$@" >/dev/null 2>&1 || true; }
