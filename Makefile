@@ -28,42 +28,58 @@ PLUGIN_SRC := $(wildcard plugins/*/*/*.c)
 UNIT     := $(patsubst %.c,%,$(wildcard tests/unit/*/*.c tests/conformance/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 OBJ      := $(BUILD)/obj
+TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
+ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
 
 .PHONY: all deps check asan tsan fuzz bench conformance lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
 
 $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
-	$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
+	@echo "  LINK $@"
+	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
 
 $(OBJ)/libcore.a: $(LIB_SRC:%.c=$(OBJ)/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 # The same plugin sources, linked side by side into tests and fuzzers.
 $(OBJ)/libplugins.a: $(PLUGIN_SRC:%.c=$(OBJ)/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	@ar rcs $@ $^
 
 $(OBJ)/plugins/%.o: plugins/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DTD_STATIC -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(ALL_CFLAGS) -DTD_STATIC -c -o $@ $<
 
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(ALL_CFLAGS) -Itests -c -o $@ $<
 
 plugins: $(PLUGINS:%=plugin-%)
-plugin-%:
-	@$(MAKE) -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
+.PHONY: $(PLUGINS:%=plugin-%)
+$(PLUGINS:%=plugin-%): plugin-%:
+	@$(MAKE) -s -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
 		CC="$(CC)" CFLAGS="$(CFLAGS) $(SANITIZE)" WERROR="$(WERROR)" $(if $(SANITIZE),DEFS=)
 
-tests: $(UNIT:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%)
-$(UNIT:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(OBJ)/tests/tap.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+tests: $(UNIT:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES)
+
+# Sample plugins, built with the frozen headers as plugins in the world are.
+$(OBJ)/abi/%.so: tests/conformance/abi/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(OBJ)/tests/tap.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
-$(FUZZERS:%=$(BUILD)/tests/fuzz/%): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+	@echo "  LINK $@"
+	@$(CC) -std=c17 $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden -Itests/conformance/abi/v1.0 \
+		-MMD -MP -MF $(@:.so=.d) -MT $@ -shared -o $@ $<
+
+$(UNIT:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(OBJ)/tests/fuzz/replay.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+	@echo "  LINK $@"
+	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+$(FUZZERS:%=$(BUILD)/tests/fuzz/%): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay.o $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(OBJ)/tests/fuzz/replay.o $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
 
 check: all tests ## run the tests (T=word: only those whose path has the word)
 	@BUILD=$(BUILD) T=$(T) CC="$(CC)" tests/run
@@ -81,8 +97,9 @@ fuzz: ## fuzz F=pcap for S=60 seconds (libFuzzer, ASan, UBSan)
 	@mkdir -p build/fuzz/work/$(F)
 	build/fuzz/fuzz_$(F) -max_total_time=$(or $(S),60) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
 		-artifact_prefix=build/fuzz/ build/fuzz/work/$(F) tests/fuzz/corpus/$(F)
-build/fuzz/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -rdynamic -o $@ $< $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+build/fuzz/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+	@echo "  LINK $@"
+	@$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -rdynamic -o $@ $< $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
 
 conformance: all ## compare with expected facts: CORPUS=DIR
 	@tests/conformance/run_corpus --tapedeck $(BUILD)/tapedeck --corpus $(CORPUS) $(ARGS)

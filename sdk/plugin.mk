@@ -25,10 +25,12 @@ OBJECTS := $(SOURCES:%.c=$(OBJ)/%.o)
 
 $(OUT)/$(NAME).so: $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -shared $(DEFS) -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
+	@echo "  LINK $@"
+	@$(CC) $(CFLAGS) -shared $(DEFS) -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
 
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) -std=c17 $(CFLAGS) $(WARN) $(WERROR) -fPIC -fvisibility=hidden -I$(SDK_INCLUDE) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) -std=gnu17 $(CFLAGS) $(WARN) $(WERROR) -fPIC -fvisibility=hidden -I$(SDK_INCLUDE) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(OBJECTS:.o=.d)

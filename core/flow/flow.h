@@ -113,7 +113,6 @@ struct flow_limits {
 struct flow_stats {
     uint64_t tcp_connections, udp_connections;
     uint64_t packets, bytes;      /* transport payload, as captured */
-    uint64_t malformed;           /* headers that contradict themselves */
     uint64_t retransmitted;       /* segments that brought nothing new */
     uint64_t reordered;           /* segments that had to wait */
     uint64_t gaps, gap_bytes;     /* holes declared lost */

@@ -113,7 +113,7 @@ void flow_table_free(struct flow_table *t)
 {
     if (!t)
         return;
-    for (int list = 0; list < LIST_COUNT; list++)
+    for (unsigned list = 0; list < LIST_COUNT; list++)
         while (t->oldest[list] != FLOW_NONE)
             flow_table_end(t, flow_at(t, t->oldest[list]));
     for (uint32_t i = 0; i < t->chunk_count; i++)
@@ -214,7 +214,7 @@ static void link_newest(struct flow_table *t, struct flow *f, enum flow_list lis
     t->newest[list] = f->self;
 }
 
-static int64_t list_timeout(const struct flow_table *t, int list)
+static int64_t list_timeout(const struct flow_table *t, unsigned list)
 {
     switch (list) {
     case LIST_CLOSED: return LINGER_NS;
@@ -243,7 +243,7 @@ void flow_set_list(struct flow_table *t, struct flow *f, enum flow_list list)
 static void expire(struct flow_table *t)
 {
     t->next_expiry_ns = NEVER;
-    for (int list = 0; list < LIST_COUNT; list++) {
+    for (unsigned list = 0; list < LIST_COUNT; list++) {
         int64_t timeout = list_timeout(t, list);
         /* A connection that was used since it was queued goes to the back; `last` ends the round. */
         uint32_t last = t->newest[list];
@@ -277,7 +277,7 @@ static void expire(struct flow_table *t)
 static struct flow *choose_victim(struct flow_table *t)
 {
     struct flow *victim = NULL;
-    for (int list = 0; list < LIST_COUNT; list++) {
+    for (unsigned list = 0; list < LIST_COUNT; list++) {
         for (int chances = 0; chances < 8; chances++) {
             uint32_t index = t->oldest[list];
             if (index == FLOW_NONE)
@@ -414,12 +414,8 @@ static void udp_packet(struct flow_table *t, const struct flow_packet *pkt)
 {
     uint32_t udp_len = read16(pkt->l4 + 4);
     uint32_t len = pkt->l4_len;
-    if (udp_len >= 8 && udp_len < len)
-        len = udp_len; /* padding behind the datagram */
-    else if (udp_len != 0 && udp_len < 8) {
-        t->stats.malformed++; /* RFC 768: at least the header; 0 is a jumbogram (RFC 2675) */
-        return;
-    }
+    if (udp_len && udp_len < len) /* 0 is a jumbogram (RFC 2675) */
+        len = udp_len;            /* padding behind the datagram */
     int side;
     struct flow *f = flow_find(t, pkt, true, &side);
     if (!f)

@@ -25,7 +25,7 @@ enum {
     PATIENT_GAPS = 8,       /* a connection with more holes than this (one direction is not captured) waits no more */
     QUEUE_SEGMENTS = 4096,  /* waiting in one direction; beyond, the hole is declared lost */
 };
-#define HOLE_NS (1ll * NS_PER_S)
+#define HOLE_NS (15ll * NS_PER_S) /* long: files put together from several captures jump in time */
 #define FAR_AHEAD (1ull << 30) /* the largest window that window scaling allows (RFC 7323 section 2.3) */
 
 struct tcp_segment {
@@ -341,7 +341,7 @@ static void take_payload(struct flow_table *t, struct flow *f, int side, const s
     uint32_t seq = h->seq + ((h->flags & TCP_SYN) ? 1 : 0);
     if (!s->started) {
         *s = (struct tcp_side){.started = true, .seq0 = seq, .fin = UINT64_MAX};
-        t->stats.midstream++;
+        t->stats.midstream += !other->started;
     }
     struct piece piece = {.offset = to_offset(s, seq, s->next), .p = p, .n = have, .lost = len - have, .origin = origin};
     if ((h->flags & TCP_ACK) && other->started) {
@@ -427,19 +427,6 @@ static void take_reset(struct flow_table *t, struct flow *f, int side, const str
     flow_set_list(t, f, LIST_CLOSED);
 }
 
-static bool parse_header(struct flow_table *t, const struct flow_packet *pkt, struct tcp_header *h)
-{
-    h->header_len = (uint32_t)(pkt->l4[12] >> 4) * 4;
-    if (h->header_len < 20 || h->header_len > pkt->l4_len) {
-        t->stats.malformed++;
-        return false;
-    }
-    h->seq = read32(pkt->l4 + 4);
-    h->ack = read32(pkt->l4 + 8);
-    h->flags = pkt->l4[13];
-    return true;
-}
-
 /* Is this the late rest of a connection that is over? */
 static bool is_stray(const struct flow *f, int side, const struct tcp_header *h, uint32_t len)
 {
@@ -453,9 +440,8 @@ static bool is_stray(const struct flow *f, int side, const struct tcp_header *h,
 
 void tcp_packet(struct flow_table *t, const struct flow_packet *pkt)
 {
-    struct tcp_header h;
-    if (!parse_header(t, pkt, &h))
-        return;
+    struct tcp_header h = {.seq = read32(pkt->l4 + 4), .ack = read32(pkt->l4 + 8), .flags = pkt->l4[13],
+                           .header_len = (uint32_t)(pkt->l4[12] >> 4) * 4};
     uint32_t len = pkt->l4_len - h.header_len;
     uint32_t have = pkt->l4_caplen > h.header_len ? pkt->l4_caplen - h.header_len : 0;
     const uint8_t *payload = pkt->l4 + h.header_len;

@@ -26,6 +26,7 @@ static enum layer (*const strip[LAYER_COUNT])(struct walk *) = {
     [LAYER_VN_TAG] = link_vn_tag,
     [LAYER_CISCO_META_DATA] = link_cisco_meta_data,
     [LAYER_BACKBONE_TAG] = link_backbone_tag,
+    [LAYER_FABRIC_PATH] = link_fabric_path,
     [LAYER_LLC] = link_llc,
     [LAYER_SNAP] = link_snap,
     [LAYER_MPLS] = link_mpls,
@@ -51,6 +52,7 @@ static enum layer (*const strip[LAYER_COUNT])(struct walk *) = {
     [LAYER_RADIOTAP] = wlan_radiotap,
     [LAYER_WLAN] = wlan_frame,
     [LAYER_WLAN_PADDED] = wlan_frame_padded,
+    [LAYER_WLAN_SWAPPED] = wlan_frame_swapped,
     [LAYER_GRE] = tunnel_gre,
     [LAYER_ETHERIP] = tunnel_etherip,
     [LAYER_NSH] = tunnel_nsh,
@@ -79,7 +81,7 @@ void decoder_free(struct decoder *d)
 
 bool walk_leads_to_ip(const struct walk *w, enum layer next)
 {
-    enum { MAX_LINK_LAYERS = 4 };
+    enum { MAX_LINK_LAYERS = 8 };
     struct walk ahead = *w;
     struct decode_stats ignored = {0};
     ahead.stats = &ignored;

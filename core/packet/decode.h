@@ -56,7 +56,8 @@ struct decoder;
 /* `max_memory`: bytes for waiting fragments; the oldest datagram goes first. NULL when memory is short. */
 struct decoder *decoder_new(size_t max_memory);
 void decoder_free(struct decoder *);
-/* DECODE_OK: *ret is filled, with TCP (at least 20 header bytes captured) or UDP (at least 8). */
+/* DECODE_OK: *ret is filled, with TCP (at least 20 header bytes captured) or UDP (at least 8) whose header's lengths
+ * do not contradict the packet's. */
 enum decode_skip decode_packet(struct decoder *, const struct packet *, struct decoded *ret);
 const struct decode_stats *decoder_stats(const struct decoder *);
 /* "unsupported link type", "neither TCP nor UDP" ... */

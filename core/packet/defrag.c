@@ -25,7 +25,7 @@ struct fragment {
     uint64_t frames[];
 };
 
-/* A datagram that waits, or a whole one that is remembered. */
+/* A datagram that waits. */
 struct entry {
     struct entry *next; /* in its bucket */
     struct entry *older, *newer;
@@ -36,15 +36,8 @@ struct entry {
     uint32_t len;  /* of the datagram's payload; 0: not known yet */
     uint32_t reach; /* where the fragment that reaches furthest ends */
     size_t memory;
-    struct datagram *whole;
     uint8_t protocol;            /* these two from the fragment at offset 0 */
     uint8_t header[IPV6_HEADER];
-};
-
-struct datagram {
-    struct decode_datagram public; /* first */
-    uint8_t *payload;
-    uint32_t len;
 };
 
 struct defrag {
@@ -106,15 +99,7 @@ static void charge(struct defrag *d, struct entry *e, size_t memory)
     d->memory += memory;
 }
 
-static void free_fragments(struct entry *e)
-{
-    for (struct fragment *f = e->first, *next; f; f = next) {
-        next = f->next;
-        mem_free(f);
-    }
-    e->first = e->last = NULL;
-}
-
+/* Forgets a datagram, whole or not. */
 static void drop(struct defrag *d, struct entry *e)
 {
     struct entry **link = bucket_of(d, &e->key);
@@ -123,13 +108,18 @@ static void drop(struct defrag *d, struct entry *e)
     *link = e->next;
     *(e->older ? &e->older->newer : &d->oldest) = e->newer;
     *(e->newer ? &e->newer->older : &d->newest) = e->older;
-    if (e->whole)
-        block_unref(&e->whole->public.block);
-    else
-        d->stats->fragments_lost++;
     d->memory -= e->memory;
-    free_fragments(e);
+    for (struct fragment *f = e->first, *next; f; f = next) {
+        next = f->next;
+        mem_free(f);
+    }
     mem_free(e);
+}
+
+static void give_up(struct defrag *d, struct entry *e)
+{
+    d->stats->fragments_lost++;
+    drop(d, e);
 }
 
 void defrag_free(struct defrag *d)
@@ -162,13 +152,6 @@ static struct entry *add_entry(struct defrag *d, const struct key *key, int64_t 
     d->newest = e;
     charge(d, e, sizeof(*e));
     return e;
-}
-
-/* True if `f` repeats bytes of a datagram that is whole already. */
-static bool repeats_whole(const struct datagram *whole, const struct defrag_fragment *f)
-{
-    size_t end = f->offset + f->data.n;
-    return (f->more ? end <= whole->len : end == whole->len) && memcmp(whole->payload + f->offset, f->data.p, f->data.n) == 0;
 }
 
 /* The fragment of the same place and length, if there is one. */
@@ -241,24 +224,21 @@ static int compare_frames(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Fills in the fragments' bytes and frames. Two fragments may have come in one frame, inside of a tunnel. */
-static void gather(const struct entry *e, struct datagram *whole)
+/* Copies the fragments' bytes and frames. */
+static void gather(const struct entry *e, uint8_t *payload, uint64_t *frames)
 {
-    uint64_t *frames = whole->public.frames;
-    uint32_t n = 0, reach = 0;
+    uint64_t *next_frames = frames;
+    uint32_t reach = 0;
     for (struct fragment *f = e->first; f; f = f->next) {
         uint32_t known = f->offset < reach ? reach - f->offset : 0;
         if (f->len > known) {
-            memcpy(whole->payload + f->offset + known, fragment_data(f) + known, f->len - known);
+            memcpy(payload + f->offset + known, fragment_data(f) + known, f->len - known);
             reach = f->offset + f->len;
         }
-        memcpy(frames + n, f->frames, f->frame_count * sizeof(uint64_t));
-        n += f->frame_count;
+        memcpy(next_frames, f->frames, f->frame_count * sizeof(uint64_t));
+        next_frames += f->frame_count;
     }
-    qsort(frames, n, sizeof(uint64_t), compare_frames);
-    for (uint32_t i = 0; i < n; i++)
-        if (i == 0 || frames[i] != frames[i - 1])
-            frames[whole->public.frame_count++] = frames[i];
+    qsort(frames, e->frame_count, sizeof(uint64_t), compare_frames);
 }
 
 /* The header of the first fragment, made that of a packet which was never fragmented. */
@@ -280,74 +260,53 @@ static void rebuild_header(const struct entry *e, uint8_t *header)
 
 static void datagram_release(struct block *b)
 {
-    mem_free(b); /* the first member of what datagram_new() allocated */
+    mem_free(b); /* the first member of what put_together() allocated */
 }
 
-static struct datagram *datagram_new(const struct entry *e, size_t header, size_t *ret_memory)
+/* NULL when memory is short. */
+static struct decode_datagram *put_together(const struct entry *e, struct td_slice *ret_packet)
 {
-    size_t memory = sizeof(struct datagram) + e->frame_count * sizeof(uint64_t) + header + e->len;
-    struct datagram *whole = mem_alloc(memory);
+    size_t header = e->key.ip_version == 4 ? IPV4_HEADER : IPV6_HEADER, frames = e->frame_count * sizeof(uint64_t);
+    struct decode_datagram *whole = mem_alloc(sizeof(*whole) + frames + header + e->len);
     if (!whole)
         return NULL;
-    uint64_t *frames = (uint64_t *)(whole + 1);
-    uint8_t *packet = (uint8_t *)(frames + e->frame_count);
-    *whole = (struct datagram){
-        .public = {.block.release = datagram_release, .frames = frames},
-        .payload = packet + header,
-        .len = e->len,
-    };
-    atomic_init(&whole->public.block.refs, 2); /* the caller's, and the entry's that remembers it */
-    gather(e, whole);
+    whole->block.release = datagram_release;
+    atomic_init(&whole->block.refs, 1);
+    whole->frame_count = e->frame_count;
+    whole->frames = (uint64_t *)(whole + 1);
+    uint8_t *packet = (uint8_t *)(whole->frames + e->frame_count);
+    gather(e, packet + header, whole->frames);
     rebuild_header(e, packet);
-    *ret_memory = memory;
+    *ret_packet = td_bytes(packet, header + e->len);
     return whole;
 }
 
-static struct decode_datagram *finish(struct defrag *d, struct entry *e, struct td_slice *ret_packet)
-{
-    size_t header = e->key.ip_version == 4 ? IPV4_HEADER : IPV6_HEADER, memory;
-    e->whole = datagram_new(e, header, &memory);
-    if (!e->whole) {
-        drop(d, e);
-        return NULL;
-    }
-    free_fragments(e);
-    d->memory -= e->memory;
-    e->memory = 0;
-    charge(d, e, sizeof(*e) + memory);
-    d->stats->datagrams++;
-    *ret_packet = td_bytes(e->whole->payload - header, header + e->len);
-    return &e->whole->public;
-}
-
-/* The entry that `f` belongs to, after what cannot be its own has been given up; NULL if `f` is a mere repeat. */
+/* The entry that `f` belongs to, after what cannot be its own has been given up. NULL, with *ret_repeat set, if `f`
+ * is there already; NULL without it when memory is short. */
 static struct entry *entry_for(struct defrag *d, const struct defrag_fragment *f, bool *ret_repeat)
 {
     struct key key = key_of(f);
     struct entry *e = *bucket_of(d, &key);
     while (e && memcmp(&e->key, &key, sizeof(key)) != 0)
         e = e->next;
-    *ret_repeat = false;
     if (e) {
-        struct fragment *same = e->whole ? NULL : same_place(e, f);
-        bool differs = same && memcmp(fragment_data(same), f->data.p, f->data.n) != 0;
-        bool full = e->fragment_count >= DEFRAG_MAX_FRAGMENTS || e->frame_count + f->frame_count > DEFRAG_MAX_FRAMES;
-        *ret_repeat = e->whole ? repeats_whole(e->whole, f) : same && !differs;
+        struct fragment *same = same_place(e, f);
+        *ret_repeat = same && memcmp(fragment_data(same), f->data.p, f->data.n) == 0;
         if (*ret_repeat)
             return NULL;
-        if (e->whole || differs || full || contradicts_end(e, f)) {
-            drop(d, e);
-            e = NULL;
-        }
+        bool full = e->fragment_count >= DEFRAG_MAX_FRAGMENTS || e->frame_count + f->frame_count > DEFRAG_MAX_FRAMES;
+        if (!same && !full && !contradicts_end(e, f))
+            return e;
+        give_up(d, e);
     }
-    return e ? e : add_entry(d, &key, f->time_ns);
+    return add_entry(d, &key, f->time_ns);
 }
 
 struct decode_datagram *defrag_add(struct defrag *d, const struct defrag_fragment *f, struct td_slice *ret_packet)
 {
     size_t memory = sizeof(struct entry) + fragment_memory(f->frame_count, f->data.n);
     while (d->oldest && (expired(d->oldest, f->time_ns) || d->memory + memory > d->max_memory))
-        drop(d, d->oldest);
+        give_up(d, d->oldest);
     bool repeat = false;
     struct entry *e = memory <= d->max_memory ? entry_for(d, f, &repeat) : NULL;
     if (repeat)
@@ -356,9 +315,15 @@ struct decode_datagram *defrag_add(struct defrag *d, const struct defrag_fragmen
         d->stats->fragments_lost++;
         return NULL;
     }
-    if (!insert(d, e, f)) {
-        drop(d, e);
+    bool inserted = insert(d, e, f);
+    if (inserted && !is_whole(e))
+        return NULL;
+    struct decode_datagram *whole = inserted ? put_together(e, ret_packet) : NULL;
+    if (!whole) {
+        give_up(d, e);
         return NULL;
     }
-    return is_whole(e) ? finish(d, e, ret_packet) : NULL;
+    d->stats->datagrams++;
+    drop(d, e);
+    return whole;
 }

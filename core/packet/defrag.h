@@ -3,9 +3,8 @@
  * Fragments are copied, and wait until their datagram is whole. Where fragments overlap, the bytes of that which starts
  * lower count, and of two that start together the one that came first: as Wireshark does. (Linux drops datagrams with
  * overlaps, so with honest senders the choice does not show.) What cannot belong together, because the datagram's end
- * or a repeated fragment's bytes differ, is taken for a new datagram with a reused identification: the old one is
- * given up. A whole datagram is remembered until it times out, so that repeats of its fragments, as
- * captures at two points have them, do not start another. Datagrams time out by the packets' clock.
+ * or the bytes of two fragments of the same place differ, is taken for a new datagram with a reused identification: the
+ * old one is given up. Datagrams time out by the packets' clock.
  *
  * VLANs and tunnels are not part of a datagram's identity, as they are not part of a connection's. */
 #ifndef PACKET_DEFRAG_H
@@ -15,7 +14,7 @@
 #include "tapedeck/slice.h"
 
 enum {
-    DEFRAG_TIMEOUT_S = 30,       /* as Linux does for IPv4 */
+    DEFRAG_TIMEOUT_S = 60,       /* RFC 1122 section 3.3.2, RFC 8200 section 4.5 */
     DEFRAG_MAX_FRAGMENTS = 2048, /* of one datagram; 64 KB over the smallest legal MTU of IPv4 are 1,400 */
     DEFRAG_MAX_FRAMES = 8192     /* of one datagram; more than fragments if these come out of fragmented tunnels */
 };

@@ -4,7 +4,6 @@
 enum { /* EtherTypes: IANA, IEEE registration authority */
     TYPE_MAX_LENGTH = 1500, /* up to here the field is the length of an LLC frame (IEEE 802.3) */
     TYPE_IPV4 = 0x0800,
-    TYPE_TRILL = 0x22f3,
     TYPE_TRANSPARENT_ETHERNET = 0x6558,
     TYPE_VLAN = 0x8100,
     TYPE_IPV6 = 0x86dd,
@@ -16,6 +15,7 @@ enum { /* EtherTypes: IANA, IEEE registration authority */
     TYPE_SERVICE_VLAN = 0x88a8,
     TYPE_MACSEC = 0x88e5,
     TYPE_BACKBONE_TAG = 0x88e7,
+    TYPE_FABRIC_PATH = 0x8903,
     TYPE_CISCO_META_DATA = 0x8909,
     TYPE_VN_TAG = 0x8926,
     TYPE_NSH = 0x894f,
@@ -49,6 +49,7 @@ enum layer link_ethertype(struct walk *w, uint16_t type)
     case TYPE_VN_TAG: return LAYER_VN_TAG;
     case TYPE_CISCO_META_DATA: return LAYER_CISCO_META_DATA;
     case TYPE_BACKBONE_TAG: return LAYER_BACKBONE_TAG;
+    case TYPE_FABRIC_PATH: return LAYER_FABRIC_PATH;
     case TYPE_JUMBO_LLC: return LAYER_LLC;
     case TYPE_MACSEC: return walk_stop(w, DECODE_ENCRYPTED);
     }
@@ -88,6 +89,12 @@ enum layer link_cisco_meta_data(struct walk *w)
 enum layer link_backbone_tag(struct walk *w)
 {
     return walk_take(w, 4) ? LAYER_ETHERNET : LAYER_STOP;
+}
+
+/* Cisco FabricPath: a whole Ethernet frame behind topology and lifetime. */
+enum layer link_fabric_path(struct walk *w)
+{
+    return walk_take(w, 2) ? LAYER_ETHERNET : LAYER_STOP;
 }
 
 /* IEEE 802.2. */

@@ -10,6 +10,7 @@ enum layer link_vlan(struct walk *w);
 enum layer link_vn_tag(struct walk *w);
 enum layer link_cisco_meta_data(struct walk *w);
 enum layer link_backbone_tag(struct walk *w);
+enum layer link_fabric_path(struct walk *w);
 enum layer link_llc(struct walk *w);
 enum layer link_snap(struct walk *w);
 enum layer link_mpls(struct walk *w);

@@ -95,14 +95,14 @@ static enum layer family_layer(struct walk *w, uint32_t family)
 }
 
 /* The family is in the byte order of the machine that captured (null) or in network order (loop): it is small, so
- * one look tells. */
+ * one look tells. What is not small either way is the header of a serial line. */
 enum layer linktype_null(struct walk *w)
 {
     const uint8_t *h = walk_take(w, 4);
     if (!h)
         return LAYER_STOP;
-    uint32_t family = walk_be32(h);
-    return family_layer(w, family <= UINT16_MAX ? family : walk_le32(h));
+    uint32_t family = walk_be32(h), swapped = walk_le32(h);
+    return family_layer(w, family <= UINT16_MAX ? family : swapped <= UINT16_MAX ? swapped : walk_be16(h + 2));
 }
 
 /* What a Linux cooked header calls its protocol depends on the interface's hardware type. */

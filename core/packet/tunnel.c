@@ -47,7 +47,7 @@ static enum layer erspan_3(struct walk *w)
 
 static enum layer gre_payload(struct walk *w, uint16_t type, bool has_sequence)
 {
-    enum { TYPE_WCCP = 0x883e, TYPE_ERSPAN = 0x88be, TYPE_ERSPAN_3 = 0x22eb };
+    enum { TYPE_WCCP = 0x883e, TYPE_ERSPAN = 0x88be, TYPE_ERSPAN_3 = 0x22eb, TYPE_ARUBA = 0x8200, ARUBA_MASK = 0xff0f };
     switch (type) {
     case TYPE_ERSPAN: return has_sequence && !walk_take(w, 8) ? LAYER_STOP : LAYER_ETHERNET;
     case TYPE_ERSPAN_3: return erspan_3(w);
@@ -56,6 +56,8 @@ static enum layer gre_payload(struct walk *w, uint16_t type, bool has_sequence)
             return LAYER_STOP;
         return LAYER_IP;
     }
+    if ((type & ARUBA_MASK) == TYPE_ARUBA)
+        return LAYER_WLAN;
     return type > 1500 ? link_ethertype(w, type) : walk_stop(w, DECODE_NOT_IP);
 }
 
@@ -124,11 +126,11 @@ static enum layer vxlan(struct walk *w)
 
 static enum layer vxlan_gpe(struct walk *w)
 {
-    enum { VALID_VNI = 0x08, VALID_PROTOCOL = 0x04 };
+    enum { VALID_VNI = 0x08 };
     const uint8_t *h = walk_take(w, 8);
     if (!h || !(h[0] & VALID_VNI))
         return LAYER_STOP;
-    return h[0] & VALID_PROTOCOL ? next_protocol(w, h[3]) : LAYER_ETHERNET;
+    return h[3] ? next_protocol(w, h[3]) : LAYER_ETHERNET; /* some senders forget the flag that it is valid */
 }
 
 /* RFC 8926 section 3.4. */
@@ -203,6 +205,21 @@ static enum layer l2tp(struct walk *w)
     return LAYER_PPP;
 }
 
+/* RFC 5415 section 4.3: the header's length is in words; what it holds is Ethernet or, with the flag T, native. */
+static enum layer capwap_data(struct walk *w)
+{
+    enum { NATIVE = 0x01, FRAGMENT = 0x80, TYPE_MASK = 0x0c, TYPE_DATA = 0x08 };
+    if (w->caplen < 8 || w->p[0] != 0)
+        return LAYER_STOP;
+    uint32_t length = (w->p[1] >> 3) * 4u;
+    const uint8_t *h = length >= 8 ? walk_take(w, length) : NULL;
+    if (!h || h[3] & FRAGMENT)
+        return LAYER_STOP;
+    if (!(h[2] & NATIVE))
+        return LAYER_ETHERNET;
+    return w->caplen > 0 && (w->p[0] & TYPE_MASK) == TYPE_DATA ? LAYER_WLAN : LAYER_WLAN_SWAPPED;
+}
+
 /* RFC 9300 section 5.1. */
 static enum layer lisp(struct walk *w)
 {
@@ -221,6 +238,7 @@ static enum layer tunnel_by_port(struct walk *w, uint16_t port)
     case 8472: /* what Linux used before the port was assigned, and flannel still does */
     case 4789: return vxlan(w);
     case 4790: return vxlan_gpe(w);
+    case 5247: return capwap_data(w);
     case 6081: return geneve(w);
     case 6635: return LAYER_MPLS; /* RFC 7510 */
     }
@@ -237,12 +255,8 @@ static enum layer try_port(struct walk *w, uint16_t port)
 {
     enum { UDP_HEADER = 8 };
     struct walk inner = *w;
-    const uint8_t *h = walk_take(&inner, UDP_HEADER);
-    if (!h || !maybe_tunnel(port))
+    if (!maybe_tunnel(port) || !walk_take(&inner, UDP_HEADER))
         return LAYER_STOP;
-    uint32_t length = walk_be16(h + 4);
-    if (length >= UDP_HEADER)
-        walk_cut(&inner, length - UDP_HEADER);
     enum layer next = tunnel_by_port(&inner, port);
     if (next == LAYER_STOP || !walk_leads_to_ip(&inner, next))
         return LAYER_STOP;

@@ -27,6 +27,7 @@ enum layer {
     LAYER_VN_TAG,
     LAYER_CISCO_META_DATA,
     LAYER_BACKBONE_TAG,
+    LAYER_FABRIC_PATH,
     LAYER_LLC,
     LAYER_SNAP,
     LAYER_MPLS,
@@ -54,6 +55,7 @@ enum layer {
     LAYER_RADIOTAP,
     LAYER_WLAN,
     LAYER_WLAN_PADDED,
+    LAYER_WLAN_SWAPPED,
     /* tunnel.c */
     LAYER_GRE,
     LAYER_ETHERIP,

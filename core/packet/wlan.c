@@ -24,14 +24,14 @@ enum layer wlan_radiotap(struct walk *w)
 }
 
 /* IEEE 802.11 section 9.2 (frame formats) and 9.3.2 (data frames). */
-static enum layer data_frame(struct walk *w, bool padded)
+static enum layer data_frame(struct walk *w, bool padded, bool swapped)
 {
     enum { TYPE_MASK = 0x0c, TYPE_DATA = 0x08, SUBTYPE_NO_DATA = 0x40, SUBTYPE_QOS = 0x80 };
     enum { TO_AND_FROM_DS = 0x03, MORE_FRAGMENTS = 0x04, PROTECTED = 0x40, ORDER = 0x80, QOS_AGGREGATE = 0x80, SUBFRAME_HEADER = 14 };
     if (w->caplen < 24)
         return walk_stop_short(w, 24);
-    uint8_t type = w->p[0], flags = w->p[1];
-    bool fragment = flags & MORE_FRAGMENTS || w->p[22] & 0x0f;
+    uint8_t type = w->p[swapped], flags = w->p[!swapped];
+    bool fragment = flags & MORE_FRAGMENTS || w->p[22 + swapped] & 0x0f;
     uint32_t header = (flags & TO_AND_FROM_DS) == TO_AND_FROM_DS ? 30 : 24, qos = header;
     if ((type & TYPE_MASK) != TYPE_DATA || type & SUBTYPE_NO_DATA)
         return walk_stop(w, DECODE_NOT_IP);
@@ -56,10 +56,15 @@ static enum layer data_frame(struct walk *w, bool padded)
 
 enum layer wlan_frame(struct walk *w)
 {
-    return data_frame(w, false);
+    return data_frame(w, false, false);
 }
 
 enum layer wlan_frame_padded(struct walk *w)
 {
-    return data_frame(w, true);
+    return data_frame(w, true, false);
+}
+
+enum layer wlan_frame_swapped(struct walk *w)
+{
+    return data_frame(w, false, true);
 }

@@ -142,7 +142,8 @@ struct td_option {
 
 /* Fields are what filters, columns, exports and documentation know of a call. A field's name is global:
  * two components may declare the same name with the same type (`status_code`) and then mean the same field. Names
- * that are not shared begin with the component's name (`dns_questions`) or with `request.` or `response.`. */
+ * that are not shared begin with the component's name (`dns_questions`) or with `request.` or `response.`. A component
+ * has at most 128 fields. */
 enum td_type {
     TD_BOOL = 1, /* set_u64: 0 or 1 */
     TD_U64,      /* set_u64; KFL sees an int */
@@ -212,7 +213,8 @@ struct td_host {
     /* Memory of this thread, contents undefined, valid until the callback returns; NULL above 64 MiB. Each
      * call invalidates the one before. */
     void *(*scratch)(struct td_conn *, size_t n);
-    /* Will anybody look at this field? If not, setting it is merely wasted work. Constant for a connection. */
+    /* Will anybody look at this field? If not, its setters do nothing, peek() finds nothing, and work for it is wasted.
+     * Constant for a connection. */
     bool (*wants)(struct td_conn *, uint32_t field);
 
     /* It is certain now that this is the dissector's protocol. */

@@ -232,6 +232,10 @@ static void test_tags(void)
     PUSH(&b, 0, 0, 0, 1);
     push_ethernet(&b, 0x88e7);
     check(ETHERNET, 4, UDP, "question", "Ethernet in a backbone");
+    start_ethernet();
+    PUSH(&b, 0x40, 0x20);
+    push_ethernet(&b, 0x8903);
+    check(ETHERNET, 4, UDP, "question", "Ethernet over FabricPath");
 
     start_ipv4();
     PUSH(&b, 0xaa, 0xaa, 3, 0, 0, 0, U16(IPV4));
@@ -363,6 +367,12 @@ static void test_linktypes(void)
     PUSH(&b, 2, 0, 0, 0);
     check(0, 4, UDP, "question", "null with IPv4");
     start_ipv4();
+    PUSH(&b, 0x0f, 0, U16(IPV4));
+    check(0, 4, UDP, "question", "null with a serial line's header");
+    start_ipv6();
+    PUSH(&b, 0, 0, U16(IPV6));
+    check(0, 6, UDP, "question", "null with an EtherType");
+    start_ipv4();
     PUSH(&b, 99, 0, 0, 0);
     check_skip(0, DECODE_NOT_IP, "null with another family");
 
@@ -452,14 +462,18 @@ static void test_metadata(void)
     check_skip(192, DECODE_NESTING, "PPI in PPI, 40 times");
 }
 
+/* An 802.11 data frame's header with LLC. */
+static void push_wlan(void)
+{
+    PUSH(&b, 0xaa, 0xaa, 3, 0, 0, 0, U16(IPV4));
+    PUSH(&b, 8, 1, 0, 0, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3, 0x10, 0);
+}
+
 static void test_wlan(void)
 {
     static const uint8_t addresses[18] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3};
     start_ipv4();
-    PUSH(&b, 0xaa, 0xaa, 3, 0, 0, 0, U16(IPV4));
-    PUSH(&b, 0x10, 0);
-    push(&b, addresses, 18);
-    PUSH(&b, 0x08, 0x01, 0, 0);
+    push_wlan();
     check(105, 4, UDP, "question", "802.11");
     build_bytes(&b)[1] |= 0x40;
     check_skip(105, DECODE_ENCRYPTED, "802.11, protected");
@@ -472,16 +486,23 @@ static void test_wlan(void)
     PUSH(&b, 0xaa, 0xaa, 3, 0, 0, 0, U16(IPV4));
     size_t length = b.n;
     PUSH(&b, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, U16(length));
-    PUSH(&b, 0, 0); /* to a multiple of four */
-    PUSH(&b, 2, 0, 0, 0, 0, 4, 0x80, 0);
-    PUSH(&b, 0x10, 0);
+    PUSH(&b, 0x10, 0, 2, 0, 0, 0, 0, 4, 0x80, 0);
     push(&b, addresses, 18);
     PUSH(&b, 0x88, 0x03, 0, 0);
-    check_cuts(105, "802.11 with four addresses");
-    PUSH(&b, U32(0), U32(0), 0x20, 0, 0, 0, 0, 0, 0, 0);
+    check(105, 4, UDP, "question", "802.11 with four addresses and an aggregate");
+
+    start_ipv4();
+    PUSH(&b, 0xaa, 0xaa, 3, 0, 0, 0, U16(IPV4));
+    PUSH(&b, 0x10, 0, 0, 0, 0, 0); /* quality of service, padding */
+    push(&b, addresses, 18);
+    PUSH(&b, 0x88, 0x01, 0, 0);
+    PUSH(&b, U32(0), U32(0), 0x20, 0, 0, 0); /* timer, flags */
     PUSH(&b, 0, 0, L16(28), 3, 0, 0, 0x80, 0, 0, 0, 0, U32(0));
-    build_bytes(&b)[24] = 0x20;
-    check(127, 4, UDP, "question", "radiotap with two words, timer and padding; four addresses, an aggregate");
+    check(127, 4, UDP, "question", "radiotap with two words, timer and padding");
+    start_ipv4();
+    push_wlan();
+    PUSH(&b, 0, 0, L16(8), 0, 0, 0, 0);
+    check(127, 4, UDP, "question", "radiotap without fields");
 }
 
 static void push_gre(uint16_t flags, uint16_t type)
@@ -527,6 +548,10 @@ static void test_gre(void)
     PUSH(&b, 0x30, 0x81, U16(0x880b));
     push_ipv4(&b, 47);
     check(RAW, 4, UDP, "question", "PPTP");
+    start_ipv4();
+    push_wlan();
+    push_gre(0, 0x8240);
+    check(RAW, 4, UDP, "question", "802.11 in GRE");
     start(&b, "");
     push_gre(0, 0);
     check_skip(RAW, DECODE_NOT_IP, "a GRE keepalive");
@@ -602,6 +627,9 @@ static void test_udp_tunnels(void)
     start_ipv6();
     PUSH(&b, 0x0c, 0, 0, 2, 0, 0, 1, 0);
     check_udp_tunnel(4790, 6, "VXLAN-GPE with IPv6");
+    start_ipv4();
+    PUSH(&b, 0x08, 0, 0, 1, 0, 0, 1, 0);
+    check_udp_tunnel(4790, 4, "VXLAN-GPE without its flag");
     start_ethernet();
     PUSH(&b, 0, 2, 1, 3, 0, 0, 1, 255);
     PUSH(&b, 0x0c, 0, 0, 4, 0, 0, 1, 0);
@@ -646,21 +674,35 @@ static void test_udp_tunnels(void)
     start_ipv4();
     PUSH(&b, 0, 0, U16(IPV4));
     check_udp_tunnel(4754, 4, "GRE in UDP");
+    start_ethernet();
+    PUSH(&b, 0, 0x10, 0, 0, 0, 0, 0, 0);
+    check_udp_tunnel(5247, 4, "CAPWAP with Ethernet");
+    start_ipv4();
+    push_wlan();
+    PUSH(&b, 0, 0x18, 3, 0x20, 0, 0, 0, 0, 4, 1, 2, 3);
+    check_udp_tunnel(5247, 4, "CAPWAP with 802.11");
+    start_ipv4();
+    push_wlan();
+    build_bytes(&b)[0] = 1;
+    build_bytes(&b)[1] = 8;
+    build_bytes(&b)[22] = 6; /* of the sequence number */
+    PUSH(&b, 0, 0x10, 3, 0x20, 0, 0, 0, 0);
+    check_udp_tunnel(5247, 4, "CAPWAP with 802.11 of Cisco's order");
 }
 
 /* What is no tunnel although it uses a tunnel's port: the UDP packet itself is the innermost. */
 static void test_not_tunnels(void)
 {
-    static const uint16_t ports[] = {1701, 2152, 3544, 4341, 4754, 4789, 4790, 6081, 6635, 8472};
+    static const char answer[] = "\x0a\x34\x81\x80\0\1\0\1\0\0\0\0\7example\3org\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1";
+    static const uint16_t ports[] = {1701, 2152, 3544, 4341, 4754, 4789, 4790, 5247, 6081, 6635, 8472};
     for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
         struct decoded ret = {0};
-        start(&b, "\x12\x34\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x07 a DNS answer, by its look, to a client's port");
-        b.n = 0;
-        push(&b, "\x0a\x34\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x07" "example\x03org\x00\x00\x01\x00\x01\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01", 45);
+        start(&b, "");
+        push(&b, answer, sizeof(answer) - 1);
         push_udp(&b, 53, ports[i]);
         push_ipv4(&b, UDP);
         is_int(decode(RAW, build_bytes(&b), b.n, b.n, &ret), DECODE_OK, "DNS to port %d", ports[i]);
-        is_int(ret.l4_len, 8 + 45, "DNS to port %d stays what it is", ports[i]);
+        is_int(ret.l4_len, 8 + sizeof(answer) - 1, "DNS to port %d stays what it is", ports[i]);
     }
     struct decoded ret = {0};
     start_ethernet();

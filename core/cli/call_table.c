@@ -1,0 +1,187 @@
+#include "cli/call_table.h"
+
+#include "base/json.h"
+#include "base/units.h"
+
+enum {
+    TARGET = 3,         /* the column that takes the room that is left */
+    TARGET_MIN = 16,
+    HEX_ROWS = 16,      /* of a body that is not text */
+    TEXT_LINES = 64,    /* of a body that is */
+};
+
+static const struct {
+    const char *title;
+    unsigned width;
+} layout[CALL_TABLE_COLUMNS] = {{"TIME", 15}, {"PROTO", 5}, {"METHOD", 7}, {"TARGET", 0}, {"STATUS", 8}, {"LATENCY", 8}, {"FROM", 21},
+                                {"TO", 21}};
+
+static unsigned target_width(const struct call_table *t)
+{
+    unsigned used = 0;
+    for (int i = 0; i < CALL_TABLE_COLUMNS; i++)
+        used += layout[i].width + (i ? 2 : 0);
+    return t->width > used + TARGET_MIN ? t->width - used : TARGET_MIN;
+}
+
+/* Pads or cuts the text that begins at `from` to `width` characters; UTF-8 is not cut in two. */
+static void fit(struct buf *out, size_t from, unsigned width, bool last)
+{
+    size_t at = from, chars = 0;
+    for (; at < out->n; at++) {
+        if ((out->p[at] & 0xc0) == 0x80)
+            continue;
+        if (chars == width)
+            break;
+        chars++;
+    }
+    if (at < out->n) { /* too long: the last character becomes an ellipsis */
+        while (at > from && (out->p[at - 1] & 0xc0) == 0x80)
+            at--;
+        out->n = at > from ? at - 1 : from;
+        buf_lit(out, "\xe2\x80\xa6");
+    }
+    for (; !last && chars < width; chars++)
+        buf_putc(out, ' ');
+}
+
+void call_table_put_header(struct buf *out, const struct call_table *t)
+{
+    if (t->colour)
+        buf_lit(out, "\033[1m");
+    for (int i = 0; i < CALL_TABLE_COLUMNS; i++) {
+        if (i)
+            buf_lit(out, "  ");
+        size_t from = out->n;
+        buf_puts(out, layout[i].title);
+        fit(out, from, i == TARGET ? target_width(t) : layout[i].width, i == CALL_TABLE_COLUMNS - 1);
+    }
+    if (t->colour)
+        buf_lit(out, "\033[0m");
+    buf_putc(out, '\n');
+}
+
+/* Red: it failed or is not whole. Statuses are 400 and up for HTTP, anything but NOERROR for DNS. */
+static const char *row_colour(const struct td_call *c, struct td_slice status)
+{
+    bool failed = (status.n == 3 && (status.p[0] == '4' || status.p[0] == '5')) ||
+                  (status.n && (status.p[0] < '0' || status.p[0] > '9') && !td_eq(status, TD_LIT("NOERROR")) && !td_eq(status, TD_LIT("OK")));
+    if (failed)
+        return "\033[31m";
+    return call_half_complete(&c->half[TD_CLIENT]) && call_half_complete(&c->half[TD_SERVER]) ? NULL : "\033[33m";
+}
+
+void call_table_put_row(struct buf *out, const struct call_table *t, const struct td_call *c)
+{
+    struct buf status = {0};
+    column_put(&status, &t->columns.v[4], c);
+    const char *colour = t->colour ? row_colour(c, buf_slice(&status)) : NULL;
+    buf_clear(&status);
+    if (colour)
+        buf_puts(out, colour);
+    for (uint32_t i = 0; i < t->columns.n; i++) {
+        if (i)
+            buf_lit(out, "  ");
+        size_t from = out->n;
+        column_put(out, &t->columns.v[i], c);
+        if (i == 0 && out->n - from == 30) { /* 2026-01-02T03:04:05.000006789Z: the time of day, to microseconds */
+            memmove(out->p + from, out->p + from + 11, 15);
+            out->n = from + 15;
+        }
+        fit(out, from, i == TARGET ? target_width(t) : layout[i].width, i == t->columns.n - 1);
+    }
+    if (colour)
+        buf_lit(out, "\033[0m");
+    buf_putc(out, '\n');
+}
+
+/* ---- Payload ---- */
+
+static void put_printable(struct buf *out, struct td_slice text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        if (c < 0x20 || c == 0x7f)
+            buf_printf(out, "\\x%02x", c); /* nothing captured may steer the terminal */
+        else
+            buf_putc(out, (char)c);
+    }
+}
+
+static void put_hex(struct buf *out, struct td_slice bytes)
+{
+    for (size_t at = 0; at < bytes.n && at < HEX_ROWS * 16; at += 16) {
+        buf_printf(out, "    %08zx ", at);
+        for (size_t i = at; i < at + 16; i++)
+            if (i < bytes.n)
+                buf_printf(out, " %02x", bytes.p[i]);
+            else
+                buf_lit(out, "   ");
+        buf_lit(out, "  ");
+        for (size_t i = at; i < at + 16 && i < bytes.n; i++)
+            buf_putc(out, (char)(bytes.p[i] >= 0x20 && bytes.p[i] < 0x7f ? bytes.p[i] : '.'));
+        buf_putc(out, '\n');
+    }
+    if (bytes.n > HEX_ROWS * 16)
+        buf_printf(out, "    ... %zu bytes in all\n", bytes.n);
+}
+
+static void put_body(struct buf *out, const struct call_body *body)
+{
+    struct td_slice text = buf_slice(&body->bytes);
+    if (!text.n)
+        return;
+    bool binary = !json_is_utf8(text) || memchr(text.p, 0, text.n);
+    if (binary) {
+        put_hex(out, text);
+        return;
+    }
+    size_t lines = 0;
+    for (size_t at = 0; at < text.n && lines < TEXT_LINES; lines++) {
+        const uint8_t *end = memchr(text.p + at, '\n', text.n - at);
+        size_t stop = end ? (size_t)(end - text.p) : text.n;
+        size_t shown = stop > at && text.p[stop - 1] == '\r' ? stop - 1 : stop;
+        buf_lit(out, "    ");
+        put_printable(out, td_sub(text, at, shown));
+        buf_putc(out, '\n');
+        at = stop + 1;
+    }
+    if (lines == TEXT_LINES)
+        buf_printf(out, "    ... %zu bytes in all\n", text.n);
+    if (body->cut)
+        buf_lit(out, "    (cut: memory limit)\n");
+}
+
+static void put_half(struct buf *out, const struct td_call *c, uint8_t group, const char *arrow)
+{
+    for (uint32_t i = 0; i < c->fields->n; i++) {
+        const struct field *f = &c->fields->fields[i];
+        struct call_value v;
+        uint32_t at = 0;
+        if (f->group != group || !call_has(c, i))
+            continue;
+        const struct call_body *body = f->flags & TD_F_BODY ? call_get_body(c, i) : NULL;
+        if (body) {
+            put_body(out, body);
+            continue;
+        }
+        while ((f->type == TD_MAP || f->flags & TD_F_LIST) && call_next_value(c, i, &at, &v)) {
+            if (f->type == TD_MAP && td_starts(f->key, TD_LIT("cookies")))
+                continue; /* they stand in the headers already */
+            buf_puts(out, arrow);
+            if (f->type == TD_MAP) {
+                put_printable(out, v.name);
+                buf_lit(out, ": ");
+            }
+            put_printable(out, v.bytes);
+            buf_putc(out, '\n');
+        }
+    }
+}
+
+void call_put_payload(struct buf *out, const struct td_call *c)
+{
+    put_half(out, c, FIELD_REQUEST, "  > ");
+    put_half(out, c, FIELD_RESPONSE, "  < ");
+    buf_putc(out, '\n');
+}

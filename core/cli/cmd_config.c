@@ -1,0 +1,89 @@
+/* `tapedeck config`: is a configuration right, what is in force, what can be configured. */
+#include "cli/cli.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/nearest.h"
+#include "cli/cli.h"
+#include "cli/options_help.h"
+#include "cli/setup.h"
+#include "cli/verbs.h"
+#include "plugin/configure.h"
+
+static int run_check(const struct verb_args *args)
+{
+    int code = CLI_OK;
+    for (size_t i = 0; i < args->n; i++) {
+        struct setup setup;
+        int one = setup_open(args->operands[i], &setup);
+        if (one == CLI_OK) {
+            printf("%s: ok\n", args->operands[i]);
+            setup_close(&setup);
+        } else {
+            code = one;
+        }
+    }
+    return code;
+}
+
+static int run_show(const struct verb_args *args)
+{
+    struct setup setup;
+    struct error err;
+    struct buf out;
+    int code = setup_open(args->config_path, &setup);
+    if (code != CLI_OK)
+        return code;
+    buf_init(&out, 0);
+    code = configure_show(setup.config, setup.registry, &out, &err) == TD_OK ? cli_write(&out) : cli_fail(&err);
+    buf_clear(&out);
+    setup_close(&setup);
+    return code;
+}
+
+static bool is_below(const char *path, const char *parent)
+{
+    size_t n = strlen(parent);
+    return strncmp(path, parent, n) == 0 && (!path[n] || path[n] == '.');
+}
+
+static int run_help(const struct verb_args *args)
+{
+    const char *wanted = args->n ? args->operands[0] : "tap";
+    size_t n;
+    const struct config_section *sections = config_sections(&n);
+    struct nearest near;
+    struct buf out;
+    nearest_init(&near, wanted);
+    buf_init(&out, 0);
+    for (size_t i = 0; i < n; i++) {
+        nearest_try(&near, sections[i].path);
+        if (!is_below(sections[i].path, wanted) || (!sections[i].n && !sections[i].kind))
+            continue;
+        buf_printf(&out, "%s%s: %s\n", out.n ? "\n" : "", sections[i].path, sections[i].help);
+        options_help_put(&out, sections[i].v, sections[i].n, cli_width());
+        if (sections[i].kind)
+            buf_printf(&out, "  <name>: options of the %s of that name, see `tapedeck plugin help NAME`\n",
+                       plugin_kind_name(sections[i].kind));
+    }
+    int code = CLI_NOT_FOUND;
+    if (out.n)
+        code = cli_write(&out);
+    else if (near.best)
+        cli_error("config help: there is no section \"%s\"; did you mean \"%s\"?", wanted, near.best);
+    else
+        cli_error("config help: there is no section \"%s\"; `tapedeck config help` lists all", wanted);
+    buf_clear(&out);
+    return code;
+}
+
+int cmd_config(int argc, char **argv)
+{
+    static const struct verb verbs[] = {
+        {"check", "FILE...", "Check configuration files, with the options of all plugins", 1, SIZE_MAX, false, false, run_check},
+        {"show", "", "Print what is in force as YAML: defaults filled in, secrets masked", 0, 0, true, false, run_show},
+        {"help", "[SECTION]", "Explain the options of a section, as tap.dissection, or of all", 0, 1, false, false, run_help},
+    };
+    return verbs_run("Check, show and explain the configuration", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
+}

@@ -1,0 +1,307 @@
+/* tapedeck dissect: captures in, calls out. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "call/call_json.h"
+#include "cli/call_table.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/summary.h"
+#include "dissect/enabled.h"
+#include "dissect/engine.h"
+#include "packet/bpf.h"
+
+static const char usage_text[] =
+    "Usage: tapedeck dissect [OPTION]... FILE...\n"
+    "\n"
+    "Reads captures (pcap, pcapng, inside gzip or zstd; - is standard input), one after the other as if they were one, and\n"
+    "prints the API calls in them, each when it is complete. A summary goes to stderr.\n"
+    "\n"
+    "  -o, --output FORMAT     table (default) or json: one object a line. A table that does not go to a terminal has tabs\n"
+    "                          between its columns, full values and no header\n"
+    "      --payload           with headers and bodies\n"
+    "      --fields LIST       only these fields, separated by commas, with tabs between them: timestamp,src,method,url\n"
+    "      --bpf EXPRESSION    only packets that match (pcap-filter(7)), as tcpdump does\n"
+    "  -d, --decode-as RULE    what runs on a port, as tshark: tcp.port==8888,http; may be repeated\n"
+    "  -c, --config FILE       configuration; without it the built-in defaults hold\n"
+    "  -j, --jobs N            dissecting threads; default: one for each core. The output is the same for any number\n"
+    "  -q, --quiet             no summary and no progress bar\n"
+    "  -h, --help              this text\n"
+    "\n"
+    "Exit codes: 0 fine, 1 failed (a damaged capture: everything before the damage is printed), 2 usage or configuration,\n"
+    "3 a file is not there, 4 it may not be read.\n";
+
+enum output_mode { OUTPUT_TABLE, OUTPUT_FIELDS, OUTPUT_JSON };
+
+struct dissect_command {
+    enum output_mode mode;
+    bool payload, quiet;
+    const char *fields, *bpf_text, *config_path;
+    const char *rules[64];
+    int rule_n;
+    long jobs;
+    char **files;
+    int file_n;
+    struct config *config;
+    struct registry *registry;
+    struct enabled_dissectors dissectors;
+    struct call_table table;     /* its columns serve OUTPUT_FIELDS as well */
+    struct bpf *bpf;
+    struct engine *engine;
+    struct progress progress;
+    struct capture *capture;     /* being read */
+    const char *path;
+};
+
+/* ---- Options ---- */
+
+static int parse_options(struct dissect_command *cmd, int argc, char **argv)
+{
+    enum { OPT_PAYLOAD = 256, OPT_FIELDS, OPT_BPF };
+    static const struct option options[] = {
+        {"output", required_argument, NULL, 'o'}, {"payload", no_argument, NULL, OPT_PAYLOAD}, {"fields", required_argument, NULL, OPT_FIELDS},
+        {"bpf", required_argument, NULL, OPT_BPF}, {"decode-as", required_argument, NULL, 'd'}, {"config", required_argument, NULL, 'c'},
+        {"jobs", required_argument, NULL, 'j'}, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
+    int opt;
+    char *end;
+    optind = 0;
+    opterr = 0;
+    while ((opt = getopt_long(argc, argv, "o:d:c:j:qh", options, NULL)) != -1) {
+        switch (opt) {
+        case 'o':
+            if (strcmp(optarg, "json") == 0)
+                cmd->mode = OUTPUT_JSON;
+            else if (strcmp(optarg, "table") != 0)
+                return cli_usage("dissect ", "-o takes table or json, not \"%s\"", optarg);
+            break;
+        case OPT_PAYLOAD: cmd->payload = true; break;
+        case OPT_FIELDS: cmd->fields = optarg; break;
+        case OPT_BPF: cmd->bpf_text = optarg; break;
+        case 'd':
+            if (cmd->rule_n == (int)(sizeof(cmd->rules) / sizeof(cmd->rules[0])))
+                return cli_usage("dissect ", "more than %d rules (-d); a configuration file takes more", cmd->rule_n);
+            cmd->rules[cmd->rule_n++] = optarg;
+            break;
+        case 'c': cmd->config_path = optarg; break;
+        case 'j':
+            errno = 0;
+            cmd->jobs = strtol(optarg, &end, 10);
+            if (errno || *end || end == optarg || cmd->jobs < 1 || cmd->jobs > ENGINE_MAX_THREADS)
+                return cli_usage("dissect ", "-j takes a number from 1 to %d, not \"%s\"", ENGINE_MAX_THREADS, optarg);
+            break;
+        case 'q': cmd->quiet = true; break;
+        case 'h': fputs(usage_text, stdout); return -1;
+        default: return cli_bad_option("dissect ", argv);
+        }
+    }
+    if (optind == argc)
+        return cli_usage("dissect ", "a capture is missing");
+    if (cmd->fields && cmd->mode == OUTPUT_JSON)
+        return cli_usage("dissect ", "--fields and -o json exclude each other");
+    cmd->files = argv + optind;
+    cmd->file_n = argc - optind;
+    return CLI_OK;
+}
+
+/* ---- Output ---- */
+
+static void put_call(void *ctx, const struct td_call *call, struct buf *out)
+{
+    const struct dissect_command *cmd = ctx;
+    switch (cmd->mode) {
+    case OUTPUT_JSON: call_put_json(out, call, cmd->payload); return;
+    case OUTPUT_FIELDS: column_put_row(out, &cmd->table.columns, call); break;
+    default: call_table_put_row(out, &cmd->table, call); break;
+    }
+    if (cmd->payload)
+        call_put_payload(out, call);
+}
+
+static int write_stdout(void *ctx, struct td_slice bytes)
+{
+    struct dissect_command *cmd = ctx;
+    if (cmd->progress.shown && isatty(STDOUT_FILENO))
+        progress_end(&cmd->progress);
+    while (bytes.n) {
+        ssize_t n = write(STDOUT_FILENO, bytes.p, bytes.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return TD_E_INTERNAL;
+        bytes = td_sub(bytes, (size_t)n, bytes.n);
+    }
+    return TD_OK;
+}
+
+/* Tells dissectors which fields nobody will look at. */
+static void choose_fields(struct dissect_command *cmd)
+{
+    for (uint32_t i = 0; i < cmd->dissectors.set.n; i++) {
+        struct dissector *d = &cmd->dissectors.set.v[i];
+        if (cmd->mode != OUTPUT_JSON)
+            memset(d->wanted, 0, sizeof(d->wanted));
+        for (uint32_t j = 0; j < d->fields.n; j++) {
+            const struct field *f = &d->fields.fields[j];
+            bool payload = f->type == TD_MAP || (f->flags & TD_F_BODY);
+            uint64_t bit = 1ull << (j % 64);
+            if (payload && !cmd->payload)
+                d->wanted[j / 64] &= ~bit;
+            else if (cmd->payload && (payload || (f->flags & TD_F_LIST)))
+                d->wanted[j / 64] |= bit;
+        }
+        for (uint32_t k = 0; k < cmd->table.columns.n; k++) {
+            int16_t j = cmd->table.columns.v[k].fields[i];
+            if (j >= 0)
+                d->wanted[j / 64] |= 1ull << (j % 64);
+        }
+    }
+}
+
+static int prepare_output(struct dissect_command *cmd, struct error *err)
+{
+    const struct field_set *components[DISSECTOR_MAX];
+    for (uint32_t i = 0; i < cmd->dissectors.set.n; i++)
+        components[i] = &cmd->dissectors.set.v[i].fields;
+    const char *list = cmd->fields ? cmd->fields : CALL_TABLE_FIELDS;
+    if (cmd->mode != OUTPUT_JSON) {
+        int status = column_set_parse(&cmd->table.columns, list, components, cmd->dissectors.set.n, err);
+        if (status != TD_OK)
+            return status;
+        if (cmd->fields || !isatty(STDOUT_FILENO))
+            cmd->mode = OUTPUT_FIELDS;
+    }
+    choose_fields(cmd);
+    if (cmd->mode == OUTPUT_TABLE) {
+        struct winsize size;
+        const char *no_colour = getenv("NO_COLOR");
+        cmd->table.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
+        cmd->table.colour = !no_colour || !*no_colour;
+        struct buf header = {0};
+        call_table_put_header(&header, &cmd->table);
+        int status = write_stdout(cmd, buf_slice(&header));
+        buf_clear(&header);
+        if (status != TD_OK)
+            return error_set(err, status, "the output cannot be written: %s", strerror(errno));
+    }
+    return TD_OK;
+}
+
+/* ---- Running ---- */
+
+static bool want_packet(void *ctx, const struct packet *pkt)
+{
+    const struct dissect_command *cmd = ctx;
+    return bpf_match(cmd->bpf, pkt);
+}
+
+static bool show_progress(void *ctx, uint64_t packets)
+{
+    struct dissect_command *cmd = ctx;
+    progress_show(&cmd->progress, cmd->path, capture_position(cmd->capture), capture_size(cmd->capture), packets);
+    return true;
+}
+
+static unsigned thread_count(const struct dissect_command *cmd)
+{
+    long n = cmd->jobs ? cmd->jobs : (long)cmd->config->dissection.threads;
+    if (n <= 0)
+        n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > ENGINE_MAX_THREADS ? ENGINE_MAX_THREADS : (unsigned)n;
+}
+
+static int open_engine(struct dissect_command *cmd, struct error *err)
+{
+    const struct dissection_config *d = &cmd->config->dissection;
+    struct engine_options options = {
+        .set = &cmd->dissectors.set, .max_memory = d->max_memory, .max_connection_memory = d->max_connection_memory,
+        .max_fragment_memory = d->max_fragment_memory, .tcp_idle_ns = d->tcp_idle_ns, .udp_idle_ns = d->udp_idle_ns,
+        .threads = thread_count(cmd), .on_call = put_call, .on_call_ctx = cmd, .write = write_stdout, .write_ctx = cmd,
+        .want = cmd->bpf ? want_packet : NULL, .want_ctx = cmd,
+        .progress = cmd->progress.active ? show_progress : NULL, .progress_ctx = cmd};
+    return engine_new(&options, &cmd->engine, err);
+}
+
+static int prepare(struct dissect_command *cmd, struct error *err)
+{
+    int status = config_load(cmd->config_path, &cmd->config, err);
+    if (status == TD_OK)
+        status = registry_open(cmd->config, &cmd->registry, err);
+    if (status == TD_OK)
+        status = enabled_dissectors_open(&cmd->dissectors, cmd->config, cmd->registry, err);
+    for (int i = 0; status == TD_OK && i < cmd->rule_n; i++) {
+        struct decode_rule rule;
+        status = decode_rule_parse(cmd->rules[i], &rule, err);
+        if (status == TD_OK)
+            status = enabled_dissectors_rule(&cmd->dissectors, &rule, err);
+    }
+    if (status == TD_OK && cmd->dissectors.set.n == 0)
+        status = error_set(err, TD_E_NOT_FOUND, "no dissector was found; `tapedeck plugin list` shows where plugins are looked for");
+    if (status == TD_OK && cmd->bpf_text)
+        status = bpf_compile(cmd->bpf_text, &cmd->bpf, err);
+    if (status == TD_OK)
+        status = prepare_output(cmd, err);
+    if (status == TD_OK)
+        status = open_engine(cmd, err);
+    return status;
+}
+
+/* Dissects one file; its error does not stop the next. */
+static int run_file(struct dissect_command *cmd, const char *path)
+{
+    struct error err = {0};
+    cmd->path = path;
+    int status = capture_open(path, &cmd->capture, &err);
+    if (status == TD_OK) {
+        status = engine_run(cmd->engine, cmd->capture, &err);
+        capture_close(cmd->capture);
+        cmd->capture = NULL;
+    }
+    progress_end(&cmd->progress);
+    return status == TD_OK ? CLI_OK : cli_fail(&err);
+}
+
+static void cleanup(struct dissect_command *cmd)
+{
+    engine_free(cmd->engine);
+    bpf_free(cmd->bpf);
+    column_set_clear(&cmd->table.columns);
+    enabled_dissectors_close(&cmd->dissectors);
+    registry_free(cmd->registry);
+    config_free(cmd->config);
+}
+
+int cmd_dissect(int argc, char **argv)
+{
+    struct dissect_command cmd = {0};
+    struct error err = {0};
+    int code = parse_options(&cmd, argc, argv);
+    if (code != CLI_OK)
+        return code < 0 ? CLI_OK : code;
+    progress_init(&cmd.progress);
+    cmd.progress.active &= !cmd.quiet;
+    if (prepare(&cmd, &err) != TD_OK) {
+        code = cli_fail(&err);
+        cleanup(&cmd);
+        return code;
+    }
+    for (int i = 0; i < cmd.file_n; i++) {
+        int one = run_file(&cmd, cmd.files[i]);
+        if (code == CLI_OK)
+            code = one;
+    }
+    if (engine_finish(cmd.engine, &err) != TD_OK && code == CLI_OK)
+        code = cli_fail(&err);
+    if (!cmd.quiet) {
+        struct engine_stats stats;
+        engine_stats(cmd.engine, &stats);
+        summary_print(stderr, &stats, &cmd.dissectors.set);
+    }
+    cleanup(&cmd);
+    return code;
+}

@@ -1,0 +1,54 @@
+/* tapedeck: one binary; the first word says what it does. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/nearest.h"
+#include "cli/cli.h"
+
+#define TAPEDECK_VERSION "0.1.0"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"dissect", cmd_dissect, "a capture in, API calls out: as a table, as JSON lines, or as the fields you choose"},
+    {"export", cmd_export, "packets of captures, merged and selected, as a file for Wireshark"},
+    {"capture", cmd_capture, "what a capture file holds"},
+    {"export", cmd_export, "captures in, one capture out: merged by time, filtered, for Wireshark and tcpdump"},
+    {"plugin", cmd_plugin, "list, show, explain and check plugins"},
+    {"config", cmd_config, "check or show the configuration"},
+};
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static int help(void)
+{
+    printf("Tapedeck: the network's dashcam.\n\nUsage: tapedeck COMMAND [...]\n\n");
+    for (int i = 0; i < COMMANDS; i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].help);
+    printf("\n`tapedeck COMMAND --help` tells more. `tapedeck --version` tells the version.\n");
+    return CLI_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return cli_usage("", "a command is missing");
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+        return help();
+    if (strcmp(word, "--version") == 0) {
+        printf("tapedeck %s, plugin ABI %d.%d\n", TAPEDECK_VERSION, TD_ABI_MAJOR, TD_ABI_MINOR);
+        return CLI_OK;
+    }
+    struct nearest near;
+    nearest_init(&near, word);
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(word, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+        nearest_try(&near, commands[i].name);
+    }
+    if (near.best)
+        return cli_usage("", "there is no command \"%s\"; did you mean \"%s\"?", word, near.best);
+    return cli_usage("", "there is no command \"%s\"", word);
+}

@@ -1,0 +1,56 @@
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/units.h"
+
+enum { BAR = 30 };
+#define PATIENCE_NS (1ll * NS_PER_S)
+#define REDRAW_NS (NS_PER_S / 10)
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+void progress_init(struct progress *p)
+{
+    *p = (struct progress){.active = isatty(STDERR_FILENO), .begin_ns = now_ns()};
+    p->next_ns = p->begin_ns + PATIENCE_NS;
+}
+
+void progress_show(struct progress *p, const char *what, uint64_t done, uint64_t all, uint64_t packets)
+{
+    if (!p->active)
+        return;
+    int64_t now = now_ns();
+    if (now < p->next_ns)
+        return;
+    p->next_ns = now + REDRAW_NS;
+    p->shown = true;
+    char amount[UNITS_TEXT], rate[UNITS_TEXT], bar[BAR + 1];
+    double seconds = (double)(now - p->begin_ns) / NS_PER_S;
+    units_format_size(done, amount);
+    units_format_size((uint64_t)((double)done / seconds), rate);
+    if (!all) {
+        fprintf(stderr, "\r\033[K%.40s  %s  %llu packets  %s/s", what, amount, (unsigned long long)packets, rate);
+        return;
+    }
+    unsigned full = (unsigned)((double)done / (double)all * BAR);
+    for (unsigned i = 0; i < BAR; i++)
+        bar[i] = i < full ? '#' : '.';
+    bar[BAR] = 0;
+    fprintf(stderr, "\r\033[K%.40s [%s] %3u%%  %llu packets  %s/s", what, bar, (unsigned)((double)done * 100 / (double)all),
+            (unsigned long long)packets, rate);
+}
+
+void progress_end(struct progress *p)
+{
+    if (p->shown)
+        fputs("\r\033[K", stderr);
+    p->shown = false;
+}

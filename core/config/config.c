@@ -1,0 +1,258 @@
+#include "config.h"
+
+#include <stdalign.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { CONFIG_MAX_BYTES = 16 << 20 };
+
+/* ---- Schema -------------------------------------------------------------------------------------------------- */
+
+static const struct td_option tap_options[] = {
+    TD_STRLIST_OPT(struct tap_config, enabled_dissectors, "enabledDissectors", NULL,
+                   "Dissectors to use, by name. Without it, all that are found; [] means none."),
+};
+
+static const struct td_option raw_capture_options[] = {
+    TD_BOOL_OPT(struct raw_capture_config, enabled, "enabled", "true", "Keep a rolling raw capture on each node's disk."),
+    TD_SIZE_OPT(struct raw_capture_config, storage_size, "storageSize", "1Gi", 16 << 20, INT64_MAX,
+                "Disk space of the raw capture; when it is full, the oldest segment is recycled."),
+};
+
+static const struct td_option local_snapshots_options[] = {
+    TD_SIZE_OPT(struct local_snapshots_config, storage_size, "storageSize", "20Gi", 16 << 20, INT64_MAX,
+                "Disk space for all snapshots that are kept locally."),
+};
+
+static const struct td_option cloud_snapshots_options[] = {
+    TD_STR_OPT(struct cloud_snapshots_config, provider, "provider", "",
+               "Storage plugin that holds snapshots in the cloud; its own options stand under its name. Empty: none."),
+    TD_STR_OPT(struct cloud_snapshots_config, prefix, "prefix", "",
+               "Put before the name of every object, to share a bucket or container with others."),
+};
+
+static const struct td_option plugins_options[] = {
+    TD_STRLIST_OPT(struct plugins_config, path, "path", NULL,
+                   "Directories to search for plugins, before all others. Relative ones start from this file's directory."),
+};
+
+static const struct td_option dissection_options[] = {
+    TD_SIZE_OPT(struct dissection_config, max_memory, "maxMemory", "32Mi", 8 << 20, INT64_MAX,
+                "Memory for all connections together; when it is used up, the connections that were idle longest are dropped."),
+    TD_SIZE_OPT(struct dissection_config, max_connection_memory, "maxConnectionMemory", "2Mi", 64 << 10, INT64_MAX,
+                "Memory for one connection: its out-of-order segments, its unparsed bytes and its dissector's state."),
+    TD_SIZE_OPT(struct dissection_config, max_fragment_memory, "maxFragmentMemory", "4Mi", 64 << 10, INT64_MAX,
+                "Memory for IP fragments that wait for others; the oldest datagram is given up first."),
+    TD_DUR_OPT(struct dissection_config, tcp_idle_ns, "tcpIdleTimeout", "1h", NS_PER_S, INT64_MAX,
+               "A TCP connection without a packet for so long, in capture time, is over."),
+    TD_DUR_OPT(struct dissection_config, udp_idle_ns, "udpIdleTimeout", "60s", NS_PER_S, INT64_MAX,
+               "A UDP flow without a packet for so long, in capture time, is over."),
+    TD_STRLIST_OPT(struct dissection_config, decode_as, "decodeAs", NULL,
+                   "Ports whose protocol is known: tcp.port==8888,http or udp.port==5300-5310,dns. A later rule wins."),
+    TD_INT_OPT(struct dissection_config, threads, "threads", "0", 0, 256, "Threads that dissect; 0: as many as there are cores."),
+};
+
+#define OPTIONS(a) (a), sizeof(a) / sizeof((a)[0])
+#define VALUES(member) offsetof(struct config, member)
+
+static const struct config_section sections[] = {
+    {"tap", "Everything that Tapedeck does.", OPTIONS(tap_options), 0, VALUES(tap)},
+    {"tap.capture", "Recording packets.", NULL, 0, 0, 0},
+    {"tap.capture.raw", "The rolling raw capture of each node.", OPTIONS(raw_capture_options), 0, VALUES(raw_capture)},
+    {"tap.snapshots", "Time windows kept for good.", NULL, 0, 0, 0},
+    {"tap.snapshots.local", "Snapshots on this machine.", OPTIONS(local_snapshots_options), 0, VALUES(local_snapshots)},
+    {"tap.snapshots.cloud", "Snapshots in cloud storage.", OPTIONS(cloud_snapshots_options), TD_KIND_STORAGE, VALUES(cloud_snapshots)},
+    {"tap.dissection", "How packets become calls.", OPTIONS(dissection_options), 0, VALUES(dissection)},
+    {"tap.dissectors", "Options of the dissectors, by name.", NULL, 0, TD_KIND_DISSECTOR, 0},
+    {"tap.exporters", "Options of the exporters, by name.", NULL, 0, TD_KIND_EXPORTER, 0},
+    {"tap.plugins", "Where plugins are found.", OPTIONS(plugins_options), 0, VALUES(plugins)},
+};
+enum { SECTION_COUNT = sizeof(sections) / sizeof(sections[0]) };
+
+const struct config_section *config_sections(size_t *ret_n)
+{
+    *ret_n = SECTION_COUNT;
+    return sections;
+}
+
+/* Names of the sections directly below `path` ("": at the top), NULL-terminated. */
+static void subsection_names(const char *path, const char *names[SECTION_COUNT + 1])
+{
+    size_t n = 0, length = strlen(path);
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        const char *below = sections[i].path;
+        if (length) {
+            if (strncmp(below, path, length) != 0 || below[length] != '.')
+                continue;
+            below += length + 1;
+        }
+        if (!strchr(below, '.'))
+            names[n++] = below;
+    }
+    names[n] = NULL;
+}
+
+/* ---- Loading ------------------------------------------------------------------------------------------------- */
+
+static void fill_section(struct config *config, const struct config_section *section, struct findings *f)
+{
+    const char *names[SECTION_COUNT + 1];
+    char owner[80];
+    subsection_names(section->path, names);
+    snprintf(owner, sizeof(owner), "section \"%s\"", section->path);
+    struct options o = {.v = section->v, .n = section->n, .owner = owner, .subsections = names, .open = section->kind != 0};
+    options_fill(&o, config_node(config, section->path), (uint8_t *)config + section->offset, &config->arena, f);
+}
+
+static void fill_top(struct config *config, struct findings *f)
+{
+    const char *names[SECTION_COUNT + 1];
+    subsection_names("", names);
+    struct options o = {.owner = "the configuration", .subsections = names};
+    options_fill(&o, yaml_tree_root(config->tree), config, &config->arena, f);
+}
+
+static void parse_decode_rules(struct config *config, struct findings *f)
+{
+    const struct td_strlist *list = &config->dissection.decode_as;
+    const struct yaml_node *value = yaml_get(config_node(config, "tap.dissection"), "decodeAs");
+    if (list->n > CONFIG_MAX_DECODE_RULES) {
+        findings_error(f, value, "more than %d rules in decodeAs", CONFIG_MAX_DECODE_RULES);
+        return;
+    }
+    struct error why;
+    config->decode_rules = arena_alloc(&config->arena, list->n * sizeof(struct decode_rule), alignof(struct decode_rule));
+    if (!config->decode_rules) {
+        error_nomem(&why);
+        findings_add(f, NULL, &why);
+        return;
+    }
+    for (size_t i = 0; i < list->n && list->v[i]; i++)
+        if (decode_rule_parse(list->v[i], &config->decode_rules[config->decode_rule_count], &why) == TD_OK)
+            config->decode_rule_count++;
+        else
+            findings_add(f, yaml_item(value, i), &why);
+}
+
+static void check_memory(const struct config *config, struct findings *f)
+{
+    char connection[UNITS_TEXT], all[UNITS_TEXT];
+    const struct dissection_config *d = &config->dissection;
+    if (d->max_connection_memory > d->max_memory)
+        findings_error(f, config_node(config, "tap.dissection"), "maxConnectionMemory, %s, is more than maxMemory, %s",
+                       options_size(d->max_connection_memory, connection), options_size(d->max_memory, all));
+}
+
+/* Takes over `tree`, which may be NULL. */
+static int fill(struct yaml_tree *tree, const char *file, struct config **ret, struct findings *f)
+{
+    struct error why;
+    struct config *config = mem_calloc(1, sizeof(*config));
+    if (!config) {
+        yaml_tree_free(tree);
+        int status = error_nomem(&why);
+        findings_add(f, NULL, &why);
+        return status;
+    }
+    config->tree = tree;
+    arena_init(&config->arena, CONFIG_MAX_BYTES);
+    if (file && !(config->file = arena_strndup(&config->arena, file, strlen(file)))) {
+        error_nomem(&why);
+        findings_add(f, NULL, &why);
+    }
+    if (tree)
+        fill_top(config, f);
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        fill_section(config, &sections[i], f);
+    parse_decode_rules(config, f);
+    check_memory(config, f);
+    *ret = config;
+    return TD_OK;
+}
+
+int config_parse(struct td_slice text, const char *file, struct config **ret, struct findings *f)
+{
+    struct yaml_tree *tree;
+    struct error why;
+    int status = yaml_tree_parse(text, file, &tree, &why);
+    if (status != TD_OK) {
+        findings_add(f, NULL, &why);
+        return status;
+    }
+    return fill(tree, file, ret, f);
+}
+
+int config_read(const char *path, struct config **ret, struct findings *f)
+{
+    struct yaml_tree *tree = NULL;
+    struct error why;
+    int status = path ? yaml_tree_load(path, &tree, &why) : TD_OK;
+    if (status != TD_OK) {
+        findings_add(f, NULL, &why);
+        return status;
+    }
+    return fill(tree, path, ret, f);
+}
+
+int config_load(const char *path, struct config **ret, struct error *err)
+{
+    struct findings f;
+    struct config *config = NULL;
+    findings_init(&f);
+    int status = config_read(path, &config, &f);
+    if (f.errors)
+        status = findings_status(&f, err);
+    for (size_t i = 0; i < f.n; i++)
+        if (f.v[i].warning)
+            log_event(TD_LOG_WARN, "config", "%s", f.v[i].text);
+    if (status == TD_OK)
+        *ret = config;
+    else
+        config_free(config);
+    return status;
+}
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    yaml_tree_free(config->tree);
+    arena_clear(&config->arena);
+    mem_free(config);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------- */
+
+bool config_dissector_enabled(const struct config *config, const char *name)
+{
+    const struct td_strlist *list = &config->tap.enabled_dissectors;
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->v[i], name) == 0)
+            return true;
+    return !list->v;
+}
+
+const struct yaml_node *config_node(const struct config *config, const char *path)
+{
+    const struct yaml_node *node = config->tree ? yaml_tree_root(config->tree) : NULL;
+    char name[OPTIONS_MAX_NAME + 1];
+    while (node && *path) {
+        size_t n = strcspn(path, ".");
+        if (n >= sizeof(name))
+            return NULL;
+        memcpy(name, path, n);
+        name[n] = 0;
+        node = yaml_get(node, name);
+        path += n + (path[n] == '.');
+    }
+    return node;
+}
+
+const struct yaml_node *config_component(const struct config *config, uint32_t kind, const char *name)
+{
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        if (sections[i].kind == kind)
+            return yaml_get(config_node(config, sections[i].path), name);
+    return NULL;
+}

@@ -1,0 +1,89 @@
+/* The configuration of the whole program: one YAML file, checked against tables and filled with defaults.
+ *
+ * What belongs to the core is parsed here. What belongs to plugins (tap.dissectors.<name>, tap.exporters.<name>,
+ * tap.snapshots.cloud.<provider>) is kept as nodes: only a plugin's own table can check it, see plugin/configure.h.
+ * Immutable after loading; readable by all threads. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/arena.h"
+#include "config/decode_as.h"
+#include "config/findings.h"
+#include "config/options.h"
+#include "config/yaml.h"
+
+struct tap_config {
+    struct td_strlist enabled_dissectors; /* v NULL: not said, so all that are found */
+};
+
+struct raw_capture_config {
+    bool enabled;
+    uint64_t storage_size;
+};
+
+struct local_snapshots_config {
+    uint64_t storage_size;
+};
+
+struct cloud_snapshots_config {
+    const char *provider; /* name of a storage plugin; "": none */
+    const char *prefix;
+};
+
+struct plugins_config {
+    struct td_strlist path; /* as written; relative ones start from the file's directory */
+};
+
+struct dissection_config {
+    uint64_t max_memory, max_connection_memory, max_fragment_memory;
+    int64_t tcp_idle_ns, udp_idle_ns;
+    struct td_strlist decode_as;
+    int64_t threads; /* 0: as many as there are cores */
+};
+
+enum { CONFIG_MAX_DECODE_RULES = 256 };
+
+struct config {
+    struct tap_config tap;
+    struct raw_capture_config raw_capture;
+    struct local_snapshots_config local_snapshots;
+    struct cloud_snapshots_config cloud_snapshots;
+    struct plugins_config plugins;
+    struct dissection_config dissection;
+    struct decode_rule *decode_rules; /* parsed dissection.decode_as, in its order */
+    size_t decode_rule_count;
+    const char *file;       /* NULL: built-in defaults */
+    struct yaml_tree *tree; /* NULL: built-in defaults */
+    struct arena arena;     /* of everything above */
+};
+
+/* Loads a file, or the built-in defaults if `path` is NULL. Warnings are logged; the first error is told, with the
+ * number of others. */
+int config_load(const char *path, struct config **ret, struct error *err) MUST_CHECK;
+/* As config_load(), but all errors and warnings go to `f`. TD_OK if the file is YAML at all: the configuration is then the
+ * caller's, for further checks, and fit for use only if f->errors is 0. */
+int config_read(const char *path, struct config **ret, struct findings *f) MUST_CHECK;
+/* As config_read(), from text; `file` is what errors call it. */
+int config_parse(struct td_slice text, const char *file, struct config **ret, struct findings *f) MUST_CHECK;
+void config_free(struct config *config);
+
+/* May this dissector be used? */
+bool config_dissector_enabled(const struct config *config, const char *name);
+/* The mapping of options for a component of a td_kind, or NULL if the file has none. */
+const struct yaml_node *config_component(const struct config *config, uint32_t kind, const char *name);
+/* The node at a path of sections, as "tap.snapshots.cloud", or NULL. */
+const struct yaml_node *config_node(const struct config *config, const char *path);
+
+/* The sections of the file in the order in which they are shown, parents before their children. For help and for
+ * showing. */
+struct config_section {
+    const char *path;          /* "tap.capture.raw" */
+    const char *help;
+    const struct td_option *v; /* its options */
+    size_t n;
+    uint32_t kind;             /* td_kind: its other keys are names of such components; 0: none */
+    size_t offset;             /* of the struct that holds the values, in struct config */
+};
+const struct config_section *config_sections(size_t *ret_n);
+
+#endif

@@ -1,0 +1,58 @@
+#include "dissect/enabled.h"
+
+#include "dissect/conn.h"
+#include "plugin/host.h"
+
+/* The control part from core/plugin, the rest from here. */
+static void make_host(struct td_host *host)
+{
+    host_init_control(host);
+    struct td_host control = *host;
+    *host = dissect_host_template;
+    host->fail = control.fail;
+    host->log = control.log;
+    host->cancelled = control.cancelled;
+    host->iface = control.iface;
+}
+
+static int add(struct enabled_dissectors *d, const struct config *config, const struct plugin_component *component, struct error *err)
+{
+    const char *name = component->c.name;
+    if (d->instance_n == DISSECTOR_MAX)
+        return error_set(err, TD_E_LIMIT, "more than %d dissectors; enable fewer (tap.enabledDissectors)", DISSECTOR_MAX);
+    struct td_inst **inst = &d->instances[d->instance_n];
+    int status = instance_create(component, config_component(config, TD_KIND_DISSECTOR, name), &d->host, inst, err);
+    if (status != TD_OK)
+        return status;
+    d->instance_n++;
+    return dissector_set_add(&d->set, name, &component->dissector, (*inst)->self, err);
+}
+
+int enabled_dissectors_rule(struct enabled_dissectors *d, const struct decode_rule *rule, struct error *err)
+{
+    return dissector_set_rule(&d->set, rule->transport, rule->port_lo, rule->port_hi, rule->dissector, err);
+}
+
+int enabled_dissectors_open(struct enabled_dissectors *d, const struct config *config, const struct registry *registry, struct error *err)
+{
+    *d = (struct enabled_dissectors){0};
+    make_host(&d->host);
+    size_t n;
+    const struct plugin_component *const *components = registry_components(registry, TD_KIND_DISSECTOR, &n);
+    int status = TD_OK;
+    for (size_t i = 0; status == TD_OK && i < n; i++)
+        if (config_dissector_enabled(config, components[i]->c.name))
+            status = add(d, config, components[i], err);
+    for (size_t i = 0; status == TD_OK && i < config->decode_rule_count; i++)
+        status = enabled_dissectors_rule(d, &config->decode_rules[i], err);
+    if (status != TD_OK)
+        enabled_dissectors_close(d);
+    return status;
+}
+
+void enabled_dissectors_close(struct enabled_dissectors *d)
+{
+    dissector_set_clear(&d->set);
+    while (d->instance_n)
+        instance_destroy(d->instances[--d->instance_n]);
+}

@@ -1,0 +1,21 @@
+/* Undoing content codings (RFC 9110 section 8.4.1): gzip, deflate (zlib or raw), br, zstd, also stacked.
+ *
+ * A call decodes what there is of one body into the caller's buffer and keeps nothing. Never more is written than the
+ * buffer holds; the decoders' own memory is bounded by their window limits (deflate 32 KiB, br 16 MiB, zstd 8 MiB,
+ * RFC 9659) and freed before the call returns. */
+#ifndef HTTP_BODY_H
+#define HTTP_BODY_H
+
+#include "http_parse.h"
+
+enum http_decoded {
+    HTTP_DECODED,     /* all of it, or as much as the buffer holds */
+    HTTP_DECODED_CUT, /* what there was of it: the input ends early */
+    HTTP_DECODED_BAD  /* up to a fault, maybe nothing: not in this coding, or a coding that is unknown */
+};
+
+/* Decodes `in`, to which the `n` codings were applied in this order. `room` has 2 * cap bytes if n > 1, else cap. *ret_out
+ * lies in `room`; with HTTP_DECODED_BAD it is empty unless the fault came late. */
+enum http_decoded http_decode(const uint8_t *codings, size_t n, struct td_slice in, uint8_t *room, size_t cap, struct td_slice *ret_out);
+
+#endif

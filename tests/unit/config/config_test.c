@@ -1,0 +1,172 @@
+#include "config/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "tap.h"
+
+static struct findings f;
+
+static struct config *parse(const char *text)
+{
+    struct config *config = NULL;
+    findings_init(&f);
+    return config_parse(td_str(text), "c.yaml", &config, &f) == TD_OK ? config : NULL;
+}
+
+static void test_defaults(void)
+{
+    struct config *config = NULL;
+    struct error err = {0, ""};
+    is_int(config_load(NULL, &config, &err), TD_OK, "built-in defaults %s", err.text);
+    if (!config)
+        return;
+    const struct dissection_config *d = &config->dissection;
+    ok(d->max_memory == 32 << 20 && d->max_connection_memory == 2 << 20 && d->max_fragment_memory == 4 << 20, "memory");
+    ok(d->tcp_idle_ns == 3600ll * NS_PER_S && d->udp_idle_ns == 60ll * NS_PER_S && d->threads == 0, "timeouts and threads");
+    ok(config->decode_rule_count == 0 && !config->file && config->raw_capture.enabled, "no rules, no file");
+    ok(config_dissector_enabled(config, "http") && config_dissector_enabled(config, "x"), "all dissectors are enabled");
+    ok(!config_component(config, TD_KIND_DISSECTOR, "http") && !config_node(config, "tap"), "nothing is said");
+    config_free(config);
+}
+
+static void test_sections(void)
+{
+    size_t n;
+    const struct config_section *sections = config_sections(&n);
+    for (size_t i = 0; i < n; i++) {
+        struct error err = {0, ""};
+        ok(options_check_table(sections[i].v, sections[i].n, sizeof(struct config) - sections[i].offset, &err) == TD_OK,
+           "the table of %s is sound %s", sections[i].path, err.text);
+    }
+}
+
+static void test_values(void)
+{
+    struct config *config = parse("tap:\n"
+                                  "  capture: {raw: {enabled: false, storageSize: 10Gi}}\n"
+                                  "  snapshots:\n"
+                                  "    local: {storageSize: 100Gi}\n"
+                                  "    cloud: {provider: s3, prefix: production/, s3: {bucket: b}}\n"
+                                  "  enabledDissectors: [http, dns]\n"
+                                  "  dissectors: {http: {maxBodySize: 1Mi}}\n"
+                                  "  exporters: {pcap: }\n"
+                                  "  plugins: {path: [p, /q]}\n"
+                                  "  dissection: {maxMemory: 64Mi, threads: 3, decodeAs: ['tcp.port==8888,http', 'udp.port==1-2,dns']}\n");
+    if (!ok(config && !f.errors && !f.n, "a whole configuration %s", f.n ? f.v[0].text : ""))
+        return;
+    ok(!config->raw_capture.enabled && config->raw_capture.storage_size == 10ull << 30, "raw capture");
+    ok(config->local_snapshots.storage_size == 100ull << 30, "local snapshots");
+    is_str(config->cloud_snapshots.provider, "s3", "provider");
+    is_str(config->cloud_snapshots.prefix, "production/", "prefix");
+    ok(config_dissector_enabled(config, "dns") && !config_dissector_enabled(config, "kafka"), "enabled dissectors");
+    is_str(yaml_get(config_component(config, TD_KIND_DISSECTOR, "http"), "maxBodySize")->text, "1Mi", "a plugin's options");
+    is_str(yaml_get(config_component(config, TD_KIND_STORAGE, "s3"), "bucket")->text, "b", "a storage plugin's options");
+    ok(yaml_is_null(config_component(config, TD_KIND_EXPORTER, "pcap")), "an exporter without options");
+    ok(config->plugins.path.n == 2 && config->dissection.max_memory == 64 << 20 && config->dissection.threads == 3, "plugins, dissection");
+    ok(config->decode_rule_count == 2 && config->decode_rules[1].transport == 17, "rules");
+    is_str(config->file, "c.yaml", "it knows its name");
+    config_free(config);
+    config = parse("tap: {enabledDissectors: []}\n");
+    ok(config && !config_dissector_enabled(config, "http"), "an empty list enables none");
+    config_free(config);
+    config = parse("tap:\n");
+    ok(config && !f.errors && config_dissector_enabled(config, "http"), "an empty section is fine");
+    config_free(config);
+}
+
+static void test_errors(void)
+{
+    static const char *const want[] = {
+        "c.yaml:1:1: unknown option \"tpa\" of the configuration; did you mean \"tap\"?",
+        "c.yaml:8:3: unknown option \"capure\" of section \"tap\"; did you mean \"capture\"?",
+        "c.yaml:9:12: section \"tap.capture\" must be a mapping of options to values, not a list",
+        "c.yaml:4:16: option \"maxMemory\" of section \"tap.dissection\": \"1Mi\" is out of range; it must be at least 8Mi",
+        "c.yaml:5:5: unknown option \"maxMemroy\" of section \"tap.dissection\"; did you mean \"maxMemory\"?",
+        "c.yaml:6:16: option \"threads\" of section \"tap.dissection\": \"many\" is not a whole number",
+        "c.yaml:7:16: \"tcp:80\" does not begin with tcp.port== or udp.port==; write as tcp.port==8888,http or udp.port==5300-5310,dns",
+    };
+    struct config *config = parse("tpa: 1\n"
+                                  "tap:\n"
+                                  "  dissection:\n"
+                                  "    maxMemory: 1Mi\n"
+                                  "    maxMemroy: 9Mi\n"
+                                  "    threads:   many\n"
+                                  "    decodeAs: ['tcp:80']\n"
+                                  "  capure: {}\n"
+                                  "  capture: []\n");
+    ok(config != NULL, "what is YAML is read");
+    enum { COUNT = sizeof(want) / sizeof(want[0]) };
+    is_int(f.errors, COUNT, "all errors are told at once");
+    for (size_t i = 0; i < COUNT && i < f.n; i++)
+        is_str(f.v[i].text, want[i], "error %zu", i + 1);
+    config_free(config);
+    config = parse("tap: {dissection: {maxConnectionMemory: 64Mi}}\n");
+    is_str(f.v[0].text, "c.yaml:1:19: maxConnectionMemory, 64Mi, is more than maxMemory, 32Mi", "a contradiction");
+    config_free(config);
+    ok(!parse("a: [\n") && f.errors == 1 && f.status == TD_E_CONFIG, "what is not YAML is not read");
+
+    struct buf text;
+    buf_init(&text, 0);
+    buf_puts(&text, "tap:\n  dissection:\n    decodeAs:\n");
+    for (int i = 0; i <= CONFIG_MAX_DECODE_RULES; i++)
+        buf_puts(&text, "    - tcp.port==1,http\n");
+    config = parse(buf_cstr(&text));
+    is_str(f.v[0].text, "c.yaml:4:5: more than 256 rules in decodeAs", "rules have a limit");
+    config_free(config);
+    buf_clear(&text);
+}
+
+static void test_load(void)
+{
+    struct config *config = NULL;
+    struct error err = {0, ""};
+    char path[] = "/tmp/tapedeck-config-XXXXXX", want[128];
+    static const char text[] = "tap: {x: 1, yy: 2}\n";
+    int fd = mkstemp(path);
+    ok(fd >= 0 && write(fd, text, sizeof(text) - 1) == (ssize_t)sizeof(text) - 1, "a file with two errors");
+    close(fd);
+    is_int(config_load(path, &config, &err), TD_E_CONFIG, "is not loaded");
+    snprintf(want, sizeof(want), "%s:1:7: unknown option \"x\" of section \"tap\"", path);
+    like(err.text, want, "the first error is told");
+    like(err.text, "(and 1 more; `tapedeck config check` lists them)", "and that there is another");
+    unlink(path);
+    is_int(config_load(path, &config, &err), TD_E_NOT_FOUND, "a file that is not there");
+    is_int(config_load("configs/tapedeck.yaml", &config, &err), TD_OK, "the example is right %s", err.text);
+    is_str(config->file, "configs/tapedeck.yaml", "and known by its name");
+    config_free(config);
+}
+
+/* Fails each allocation in turn: no crash, no leak, and always told. */
+static void test_memory(void)
+{
+    static const char text[] = "tap:\n  enabledDissectors: [a, b]\n  plugins: {path: x}\n"
+                               "  dissection: {decodeAs: 'tcp.port==1,a', threads: 2}\n";
+    unsigned long nth = 1;
+    bool told = true, done = false;
+    for (; nth < 10000 && !done; nth++) {
+        mem_fail_at(nth);
+        struct config *config = parse(text);
+        done = !mem_failed();
+        if (!done)
+            told = told && f.status == TD_E_NOMEM;
+        else
+            told = told && config && !f.errors;
+        config_free(config);
+    }
+    mem_fail_at(0);
+    ok(told && done && nth > 5, "each of %lu allocations may fail", nth - 2);
+}
+
+int main(void)
+{
+    test_defaults();
+    test_sections();
+    test_values();
+    test_errors();
+    test_load();
+    test_memory();
+    return tap_done();
+}
