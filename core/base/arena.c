@@ -59,6 +59,7 @@ static int add_block(struct arena *a, size_t n)
 
 void *arena_alloc(struct arena *a, size_t n, size_t align)
 {
+    n += !n; /* nothing, too, has an address */
     size_t pad = (size_t)(-(uintptr_t)a->next) & (align - 1);
     if ((size_t)(a->end - a->next) < pad || (size_t)(a->end - a->next) - pad < n) {
         if (!add_block(a, n))

@@ -58,25 +58,26 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
     return (a->flags & TD_FLOW_PORT_HINT) > (b->flags & TD_FLOW_PORT_HINT);
 }
 
-/* Asks one dissector, for the role that is known or for both. True: it wants to see more. */
+/* Asks one dissector, for the role that is known or for both. The bytes have the last word on who asks and who answers
+ * (connections that a server opened backwards): against the SYN they must be certain. True: it wants to see more. */
 static bool ask(const struct td_conn *c, const struct dissector *d, int side, struct td_slice bytes, struct candidate *best)
 {
     bool more = false;
     if (!d->ops.probe)
         return false;
     for (int client = 0; client < 2; client++) {
-        if (c->flow->client >= 0 && c->flow->client != client)
-            continue;
+        bool against_syn = c->flow->client >= 0 && c->flow->client != client;
         struct td_flow view = make_view(c, client);
         if (dissector_has_port(d, view.transport, view.port[TD_SERVER]))
             view.flags |= TD_FLOW_PORT_HINT;
         int dir = side == client ? TD_CLIENT : TD_SERVER;
         int score = d->ops.probe(d->self, &view, dir, bytes);
         uint32_t limit = d->ops.max_probe < PROBE_LIMIT ? d->ops.max_probe : PROBE_LIMIT;
-        if (score < 0 && bytes.n < limit)
+        if (score < 0 && bytes.n < limit && !against_syn)
             more = true;
         struct candidate mine = {d, score, client, view.flags};
-        if (score >= ((view.flags & TD_FLOW_PORT_HINT) ? SCORE_HINTED : SCORE_ALONE) && is_better(&mine, best))
+        int enough = against_syn ? SCORE_CERTAIN : (view.flags & TD_FLOW_PORT_HINT) ? SCORE_HINTED : SCORE_ALONE;
+        if (score >= enough && is_better(&mine, best))
             *best = mine;
     }
     return more;

@@ -25,7 +25,7 @@ enum {
     PATIENT_GAPS = 8,       /* a connection with more holes than this (one direction is not captured) waits no more */
     QUEUE_SEGMENTS = 4096,  /* waiting in one direction; beyond, the hole is declared lost */
 };
-#define HOLE_NS (1ll * NS_PER_S)
+#define HOLE_NS (15ll * NS_PER_S) /* long: files put together from several captures jump in time */
 #define FAR_AHEAD (1ull << 30) /* the largest window that window scaling allows (RFC 7323 section 2.3) */
 
 struct tcp_segment {
