@@ -239,6 +239,8 @@ static void host_mark(struct td_call *handle, int dir, uint64_t begin, uint64_t 
         return;
     if (call->n_ranges[dir] && call->ranges[dir][call->n_ranges[dir] - 1].end >= begin) {
         r = &call->ranges[dir][call->n_ranges[dir] - 1];
+        if (r->end > begin)
+            breach(call->mock, "mark() twice for the same bytes");
         r->end = end > r->end ? end : r->end;
     } else if (call->n_ranges[dir] < MAX_RANGES) {
         r = &call->ranges[dir][call->n_ranges[dir]++];

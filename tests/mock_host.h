@@ -2,8 +2,9 @@
  *
  * It keeps the contract of tapedeck/plugin.h strictly where a dissector might lean on luck: what was not used is presented
  * again from a fresh copy that ends where the allocation ends (so that a stale slice or a read too far is found by
- * AddressSanitizer), marks may not begin before the chunk at hand, setters check the field's type, and each scratch()
- * invalidates the one before. When one direction has moved on, the other's unused bytes are presented again.
+ * AddressSanitizer), marks may not begin before the chunk at hand nor overlap (bytes would count twice), setters check the
+ * field's type, and each scratch() invalidates the one before. When one direction has moved on, the other's unused bytes are
+ * presented again.
  *
  * The transcript has one block for each committed call, in the order of the commits:
  *

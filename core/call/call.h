@@ -40,6 +40,7 @@ struct td_call {
     struct td_call *next, **link; /* in the connection's list of open calls, or in the pool */
     struct td_conn *conn;         /* whose call it is; the core's dissection only */
     const struct field_set *fields;
+    const uint64_t *wanted;       /* bits of the fields that somebody will look at; others are not kept */
     const char *protocol;         /* "HTTP" */
     uint32_t component;           /* index of the dissector in its set */
     const struct td_flow *flow;   /* client and server */

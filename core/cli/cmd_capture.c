@@ -1,27 +1,13 @@
-#include "cli/cli.h"
-
-#include <errno.h>
-#include <getopt.h>
+/* tapedeck capture: what a capture holds, as numbers and checksums. */
 #include <openssl/evp.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/json.h"
 #include "base/units.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
 #include "packet/capture.h"
-
-static const char usage_text[] =
-    "Usage: tapedeck capture info FILE... [-o table|json]\n"
-    "\n"
-    "Reads captures from beginning to end and tells what they hold. `-` is standard input.\n"
-    "\n"
-    "  -o, --output FORMAT   table (default on a terminal) or json, one line for each capture\n"
-    "  -h, --help            this text\n"
-    "\n"
-    "data_sha256 is the SHA-256 of all captured bytes in the order of the file, ts_sha256 that of all times as\n"
-    "nanoseconds in little-endian 64-bit integers; packets without a time are left out of the latter.\n"
-    "Exit code 1 if a capture is damaged; what stands before the damage is told all the same.\n";
 
 enum { BATCH = 256, HEX_SHA256 = 65 };
 
@@ -70,11 +56,13 @@ static bool finish_digest(EVP_MD_CTX *digest, char hex[HEX_SHA256])
     return true;
 }
 
-static int read_packets(struct capture *c, struct info *info, EVP_MD_CTX *data, EVP_MD_CTX *times)
+static int read_packets(struct capture *c, struct info *info, EVP_MD_CTX *data, EVP_MD_CTX *times, const char *path)
 {
     struct packet packets[BATCH];
     struct block *block;
+    struct progress progress;
     int n;
+    progress_init(&progress);
     while ((n = capture_read(c, packets, BATCH, &block, &info->error)) > 0) {
         bool ok = true;
         for (int i = 0; i < n && ok; i++)
@@ -82,11 +70,13 @@ static int read_packets(struct capture *c, struct info *info, EVP_MD_CTX *data, 
         block_unref(block);
         if (!ok)
             return error_set(&info->error, TD_E_INTERNAL, "SHA-256 failed");
+        progress_show(&progress, path, capture_position(c), capture_size(c), info->packets);
     }
+    progress_end(&progress);
     return n < 0 ? n : capture_check(c, &info->error);
 }
 
-static int gather(struct capture *c, struct info *info)
+static int gather(struct capture *c, const char *path, struct info *info)
 {
     EVP_MD_CTX *data = EVP_MD_CTX_new(), *times = EVP_MD_CTX_new();
     int status = TD_OK;
@@ -94,7 +84,7 @@ static int gather(struct capture *c, struct info *info)
         status = error_set(&info->error, TD_E_INTERNAL, "SHA-256 is not available");
         goto out;
     }
-    status = read_packets(c, info, data, times);
+    status = read_packets(c, info, data, times, path);
     if (!finish_digest(data, info->data_sha256) || !finish_digest(times, info->ts_sha256))
         status = error_set(&info->error, TD_E_INTERNAL, "SHA-256 failed");
 out:
@@ -208,75 +198,49 @@ static void put_table(struct buf *b, const char *path, const struct capture *c, 
         buf_printf(b, "%-16s%s\n", "error", info->error.text);
 }
 
-static bool flush_text(struct buf *b)
-{
-    if (!b->failed && fwrite(b->p, 1, b->n, stdout) == b->n && fflush(stdout) == 0)
-        return true;
-    fprintf(stderr, "tapedeck: standard output: cannot write: %s\n", b->failed ? "out of memory" : strerror(errno));
-    return false;
-}
+/* ---- The command ---- */
 
-/* The exit code for one capture. */
-static int show_info(const char *path, bool json, struct buf *b)
+static int show_info(const char *path, bool json, struct buf *out)
 {
-    struct capture *c = NULL;
+    struct capture *c;
     struct info info = {0};
-    buf_reset(b);
+    buf_reset(out);
     int status = capture_open(path, &c, &info.error);
-    int code = status == TD_E_NOT_FOUND ? 3 : status == TD_E_DENIED ? 4 : 1;
     if (status == TD_OK) {
-        status = gather(c, &info);
+        (void)gather(c, path, &info);
         if (json)
-            put_json(b, path, c, &info);
+            put_json(out, path, c, &info);
         else
-            put_table(b, path, c, &info);
+            put_table(out, path, c, &info);
         capture_close(c);
     } else if (json) {
-        put_json_failure(b, path, &info);
+        put_json_failure(out, path, &info);
     }
-    if (!flush_text(b))
-        return 1;
-    if (status == TD_OK)
-        return 0;
-    fprintf(stderr, "tapedeck: %s\n", info.error.text);
-    return code;
+    int code = cli_write(out);
+    return info.error.status == TD_OK ? code : cli_fail(&info.error);
 }
 
-static int usage_error(const char *what)
+static int run_info(const struct verb_args *args)
 {
-    fprintf(stderr, "tapedeck: %s; `tapedeck capture --help` tells how\n", what);
-    return 2;
+    int code = CLI_OK;
+    struct buf out;
+    buf_init(&out, 0);
+    for (size_t i = 0; i < args->n; i++) {
+        if (i > 0 && !args->json)
+            putchar('\n');
+        int one = show_info(args->operands[i], args->json, &out);
+        if (code == CLI_OK)
+            code = one;
+    }
+    buf_clear(&out);
+    return code;
 }
 
 int cmd_capture(int argc, char **argv)
 {
-    static const struct option options[] = {{"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
-    bool json = !isatty(STDOUT_FILENO);
-    int opt;
-    optind = 0;
-    while ((opt = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
-        if (opt == 'h') {
-            fputs(usage_text, stdout);
-            return 0;
-        }
-        if (opt != 'o')
-            return 2;
-        json = strcmp(optarg, "json") == 0;
-        if (!json && strcmp(optarg, "table") != 0)
-            return usage_error("-o takes table or json");
-    }
-    if (optind >= argc || strcmp(argv[optind], "info") != 0)
-        return usage_error("capture has one verb, info");
-    if (optind + 1 >= argc)
-        return usage_error("capture info needs the name of a capture");
-    int code = 0;
-    struct buf b;
-    buf_init(&b, 0);
-    for (int i = optind + 1; i < argc; i++) {
-        int one = show_info(argv[i], json, &b);
-        if (one > code)
-            code = one;
-    }
-    buf_clear(&b);
-    return code;
+    static const struct verb verbs[] = {
+        {"info", "FILE...", "Packets, bytes, times, interfaces, SHA-256 over data and times", 1, SIZE_MAX, false, true,
+         run_info},
+    };
+    return verbs_run("What capture files hold", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
 }

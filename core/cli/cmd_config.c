@@ -64,7 +64,8 @@ static int run_help(const struct verb_args *args)
         buf_printf(&out, "%s%s: %s\n", out.n ? "\n" : "", sections[i].path, sections[i].help);
         options_help_put(&out, sections[i].v, sections[i].n, cli_width());
         if (sections[i].kind)
-            buf_printf(&out, "  <name>: options of the %s of that name, see `tapedeck plugin help NAME`\n", plugin_kind_name(sections[i].kind));
+            buf_printf(&out, "  <name>: options of the %s of that name, see `tapedeck plugin help NAME`\n",
+                       plugin_kind_name(sections[i].kind));
     }
     int code = CLI_NOT_FOUND;
     if (out.n)

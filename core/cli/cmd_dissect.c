@@ -37,7 +37,6 @@ static const char usage_text[] =
     "Exit codes: 0 fine, 1 failed (a damaged capture: everything before the damage is printed), 2 usage or configuration,\n"
     "3 a file is not there, 4 it may not be read.\n";
 
-enum { LINKTYPE_ETHERNET = 1 };
 enum output_mode { OUTPUT_TABLE, OUTPUT_FIELDS, OUTPUT_JSON };
 
 struct dissect_command {
@@ -54,9 +53,6 @@ struct dissect_command {
     struct enabled_dissectors dissectors;
     struct call_table table;     /* its columns serve OUTPUT_FIELDS as well */
     struct bpf *bpf;
-    const struct bpf_program *program; /* for `program_linktype`; NULL: it has none */
-    int64_t program_linktype;
-    struct error bpf_error;      /* the first link type on which the filter makes no sense */
     struct engine *engine;
     struct progress progress;
     struct capture *capture;     /* being read */
@@ -200,15 +196,8 @@ static int prepare_output(struct dissect_command *cmd, struct error *err)
 
 static bool want_packet(void *ctx, const struct packet *pkt)
 {
-    struct dissect_command *cmd = ctx;
-    if (pkt->linktype != cmd->program_linktype) {
-        cmd->program = NULL;
-        cmd->program_linktype = pkt->linktype;
-        struct error err;
-        if (bpf_program_for(cmd->bpf, pkt->linktype, &cmd->program, &err) != TD_OK && cmd->bpf_error.status == TD_OK)
-            cmd->bpf_error = err;
-    }
-    return cmd->program && bpf_match(cmd->program, pkt);
+    const struct dissect_command *cmd = ctx;
+    return bpf_match(cmd->bpf, pkt);
 }
 
 static bool show_progress(void *ctx, uint64_t packets)
@@ -254,7 +243,7 @@ static int prepare(struct dissect_command *cmd, struct error *err)
     if (status == TD_OK && cmd->dissectors.set.n == 0)
         status = error_set(err, TD_E_NOT_FOUND, "no dissector was found; `tapedeck plugin list` shows where plugins are looked for");
     if (status == TD_OK && cmd->bpf_text)
-        status = bpf_new(cmd->bpf_text, LINKTYPE_ETHERNET, &cmd->bpf, err);
+        status = bpf_compile(cmd->bpf_text, &cmd->bpf, err);
     if (status == TD_OK)
         status = prepare_output(cmd, err);
     if (status == TD_OK)
@@ -274,12 +263,7 @@ static int run_file(struct dissect_command *cmd, const char *path)
         cmd->capture = NULL;
     }
     progress_end(&cmd->progress);
-    int code = status == TD_OK ? CLI_OK : cli_fail(&err);
-    if (cmd->bpf_error.status != TD_OK) {
-        code = cli_fail(&cmd->bpf_error);
-        cmd->bpf_error.status = TD_OK;
-    }
-    return code;
+    return status == TD_OK ? CLI_OK : cli_fail(&err);
 }
 
 static void cleanup(struct dissect_command *cmd)
@@ -294,7 +278,7 @@ static void cleanup(struct dissect_command *cmd)
 
 int cmd_dissect(int argc, char **argv)
 {
-    struct dissect_command cmd = {.program_linktype = -1};
+    struct dissect_command cmd = {0};
     struct error err = {0};
     int code = parse_options(&cmd, argc, argv);
     if (code != CLI_OK)

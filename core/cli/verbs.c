@@ -49,7 +49,9 @@ static int parse_options(const char *noun, const struct verb *verb, int argc, ch
         } else if (c == 'o' && verb->takes_output && (strcmp(optarg, "table") == 0 || strcmp(optarg, "json") == 0)) {
             ret->json = strcmp(optarg, "json") == 0;
         } else {
-            const char *why = c == ':' ? "needs a value" : c == 'o' && verb->takes_output ? "is no format; there are table and json" : "is no option here";
+            const char *why = c == ':'                         ? "needs a value"
+                              : c == 'o' && verb->takes_output ? "is no format; there are table and json"
+                                                               : "is no option here";
             cli_error("%s %s: \"%s\" %s; see tapedeck %s %s --help", noun, verb->name, argv[optind - 1], why, noun, verb->name);
             return CLI_USAGE;
         }

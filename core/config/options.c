@@ -471,9 +471,9 @@ void options_fill(const struct options *o, const struct yaml_node *map, void *co
 static void put_string(struct buf *out, const char *text)
 {
     static const char *const special[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_";
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_0123456789.-";
     size_t n = strlen(text);
-    bool plain = n && strchr(letters, text[0]) && strspn(text + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_0123456789.-") == n - 1;
+    bool plain = n && strspn(text, letters) == n && !strchr("0123456789.-", text[0]);
     for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
         plain = plain && !td_eq_nocase(td_str(text), td_str(special[i]));
     if (plain)

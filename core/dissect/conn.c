@@ -232,6 +232,17 @@ static void present_kept(struct td_conn *c, int side, int64_t time_ns, uint32_t 
     }
 }
 
+/* What one side says may tell how to read what the other has sent (the answer to a request to upgrade): once `side` has got
+ * further, bytes that were kept of the other are shown again, and so in turn. */
+static void resume_other(struct td_conn *c, int side, uint64_t before, int64_t time_ns)
+{
+    while (c->owner && !c->takeover && c->stream[side].next != before && c->stream[!side].kept.n) {
+        side = !side;
+        before = c->stream[side].next;
+        present_kept(c, side, time_ns, 0);
+    }
+}
+
 /* Looks for an owner by the bytes at the front of a side. True: there is one. */
 static bool find_owner(struct td_conn *c, int side, struct td_slice bytes, bool last)
 {
@@ -301,6 +312,7 @@ static void on_data(void *ctx, struct flow *f, int side, uint64_t offset, struct
     struct conn_stream *s = &c->stream[side];
     if (s->end != offset) /* the connection's first bytes here, or it could not be made before */
         s->next = s->end = offset;
+    uint64_t before = s->next;
     add_piece(c, s, bytes.n, origin);
     if (c->mark_n)
         feed_marks(c, conn_dir(c, side), offset, s->end, origin, false);
@@ -325,6 +337,7 @@ static void on_data(void *ctx, struct flow *f, int side, uint64_t offset, struct
     if (!c->owner && !c->takeover && !s->kept.n)
         drop_kept(c, s);
     s->datagram = NULL;
+    resume_other(c, side, before, origin->time_ns);
     if (c->takeover)
         resume(c, origin->time_ns);
 }

@@ -90,6 +90,7 @@ static struct td_call *host_call(struct td_conn *c)
     }
     call->conn = c;
     call->fields = &c->owner->fields;
+    call->wanted = c->owner->wanted;
     call->component = (uint32_t)(c->owner - w->set->v);
     call->protocol = c->owner->protocol;
     call->flow = &c->view;
@@ -109,9 +110,15 @@ static void misuse(struct td_call *call)
     call->conn->shard->worker->stats.misuse++;
 }
 
+/* A setter has nothing to do for a call that could not be made and for a field that nobody will look at. */
+static bool is_idle(const struct td_call *call, uint32_t field)
+{
+    return !call || (field < FIELD_MAX && !(call->wanted[field / 64] >> (field % 64) & 1));
+}
+
 static void host_set_u64(struct td_call *call, uint32_t field, uint64_t value)
 {
-    if (!call)
+    if (is_idle(call, field))
         return;
     (void)conn_reserve(call->conn, &call->values, 64, &call->charged);
     if (!call_set_u64(call, field, value))
@@ -120,7 +127,7 @@ static void host_set_u64(struct td_call *call, uint32_t field, uint64_t value)
 
 static void host_set_i64(struct td_call *call, uint32_t field, int64_t value)
 {
-    if (!call)
+    if (is_idle(call, field))
         return;
     (void)conn_reserve(call->conn, &call->values, 64, &call->charged);
     if (!call_set_i64(call, field, value))
@@ -139,7 +146,7 @@ static struct buf *target_buffer(struct td_call *call, uint32_t field)
 
 static void host_set_bytes(struct td_call *call, uint32_t field, struct td_slice value)
 {
-    if (!call)
+    if (is_idle(call, field))
         return;
     (void)conn_reserve(call->conn, target_buffer(call, field), value.n + 64, &call->charged);
     if (!call_set_bytes(call, field, value))
@@ -148,7 +155,7 @@ static void host_set_bytes(struct td_call *call, uint32_t field, struct td_slice
 
 static void host_append_bytes(struct td_call *call, uint32_t field, struct td_slice more)
 {
-    if (!call)
+    if (is_idle(call, field))
         return;
     (void)conn_reserve(call->conn, target_buffer(call, field), more.n, &call->charged);
     if (!call_append_bytes(call, field, more))
@@ -157,7 +164,7 @@ static void host_append_bytes(struct td_call *call, uint32_t field, struct td_sl
 
 static void host_set_pair(struct td_call *call, uint32_t field, struct td_slice name, struct td_slice value)
 {
-    if (!call)
+    if (is_idle(call, field))
         return;
     (void)conn_reserve(call->conn, &call->values, name.n + value.n + 64, &call->charged);
     if (!call_set_pair(call, field, name, value))

@@ -4,18 +4,24 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 
-enum { MAX_SNAPLEN = 1 << 30 }; /* what a program returns for a match; anything but 0 */
+enum {
+    MAX_SNAPLEN = 1 << 30, /* what a program returns for a match; anything but 0 */
+    MAX_PROGRAMS = 64      /* link types in one run */
+};
 
 struct program {
-    struct program *next;
     uint32_t linktype;
+    bool usable; /* false: the expression cannot be compiled for this link type */
     struct bpf_program code;
 };
 
 struct bpf {
-    struct program *programs;
+    struct program programs[MAX_PROGRAMS];
+    size_t n;
+    const struct program *last; /* of the packet before: most captures have one link type */
     char expression[];
 };
 
@@ -114,98 +120,95 @@ static bool find_quoted_word(const char *message, const char *s, size_t *ret_at)
     return false;
 }
 
-static int explain(pcap_t *pcap, const char *expression, uint32_t linktype, struct error *err)
+static void explain(pcap_t *pcap, const char *expression, struct error *err)
 {
     char message[PCAP_ERRBUF_SIZE];
     snprintf(message, sizeof(message), "%s", pcap_geterr(pcap));
-    const char *name = pcap_datalink_val_to_name(datalink_of(linktype));
     size_t at = 0;
     bool known = find_quoted_word(message, expression, &at);
     if (!known && is_syntax_error(message)) {
         at = find_syntax_fault(pcap, expression);
         known = true;
     }
-    error_set(err, TD_E_CONFIG, "filter expression for link type %u%s%s%s: %s\n  %s", linktype, name ? " (" : "", name ? name : "",
-              name ? ")" : "", message, expression);
-    if (known && err) {
-        size_t n = strlen(err->text);
+    error_set(err, TD_E_CONFIG, "BPF filter: %s; pcap-filter(7) has the language\n  %s", message, expression);
+    size_t n = strlen(err->text);
+    if (known)
         snprintf(err->text + n, sizeof(err->text) - n, "\n  %*s", (int)at + 1, "^");
-    }
-    return TD_E_CONFIG;
 }
 
 /* ---- Programs ---- */
 
-static int compile(struct bpf *bpf, uint32_t linktype, struct program **ret, struct error *err)
+/* `err` is filled if it is there and the expression does not compile. */
+static bool compile(const char *expression, uint32_t linktype, struct bpf_program *code, struct error *err)
 {
-    int status = TD_OK;
-    struct program *program = mem_calloc(1, sizeof(*program));
     pcap_t *pcap = pcap_open_dead(datalink_of(linktype), MAX_SNAPLEN);
-    if (!program || !pcap) {
-        status = error_nomem(err);
-        goto fail;
+    if (!pcap) {
+        error_nomem(err);
+        return false;
     }
-    if (pcap_compile(pcap, &program->code, bpf->expression, 1, PCAP_NETMASK_UNKNOWN) != 0) {
-        status = explain(pcap, bpf->expression, linktype, err);
-        goto fail;
-    }
+    bool done = pcap_compile(pcap, code, expression, 1, PCAP_NETMASK_UNKNOWN) == 0;
+    if (!done && err)
+        explain(pcap, expression, err);
     pcap_close(pcap);
-    program->linktype = linktype;
-    program->next = bpf->programs;
-    bpf->programs = program;
-    *ret = program;
-    return TD_OK;
-
-fail:
-    if (pcap)
-        pcap_close(pcap);
-    mem_free(program);
-    return status;
+    return done;
 }
 
-int bpf_new(const char *expression, uint32_t linktype, struct bpf **ret, struct error *err)
+static struct program *add_program(struct bpf *bpf, uint32_t linktype, struct error *err)
 {
-    size_t n = strlen(expression) + 1;
-    struct bpf *bpf = mem_alloc(sizeof(*bpf) + n);
+    struct program *p = &bpf->programs[bpf->n++];
+    p->linktype = linktype;
+    p->usable = compile(bpf->expression, linktype, &p->code, err);
+    return p;
+}
+
+int bpf_compile(const char *expression, struct bpf **ret, struct error *err)
+{
+    /* Expressions that Ethernet does not know may be about 802.11, a firewall's log, or a cooked capture's direction. */
+    static const uint32_t others[] = {127, 117, 113};
+    struct error fault;
+    size_t size = strlen(expression) + 1;
+    struct bpf *bpf = mem_calloc(1, sizeof(*bpf) + size);
     if (!bpf)
         return error_nomem(err);
-    bpf->programs = NULL;
-    memcpy(bpf->expression, expression, n);
-    struct program *first;
-    int status = compile(bpf, linktype, &first, err);
-    if (status != TD_OK) {
-        bpf_free(bpf);
-        return status;
+    memcpy(bpf->expression, expression, size);
+    bool usable = add_program(bpf, DLT_EN10MB, &fault)->usable;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && !usable; i++)
+        usable = add_program(bpf, others[i], NULL)->usable;
+    if (usable) {
+        *ret = bpf;
+        return TD_OK;
     }
-    *ret = bpf;
-    return TD_OK;
+    bpf_free(bpf);
+    return error_set(err, fault.status, "%s", fault.text);
 }
 
 void bpf_free(struct bpf *bpf)
 {
     if (!bpf)
         return;
-    for (struct program *p = bpf->programs; p;) {
-        struct program *next = p->next;
-        pcap_freecode(&p->code);
-        mem_free(p);
-        p = next;
-    }
+    for (size_t i = 0; i < bpf->n; i++)
+        if (bpf->programs[i].usable)
+            pcap_freecode(&bpf->programs[i].code);
     mem_free(bpf);
 }
 
-int bpf_program_for(struct bpf *bpf, uint32_t linktype, const struct bpf_program **ret, struct error *err)
+static const struct program *find_program(struct bpf *bpf, uint32_t linktype)
 {
-    struct program *p = bpf->programs;
-    while (p && p->linktype != linktype)
-        p = p->next;
-    int status = p ? TD_OK : compile(bpf, linktype, &p, err);
-    if (status == TD_OK)
-        *ret = &p->code;
-    return status;
+    for (size_t i = 0; i < bpf->n; i++)
+        if (bpf->programs[i].linktype == linktype)
+            return &bpf->programs[i];
+    if (bpf->n == MAX_PROGRAMS)
+        return NULL;
+    const struct program *p = add_program(bpf, linktype, NULL);
+    if (!p->usable)
+        log_event(TD_LOG_WARN, "bpf", "the filter makes no sense for packets of link type %u; they are left out", linktype);
+    return p;
 }
 
-bool bpf_match(const struct bpf_program *program, const struct packet *packet)
+bool bpf_match(struct bpf *bpf, const struct packet *packet)
 {
-    return bpf_filter(program->bf_insns, packet->p, packet->len, packet->caplen) != 0;
+    if (!bpf->last || bpf->last->linktype != packet->linktype)
+        bpf->last = find_program(bpf, packet->linktype);
+    const struct program *p = bpf->last;
+    return p && p->usable && bpf_filter(p->code.bf_insns, packet->p, packet->len, packet->caplen) != 0;
 }

@@ -31,7 +31,7 @@ static enum layer data_frame(struct walk *w, bool padded, bool swapped)
     if (w->caplen < 24)
         return walk_stop_short(w, 24);
     uint8_t type = w->p[swapped], flags = w->p[!swapped];
-    bool fragment = flags & MORE_FRAGMENTS || w->p[22] & 0x0f;
+    bool fragment = flags & MORE_FRAGMENTS || w->p[22 + swapped] & 0x0f;
     uint32_t header = (flags & TO_AND_FROM_DS) == TO_AND_FROM_DS ? 30 : 24, qos = header;
     if ((type & TYPE_MASK) != TYPE_DATA || type & SUBTYPE_NO_DATA)
         return walk_stop(w, DECODE_NOT_IP);

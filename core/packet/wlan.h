@@ -8,7 +8,7 @@ enum layer wlan_radiotap(struct walk *w);
 enum layer wlan_frame(struct walk *w);
 /* A frame whose header the capturing radio padded to four bytes. */
 enum layer wlan_frame_padded(struct walk *w);
-/* A frame whose first two bytes changed places, as Cisco's access points send them to their controller. */
+/* A frame whose fields of two bytes are in the other order, as Cisco's access points send them to their controller. */
 enum layer wlan_frame_swapped(struct walk *w);
 
 #endif

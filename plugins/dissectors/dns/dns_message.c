@@ -98,7 +98,7 @@ static unsigned plain_class(const struct dns_message *m, unsigned cls)
 
 static void read_questions(struct dns_message *m, struct td_cursor *c)
 {
-    unsigned n = m->header.count[DNS_QUESTION];
+    unsigned n = m->header.count[DNS_QUESTION], opcode = dns_header_opcode(&m->header);
     for (unsigned i = 0; i < n; i++) {
         char ignored[DNS_NAME_TEXT];
         struct dns_text name = dns_text(i ? ignored : m->name, DNS_NAME_TEXT);
@@ -113,7 +113,7 @@ static void read_questions(struct dns_message *m, struct td_cursor *c)
             m->type = type;
             m->cls = cls;
         }
-        m->key = mix(m->key, question_key(dns_text_slice(&name), type, cls)) | 1;
+        m->key = mix(m->key + opcode, question_key(dns_text_slice(&name), type, cls)) | 1;
     }
     m->question_whole = true;
 }

@@ -54,7 +54,7 @@ struct dns_message {
     bool unicast_wanted; /* some question has the bit (RFC 6762 section 5.4) */
     unsigned rcode;      /* with the upper bits of an OPT record */
     unsigned type, cls;  /* of the first question */
-    uint64_t key;        /* of the questions: equal for equal ones whatever their letters' case; 0: none were read */
+    uint64_t key;        /* of opcode and questions: equal for equal ones whatever their letters' case; 0: none were read */
     size_t questions_at, records_at;
     size_t name_n;
     char name[DNS_NAME_TEXT]; /* of the first question, plain form; contents undefined beyond name_n */

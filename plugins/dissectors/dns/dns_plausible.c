@@ -3,7 +3,7 @@
 
 #include "dns_names.h"
 
-enum { FRAME_HEADER = 2 + DNS_HEADER_SIZE, FRAME_MIN = DNS_HEADER_SIZE + DNS_QUESTION_MIN, CLASS_MASK = 0x7fff };
+enum { FRAME_HEADER = 2 + DNS_HEADER_SIZE, FRAME_MIN = DNS_HEADER_SIZE + DNS_QUESTION_MIN, CLASS_MASK = 0x7fff, SOUND_ENOUGH = 3 };
 
 static bool opcode_known(unsigned opcode)
 {
@@ -35,7 +35,7 @@ static bool counts_usual(const struct dns_header *h, enum dns_variant variant)
     if (variant == DNS_MULTICAST)
         return questions || answers;
     if (h->flags & DNS_QR)
-        return questions <= 1;
+        return questions <= 1 && dns_header_opcode(h) != DNS_DSO;
     switch (dns_header_opcode(h)) {
     case DNS_QUERY: /* IXFR brings an SOA; OPT, TSIG and SIG are additional */
         return questions == 1 && answers == 0 && h->count[DNS_AUTHORITY] <= 1 && h->count[DNS_ADDITIONAL] <= 3;
@@ -55,17 +55,19 @@ static bool class_usual(unsigned cls, enum dns_variant variant)
 
 /* What a walk over the message found. */
 struct walk {
-    bool question;  /* the questions are all there */
+    bool first;     /* the first question is there */
+    bool question;  /* so are the others */
     bool records;   /* so are the records */
     bool known;     /* all types of questions have names, or are for private use (RFC 6895 section 3.1) */
     bool usual;     /* all classes are usual */
     bool cut;       /* more was announced than is shown */
+    unsigned sound; /* records that are there, of types that have names */
     size_t left;    /* bytes after the last record */
 };
 
 static struct walk walk(struct td_slice message, size_t whole, const struct dns_header *h, enum dns_variant variant)
 {
-    struct walk w = {false, false, true, true, false, 0};
+    struct walk w = {.known = true, .usual = true};
     struct td_cursor c = td_cursor(message);
     td_skip(&c, DNS_HEADER_SIZE);
     for (unsigned i = 0; i < h->count[DNS_QUESTION] && !c.failed; i++) {
@@ -73,6 +75,7 @@ static struct walk walk(struct td_slice message, size_t whole, const struct dns_
         unsigned type = td_be16(&c), cls = td_be16(&c);
         if (c.failed)
             break;
+        w.first = true;
         w.known = w.known && type && (dns_type_name(type) || type >= 65280);
         w.usual = w.usual && class_usual(cls, variant);
     }
@@ -80,7 +83,10 @@ static struct walk walk(struct td_slice message, size_t whole, const struct dns_
     unsigned records = (unsigned)h->count[DNS_ANSWER] + h->count[DNS_AUTHORITY] + h->count[DNS_ADDITIONAL];
     for (unsigned i = 0; i < records && !c.failed; i++) {
         struct dns_record r = dns_read_record(&c);
-        w.usual = w.usual && (c.failed || r.type == DNS_OPT || class_usual(r.cls, variant));
+        if (c.failed)
+            break;
+        w.usual = w.usual && (r.type == DNS_OPT || class_usual(r.cls, variant));
+        w.sound += dns_type_name(r.type) != NULL;
     }
     w.records = !c.failed;
     w.cut = c.failed && message.n < whole;
@@ -93,18 +99,19 @@ int dns_plausible(struct td_slice message, size_t whole, bool response, enum dns
     struct td_cursor c = td_cursor(message);
     struct dns_header h = dns_read_header(&c);
     unsigned opcode = dns_header_opcode(&h);
-    if (c.failed || !(h.flags & DNS_QR) == response || !opcode_known(opcode) || !dns_counts_fit(&h, whole))
+    if (c.failed || !(h.flags & DNS_QR) == response || !opcode_known(opcode))
         return DNS_NO;
-    bool usual = flags_usual(&h, variant) && counts_usual(&h, variant);
+    bool usual = flags_usual(&h, variant) && counts_usual(&h, variant) && dns_counts_fit(&h, whole);
     bool empty = !(h.count[DNS_QUESTION] | h.count[DNS_ANSWER] | h.count[DNS_AUTHORITY] | h.count[DNS_ADDITIONAL]);
     if (empty) /* an error without the question, or a stateful operation (RFC 8490) */
-        return (response && usual && whole == DNS_HEADER_SIZE) || opcode == DNS_DSO ? DNS_WEAK : DNS_NO;
+        return (response && usual && whole == DNS_HEADER_SIZE) || (opcode == DNS_DSO && flags_usual(&h, variant)) ? DNS_WEAK : DNS_NO;
     struct walk w = walk(message, whole, &h, variant);
+    bool exact = w.records && w.left == 0;
     if (!usual || !w.usual || !w.question)
-        return (usual && w.usual) || w.question ? DNS_WEAK : DNS_NO;
+        return (usual && w.usual) || (w.first && (w.usual || exact)) || (exact && w.sound) ? DNS_WEAK : DNS_NO;
     if (h.count[DNS_QUESTION] == 0)
-        return (w.records && w.left == 0) || (w.cut && message.n >= DNS_FRAME_JUDGED - 2) ? DNS_PLAUSIBLE : DNS_WEAK;
-    if (w.records && w.left == 0)
+        return exact || (w.cut && w.sound >= SOUND_ENOUGH) ? DNS_PLAUSIBLE : DNS_WEAK;
+    if (exact)
         return w.known ? DNS_CERTAIN : DNS_STRONG;
     return w.cut && w.known ? DNS_STRONG : DNS_PLAUSIBLE;
 }

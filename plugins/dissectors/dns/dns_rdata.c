@@ -826,8 +826,9 @@ void dns_put_rdata(struct dns_text *t, struct td_slice message, const struct dns
         l->put(&r);
     else if (l)
         put_fields(&r, l->fields);
-    if (!l || r.c.failed || td_left(&r.c)) {
+    if (!l || r.c.failed || td_left(&r.c) || t->full) {
         t->n = start;
+        t->full = false;
         put_generic(t, td_sub(message, record->rdata, end));
     }
     if (t->full)

@@ -11,7 +11,8 @@
 #include "dns_parse.h"
 
 /* The class says what the data of some types means: what is an address in IN is none in CH. ANY and NONE (RFC 2136) count
- * as IN. If there is no room for all of it, nothing is written and t->full is set. */
+ * as IN. Text that finds no room gives way to the generic form; if that finds none either, nothing is written and t->full
+ * is set. `t` must not be full before. */
 void dns_put_rdata(struct dns_text *t, struct td_slice message, const struct dns_record *r);
 
 /* The record as a line of a zone file without the final newline, columns separated by tabs:

@@ -21,6 +21,7 @@ struct side {
     bool kept_back;            /* the last data() left bytes unused because of `tunnel` */
     size_t scanned;            /* of the unused bytes: no head or trailer section ends in them */
     uint64_t body_end;         /* IN_LENGTH: stream offset. IN_QUESTION: the length */
+    uint64_t marked;           /* the message's bytes before this offset are marked */
     struct http_chunked chunked;
     struct http_body body;
     struct http_exchange *exchange; /* of the message that is being read */
@@ -69,9 +70,15 @@ static uint64_t add_saturated(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+/* The message's bytes reach to `end`, from `begin` or from where they are marked already. */
 static void mark(struct conn *c, int dir, uint64_t begin, uint64_t end)
 {
-    c->out.http->host->mark(c->side[dir].exchange->call, dir, begin, end);
+    struct side *side = &c->side[dir];
+    if (begin < side->marked)
+        begin = side->marked;
+    if (begin < end)
+        c->out.http->host->mark(side->exchange->call, dir, begin, end);
+    side->marked = end;
 }
 
 static void violation(struct conn *c, const char *why)
@@ -120,26 +127,24 @@ static bool may_skip(const struct conn *c, int dir)
     return !side->body.keep && !http_wants(&c->out, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE);
 }
 
-/* Enters the body that begins at `offset`. */
-static void begin_body(struct conn *c, int dir, enum http_framing framing, uint64_t offset, uint64_t length)
+/* Enters the body that begins at `offset`; the message's bytes from `begin` on are not marked yet. */
+static void begin_body(struct conn *c, int dir, enum http_framing framing, uint64_t begin, uint64_t offset, uint64_t length)
 {
     struct side *side = &c->side[dir];
+    uint64_t end = framing == HTTP_BODY_LENGTH ? add_saturated(offset, length) : framing == HTTP_BODY_CLOSE ? UINT64_MAX : offset;
     side->scanned = 0;
+    mark(c, dir, begin, end);
     switch (framing) {
     case HTTP_BODY_NONE: end_message(c, dir, false); break;
     case HTTP_BODY_LENGTH:
         side->state = IN_LENGTH;
-        side->body_end = add_saturated(offset, length);
-        mark(c, dir, offset, side->body_end);
+        side->body_end = end;
         break;
     case HTTP_BODY_CHUNKED:
         side->state = IN_CHUNKS;
         memset(&side->chunked, 0, sizeof(side->chunked));
         break;
-    case HTTP_BODY_CLOSE:
-        side->state = IN_CLOSE;
-        mark(c, dir, offset, UINT64_MAX);
-        break;
+    case HTTP_BODY_CLOSE: side->state = IN_CLOSE; break;
     case HTTP_BODY_UNKNOWN:
         violation(c, "request with a transfer coding that does not end");
         abandon_message(c, dir, true);
@@ -173,8 +178,8 @@ static struct outcome in_chunks(struct conn *c, int dir, const struct input *in)
         if (used == in->bytes.n && may_skip(c, dir))
             ahead = http_chunked_skip(&side->chunked, SIZE_MAX - used);
     }
-    if (used + ahead)
-        mark(c, dir, in->offset, in->offset + used + ahead);
+    /* The rest of a chunk belongs to the message even if it is lost. */
+    mark(c, dir, in->offset, add_saturated(in->offset + used + ahead, event == HTTP_CHUNK_DATA ? side->chunked.left : 0));
     switch (event) {
     case HTTP_CHUNK_TRAILERS: side->state = IN_TRAILERS; return go_on(used);
     case HTTP_CHUNK_BAD:
@@ -203,8 +208,7 @@ static struct outcome in_trailers(struct conn *c, int dir, const struct input *i
     }
     violation(c, trailers.fault);
     http_set_trailers(&c->out, side->exchange->call, dir, &trailers);
-    if (trailers.size)
-        mark(c, dir, in->offset, in->offset + trailers.size);
+    mark(c, dir, in->offset, in->offset + trailers.size);
     if (trailers.cut)
         abandon_message(c, dir, false);
     else
@@ -222,7 +226,7 @@ static struct outcome in_question(struct conn *c, int dir, const struct input *i
     else if (td_starts(status_line, in->bytes) && !in->last)
         return wait_after(0);
     else
-        begin_body(c, dir, (enum http_framing)side->framing, in->offset, side->body_end);
+        begin_body(c, dir, (enum http_framing)side->framing, in->offset, in->offset, side->body_end);
     return go_on(0);
 }
 
@@ -291,25 +295,28 @@ static struct outcome begin_message(struct conn *c, int dir, const struct input 
     if (head->dropped_fields)
         e->flags |= TD_PARTIAL;
     http_body_begin(&c->out, dir, head, &side->body);
-    mark(c, dir, in->offset, in->offset + head->size);
     if (e == c->tunnel || c->pairing.lost)
         c->tunnel = NULL;
+    side->marked = in->offset;
     if (head->cut) {
+        mark(c, dir, in->offset, in->offset + head->size);
         abandon_message(c, dir, false);
         return go_on(head->size);
     }
     if (dir == TD_SERVER && opens_tunnel(e, head)) {
+        mark(c, dir, in->offset, in->offset + head->size);
         end_message(c, dir, false);
         hand_over(c, head);
         return wait_after(head->size);
     }
     framing = http_framing(head, kind, e->is_head);
     if (e->lone && framing != HTTP_BODY_NONE) {
+        mark(c, dir, in->offset, in->offset + head->size);
         side->state = IN_QUESTION;
         side->framing = (uint8_t)framing;
         side->body_end = head->content_length;
     } else {
-        begin_body(c, dir, framing, in->offset + head->size, head->content_length);
+        begin_body(c, dir, framing, in->offset, in->offset + head->size, head->content_length);
     }
     return go_on(head->size);
 }
@@ -463,7 +470,6 @@ static bool gap_in_body(struct conn *c, int dir, uint64_t offset, uint64_t len)
     case IN_CHUNKS:
         if (len > side->chunked.left || http_chunked_skip(&side->chunked, len) != len)
             return false;
-        mark(c, dir, offset, offset + len);
         http_body_miss(&side->body, len);
         side->exchange->flags |= partial;
         return true;
@@ -483,7 +489,7 @@ int http_gap(void *state, struct td_conn *conn, int dir, uint64_t offset, uint64
     if (c->over)
         return TD_OK;
     if (side->state == IN_QUESTION)
-        begin_body(c, dir, (enum http_framing)side->framing, offset, side->body_end);
+        begin_body(c, dir, (enum http_framing)side->framing, offset, offset, side->body_end);
     if (gap_in_body(c, dir, offset, len))
         return TD_OK;
     if (side->exchange)

@@ -83,6 +83,7 @@ static const char *const methods[] = {
     "BIND",    "UNBIND", "REBIND",     "LINK",      "UNLINK",  "LABEL",   "UPDATE",      "ORDERPATCH", "MKREDIRECTREF",
     "UPDATEREDIRECTREF", "MKWORKSPACE", "QUERY",    "PURGE",   "SUBSCRIBE", "UNSUBSCRIBE", "NOTIFY", "M-SEARCH",
     "BMOVE",   "BCOPY",  "BDELETE",    "BPROPFIND", "BPROPPATCH", "POLL",  "SOURCE",      "RPC_CONNECT", "RPC_IN_DATA", "RPC_OUT_DATA",
+    "CCM_POST",
 };
 
 int http_known_method(struct td_slice prefix)
@@ -97,17 +98,10 @@ int http_known_method(struct td_slice prefix)
     return known;
 }
 
-/* "1.1", "2", "1.10": digits, and a dot with more digits. */
+/* "1.1", but also "2" and "1.", which people type and programs mangle: what matters is that it stands behind "HTTP/". */
 static bool is_version(struct td_slice s)
 {
-    size_t i = 0;
-    while (i < s.n && i < 3 && is_digit(s.p[i]))
-        i++;
-    if (i == 0)
-        return false;
-    if (i == s.n)
-        return true;
-    return s.p[i] == '.' && s.n - i <= 4 && s.n - i >= 2 && is_digit(s.p[s.n - 1]) && is_digit(s.p[i + 1]);
+    return s.n <= 8 && http_is_token(s);
 }
 
 static enum http_result parse_request_line(struct td_slice line, struct http_head *head)

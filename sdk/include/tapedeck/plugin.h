@@ -213,7 +213,8 @@ struct td_host {
     /* Memory of this thread, contents undefined, valid until the callback returns; NULL above 64 MiB. Each
      * call invalidates the one before. */
     void *(*scratch)(struct td_conn *, size_t n);
-    /* Will anybody look at this field? If not, setting it is merely wasted work. Constant for a connection. */
+    /* Will anybody look at this field? If not, its setters do nothing, peek() finds nothing, and work for it is wasted.
+     * Constant for a connection. */
     bool (*wants)(struct td_conn *, uint32_t field);
 
     /* It is certain now that this is the dissector's protocol. */

@@ -142,7 +142,8 @@ static void test_load(void)
 /* Fails each allocation in turn: no crash, no leak, and always told. */
 static void test_memory(void)
 {
-    static const char text[] = "tap: {enabledDissectors: [a, b], plugins: {path: x}, dissection: {decodeAs: 'tcp.port==1,a', threads: 2}}\n";
+    static const char text[] = "tap:\n  enabledDissectors: [a, b]\n  plugins: {path: x}\n"
+                               "  dissection: {decodeAs: 'tcp.port==1,a', threads: 2}\n";
     unsigned long nth = 1;
     bool told = true, done = false;
     for (; nth < 10000 && !done; nth++) {

@@ -86,15 +86,20 @@ static void told(const char *text, const char *message)
 static void test_errors(void)
 {
     told("maxBodySzie: 1\n", "c.yaml:1:1: unknown option \"maxBodySzie\" of dissector \"http\"; did you mean \"maxBodySize\"?");
-    told("q: 1\n", "c.yaml:1:1: unknown option \"q\" of dissector \"http\"; there are: name, secret, on, depth, maxBodySize, wait, mode, list, old");
-    told("maxBodySize: 1Mb\n", "c.yaml:1:14: option \"maxBodySize\" of dissector \"http\": \"1Mb\" is not a size; write bytes, or as 64Ki, 1.5Gi, 10M");
+    told("q: 1\n",
+         "c.yaml:1:1: unknown option \"q\" of dissector \"http\"; there are: name, secret, on, depth, maxBodySize, wait, mode, list, old");
+    told("maxBodySize: 1Mb\n",
+         "c.yaml:1:14: option \"maxBodySize\" of dissector \"http\": \"1Mb\" is not a size; write bytes, or as 64Ki, 1.5Gi, 10M");
     told("maxBodySize: 2Mi\n", "c.yaml:1:14: option \"maxBodySize\" of dissector \"http\": \"2Mi\" is out of range; it must be 1Ki to 1Mi");
-    told("maxBodySize: 15Pi\n", "c.yaml:1:14: option \"maxBodySize\" of dissector \"http\": \"15Pi\" is out of range; it must be 1Ki to 1Mi");
-    told("maxBodySize: 8192Pi\n", "c.yaml:1:14: option \"maxBodySize\" of dissector \"http\": \"8192Pi\" is out of range; it must be 1Ki to 1Mi");
+    told("maxBodySize: 15Pi\n",
+         "c.yaml:1:14: option \"maxBodySize\" of dissector \"http\": \"15Pi\" is out of range; it must be 1Ki to 1Mi");
+    told("maxBodySize: 8192Pi\n",
+         "c.yaml:1:14: option \"maxBodySize\" of dissector \"http\": \"8192Pi\" is out of range; it must be 1Ki to 1Mi");
     told("wait: 0\n", "c.yaml:1:7: option \"wait\" of dissector \"http\": \"0\" is out of range; it must be at least 1ns");
     told("wait: 5\n", "c.yaml:1:7: option \"wait\" of dissector \"http\": \"5\" is not a duration; write as 250ms, 10s, 1h30m");
     told("depth: 1.5\n", "c.yaml:1:8: option \"depth\" of dissector \"http\": \"1.5\" is not a whole number");
-    told("depth: 99999999999999999999\n", "c.yaml:1:8: option \"depth\" of dissector \"http\": \"99999999999999999999\" is not a whole number");
+    told("depth: 99999999999999999999\n",
+         "c.yaml:1:8: option \"depth\" of dissector \"http\": \"99999999999999999999\" is not a whole number");
     told("depth: -11\n", "c.yaml:1:8: option \"depth\" of dissector \"http\": \"-11\" is out of range; it must be -10 to 10");
     told("on: yes\n", "c.yaml:1:5: option \"on\" of dissector \"http\": \"yes\" is neither true nor false");
     told("mode: fsat\n", "c.yaml:1:7: option \"mode\" of dissector \"http\": \"fsat\" is not one of fast, exact; did you mean \"fast\"?");
@@ -146,7 +151,8 @@ static void test_many(void)
 static void test_show(void)
 {
     static const char *const texts[] = {
-        "name: 'null'\nsecret: s\non: false\ndepth: -7\nmaxBodySize: 1536\nwait: 3723000000001ns\nmode: fast\nlist: ['true', a b, \"x\\ny\", '']\n",
+        "name: 'null'\nsecret: s\non: false\ndepth: -7\nmaxBodySize: 1536\nwait: 3723000000001ns\nmode: fast\n"
+        "list: ['true', a b, \"x\\ny\", '']\n",
         "name: plain-1.2/x_y\nsecret: s\nmaxBodySize: 5000\nwait: 90m\nlist: [\"é\", '#', '- a', 'k: v']\n",
         "secret: s\n",
     };

@@ -685,6 +685,7 @@ static void test_udp_tunnels(void)
     push_wlan();
     build_bytes(&b)[0] = 1;
     build_bytes(&b)[1] = 8;
+    build_bytes(&b)[22] = 6; /* of the sequence number */
     PUSH(&b, 0, 0x10, 3, 0x20, 0, 0, 0, 0);
     check_udp_tunnel(5247, 4, "CAPWAP with 802.11 of Cisco's order");
 }

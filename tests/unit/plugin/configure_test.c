@@ -53,7 +53,8 @@ static void test_errors(void)
     told("tap: {enabledDissectors: [sample, http]}", "c.yaml:1:35: there is no dissector \"http\"; available: sample");
     told("tap: {snapshots: {cloud: {provider: s3, s3: {bucket: b}}}}", "c.yaml:1:37: there is no storage plugin \"s3\"; available: none");
     told("tap: {snapshots: {cloud: {azblob: {container: b}}}}", "c.yaml:1:27: there is no storage plugin \"azblob\"; available: none");
-    told("tap: {dissection: {decodeAs: ['tcp.port==1,sampel']}}", "c.yaml:1:31: there is no dissector \"sampel\"; did you mean \"sample\"?");
+    told("tap: {dissection: {decodeAs: ['tcp.port==1,sampel']}}",
+         "c.yaml:1:31: there is no dissector \"sampel\"; did you mean \"sample\"?");
     told("tap: {enabledDissectors: [], dissection: {decodeAs: 'tcp.port==1,sample'}}",
          "c.yaml:1:53: dissector \"sample\" is not among tap.enabledDissectors");
     open_all("tap: {enabledDissectors: [x], dissectors: {sample: {depth: 99, wiat: 1}, q: }, dissection: {thread: 1}}");

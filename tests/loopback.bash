@@ -1,0 +1,113 @@
+# To be sourced by scripts that capture what servers and clients of their own say on the loopback interface.
+#
+# Where the system allows it, they run in a network namespace of their own: nobody else's traffic is captured, the usual
+# ports are free, and being root is not necessary. Where it does not, as in most containers, on the machine's loopback
+# interface with other ports; capturing then needs to be root.
+
+# enter_namespace "$0" "$@": starts the script again inside a namespace. Returns if it runs there, or cannot.
+enter_namespace() {
+    if [[ -z ${IN_NAMESPACE:-} ]]; then
+        local how=(unshare --net)
+        [[ $(id -u) -eq 0 ]] || how+=(--map-root-user)
+        if "${how[@]}" ip link set lo up 2>/dev/null; then
+            IN_NAMESPACE=1 exec "${how[@]}" "$@"
+        fi
+        http_port=8080 dns_port=8053
+    else
+        ip link set lo up
+        http_port=80 dns_port=53
+    fi
+    localhosts=(127.0.0.1)
+    grep -qs ' lo$' /proc/net/if_inet6 && localhosts+=(::1)
+    work=$(mktemp -d) # for configurations and logs
+    trap finish EXIT
+    trap 'exit 1' INT TERM
+}
+
+die() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
+# What was started is ended, and the directory removed, with the script.
+started=()
+finish() {
+    for pid in "${started[@]}"; do
+        kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    done
+    rm -rf "$work"
+}
+
+# start NAME COMMAND...: in the background, with its output in a log.
+start() {
+    local name=$1
+    shift
+    command -v "$1" >/dev/null || die "$1 is not installed; \`make deps\` installs it"
+    "$@" >"$work/$name.log" 2>&1 &
+    started+=($!)
+}
+
+# wait_for NAME COMMAND...: until the command succeeds, at most ten seconds.
+wait_for() {
+    local name=$1
+    shift
+    for _ in $(seq 200); do
+        "$@" 2>/dev/null && return
+        sleep 0.05
+    done
+    tail -n 20 "$work/$name.log" >&2
+    die "$name does not answer; its last words are above"
+}
+
+tcp_open() { (: <"/dev/tcp/$1/$2"); }
+
+# start_capture FILE OPTION... EXPRESSION...: tcpdump on the loopback interface; its process is $capture_pid.
+start_capture() {
+    local file=$1
+    shift
+    start tcpdump tcpdump -i lo -n -Z root -B 65536 -w "$file" "$@"
+    capture_pid=$!
+    wait_for tcpdump grep -q 'listening on' "$work/tcpdump.log"
+}
+
+# stop_capture: when everything is written. A capture with holes is none.
+stop_capture() {
+    kill -INT "$capture_pid" 2>/dev/null
+    wait "$capture_pid"
+    check_capture
+}
+
+check_capture() {
+    grep -q '^0 packets dropped by kernel' "$work/tcpdump.log" || {
+        cat "$work/tcpdump.log" >&2
+        die "the kernel dropped packets"
+    }
+}
+
+# start_nginx CONFIG: `CONFIG` is what stands inside of http{}. One process, without a change of user, so that it runs in
+# a namespace with only one.
+start_nginx() {
+    mkdir -p "$work/nginx"
+    cat >"$work/nginx.conf" <<EOF
+daemon off;
+user root;
+master_process off;
+pid $work/nginx.pid;
+error_log stderr warn;
+worker_rlimit_nofile 4096;
+events { worker_connections 2048; }
+http {
+    access_log off;
+    client_body_temp_path $work/nginx/body;
+    proxy_temp_path $work/nginx/proxy;
+    fastcgi_temp_path $work/nginx/fastcgi;
+    uwsgi_temp_path $work/nginx/uwsgi;
+    scgi_temp_path $work/nginx/scgi;
+    types { text/html html; text/plain txt; application/json json; application/octet-stream bin; }
+    default_type application/json;
+    $1
+}
+EOF
+    start nginx nginx -c "$work/nginx.conf" -e stderr
+    wait_for nginx tcp_open 127.0.0.1 "$http_port"
+}
