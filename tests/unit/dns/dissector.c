@@ -412,6 +412,19 @@ static void test_gaps(void)
         check_honest(s, "a gap at", at);
     }
     is_int(recovered, 92, "a gap before the last message never harms it");
+    /* A bare error is not found by searching. Its place is known if the length of the message before was seen. */
+    struct session *known = begin(TCP);
+    server.n = 0;
+    put_framed(&server, answer(1, "a.test"));
+    put_framed(&server, header(2, 0x8181, 0, 0, 0, 0));
+    mock_feed(&known->m, TD_SERVER, td_sub(td_bytes(server.p, server.n), 0, 20));
+    mock_gap(&known->m, TD_SERVER, 10);
+    mock_feed(&known->m, TD_SERVER, td_sub(td_bytes(server.p, server.n), 30, server.n));
+    ENDS(known,
+         "call|dns_id: 1|dns_rcode: 0|response: 0-20|flags: response-cut|flags: partial|"
+         "call|dns_id: 2|dns_rcode: 1|response: 48-62|",
+         "a gap within a message");
+    pipeline(&client, &server);
     for (size_t at = 0; at < server.n; at++) {
         struct session *s = begin_options(TCP, 53, TD_FLOW_MIDSTREAM, MOCK_VIOLATIONS);
         feed(s, TD_CLIENT, client);
@@ -436,6 +449,17 @@ static void test_stream_damage(void)
          "violation: not a DNS message|call|dns_id: 1|dns_questions: a.test|request: 0-26|"
          "call|dns_id: 2|dns_questions: b.test|request: 51-77|",
          "junk between messages is passed over");
+    s = begin(TCP);
+    b = framed(query(1, "a.test"));
+    memcpy(b.p + b.n, "\x7f\xff\x7f\xff junk that seems long", 25);
+    b.n += 25;
+    put_framed(&b, query(2, "b.test"));
+    feed(s, TD_CLIENT, b);
+    is_int(s->m.violations, 1, "a length without a header behind it");
+    feed(s, TD_SERVER, framed(answer(2, "b.test")));
+    is_int(s->m.committed, 1, "is not waited for");
+    (void)end(s);
+    discard(s);
     s = begin(TCP);
     b = framed(query(1, "a.test"));
     b.n -= 4;
