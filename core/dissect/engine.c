@@ -1,5 +1,6 @@
-/* Rounds: the reader fills one with up to ROUND_PACKETS packets, sorted by worker; each worker does its part of
- * every round; the worker that completes a round writes it, and those behind it that are complete. */
+/* Rounds: each is up to ROUND_PACKETS packets, sorted by worker. Every worker does its part of every round, in order. A
+ * worker that has nothing left to do reads the next round, if nobody else is reading: so reading moves to whoever has time for it,
+ * and no thread waits for another while there is work. Whoever completes a round writes it, and those behind it. */
 #include "dissect/engine.h"
 
 #include <errno.h>
@@ -10,9 +11,9 @@
 
 enum {
     ROUND_PACKETS = 1024,
-    ROUNDS = 8,             /* in flight */
-    AHEAD = 8,              /* packets whose memory is asked for in advance */
-    WRITE_AT = 64 * 1024,   /* bytes of output that are written together, with one thread */
+    ROUNDS = 16,        /* in flight, with several threads */
+    ROUNDS_LOW = 8,     /* so few must be in flight before a thread that waits for room is woken */
+    AHEAD = 8,          /* packets whose memory is asked for in advance */
 };
 
 struct ending { /* a connection to be closed at the end of the capture */
@@ -31,11 +32,11 @@ struct part { /* a worker's share of a round */
 };
 
 struct round {
-    struct part parts[ENGINE_MAX_THREADS];
+    struct part *parts; /* one for each thread */
     struct block *block;
     struct decode_datagram **datagrams;
     uint32_t datagram_n;
-    unsigned pending; /* workers that are not done; under the lock */
+    unsigned pending;   /* workers that are not done; under the lock */
 };
 
 struct engine_thread {
@@ -45,19 +46,35 @@ struct engine_thread {
     bool running;
 };
 
+/* Where rounds come from: 1 filled, 0 no more, or a failure. One thread at a time calls it. */
+typedef int fill_fn(struct engine *e, struct round *round, struct error *err);
+
 struct engine {
     struct engine_options options;
     struct decoder *decoder;
     struct shard shards[ENGINE_SHARDS];
     struct worker workers[ENGINE_MAX_THREADS];
-    struct engine_thread threads[ENGINE_MAX_THREADS];
+    struct engine_thread threads[ENGINE_MAX_THREADS]; /* the first is the caller's own */
     struct round rounds[ROUNDS];
-    struct packet *packets;      /* what the reader was given */
-    uint64_t frame_base, packet_n, byte_n;
-    pthread_mutex_t lock;
-    pthread_cond_t filled_more, written_more;
+    unsigned round_n;            /* of these in use */
+
+    /* The source; touched only by the thread that is reading. */
+    struct capture *capture;
+    struct packet *packets;      /* what capture_read() gave */
+    uint64_t frame_base, last_frame, packet_n, byte_n;
+    struct ending *endings;
+    uint32_t ending_n, ending_at;
+    struct error error;          /* of the source */
+    struct buf merged;           /* touched only by the thread that is writing */
+
+    pthread_mutex_t lock;        /* of everything below, and of round.pending */
+    pthread_cond_t more;         /* rounds, room for rounds, or the end */
+    unsigned waiting;            /* threads that wait for it */
+    fill_fn *fill;               /* NULL: there is no more to read */
     uint64_t filled, written;    /* rounds */
-    bool writing, stopping;
+    uint64_t next[ENGINE_MAX_THREADS]; /* the round that each thread does next */
+    bool reading, writing, stopping;
+    int source_status;           /* of fill */
     int status, write_errno;     /* of writing */
 };
 
@@ -151,38 +168,50 @@ static int write_error(const struct engine *e, int status, struct error *err)
     return error_set(err, status, "the output cannot be written: %s", status == TD_E_NOMEM ? "out of memory" : strerror(e->write_errno));
 }
 
-/* Writes the parts' output in the order of their marks. */
-static int write_round(struct engine *e, struct round *round)
+/* Puts the parts' output together in the order of their marks. */
+static void merge_parts(const struct engine *e, const struct round *round, struct buf *out)
 {
     uint32_t at[ENGINE_MAX_THREADS] = {0};
     size_t begin[ENGINE_MAX_THREADS] = {0};
     for (;;) {
         int first = -1;
-        uint64_t limit = UINT64_MAX; /* the next mark of any other part */
+        uint64_t first_key = UINT64_MAX, limit = UINT64_MAX; /* the least next mark, and the one after it */
         for (unsigned i = 0; i < e->options.threads; i++) {
-            struct part *part = &round->parts[i];
-            if (at[i] == part->mark_n)
-                continue;
-            uint64_t key = part->marks[at[i]].key;
-            if (first < 0 || key < round->parts[first].marks[at[first]].key) {
-                if (first >= 0)
-                    limit = round->parts[first].marks[at[first]].key;
+            const struct part *part = &round->parts[i];
+            uint64_t key = at[i] < part->mark_n ? part->marks[at[i]].key : UINT64_MAX;
+            if (key < first_key) {
+                limit = first_key;
+                first_key = key;
                 first = (int)i;
             } else if (key < limit) {
                 limit = key;
             }
         }
         if (first < 0)
-            return TD_OK;
-        struct part *part = &round->parts[first];
+            return;
+        const struct part *part = &round->parts[first];
         while (at[first] < part->mark_n && part->marks[at[first]].key < limit)
             at[first]++;
         size_t end = part->marks[at[first] - 1].end;
-        int status = write_bytes(e, td_bytes(part->out.p + begin[first], end - begin[first]));
-        if (status != TD_OK)
-            return status;
+        buf_put(out, part->out.p + begin[first], end - begin[first]);
         begin[first] = end;
     }
+}
+
+static int write_round(struct engine *e, struct round *round)
+{
+    const struct part *only = NULL;
+    unsigned speaking = 0;
+    for (unsigned i = 0; i < e->options.threads; i++)
+        if (round->parts[i].out.n) {
+            only = &round->parts[i];
+            speaking++;
+        }
+    if (speaking <= 1)
+        return only ? write_bytes(e, buf_slice(&only->out)) : TD_OK;
+    buf_reset(&e->merged);
+    merge_parts(e, round, &e->merged);
+    return e->merged.failed ? TD_E_NOMEM : write_bytes(e, buf_slice(&e->merged));
 }
 
 static void release_round(struct round *round)
@@ -194,14 +223,14 @@ static void release_round(struct round *round)
     round->block = NULL;
 }
 
-/* Writes all rounds that are complete and next in turn. Called with the lock held. */
+/* Writes all rounds that are complete and next in turn. With the lock held. */
 static void write_complete(struct engine *e)
 {
     if (e->writing)
         return;
     e->writing = true;
-    while (e->written < e->filled && e->rounds[e->written % ROUNDS].pending == 0) {
-        struct round *round = &e->rounds[e->written % ROUNDS];
+    while (e->written < e->filled && e->rounds[e->written % e->round_n].pending == 0) {
+        struct round *round = &e->rounds[e->written % e->round_n];
         int status = e->status;
         pthread_mutex_unlock(&e->lock);
         if (status == TD_OK)
@@ -210,9 +239,63 @@ static void write_complete(struct engine *e)
         pthread_mutex_lock(&e->lock);
         e->status = status;
         e->written++;
-        pthread_cond_signal(&e->written_more);
     }
     e->writing = false;
+    if (e->waiting && (e->filled - e->written <= ROUNDS_LOW || e->round_n == 1))
+        pthread_cond_broadcast(&e->more);
+}
+
+/* ---- The work of every thread ---- */
+
+static void do_part(struct engine *e, unsigned index)
+{
+    struct round *round = &e->rounds[e->next[index]++ % e->round_n];
+    pthread_mutex_unlock(&e->lock);
+    int status = run_part(e, round, index);
+    pthread_mutex_lock(&e->lock);
+    if (status != TD_OK && e->status == TD_OK)
+        e->status = status;
+    round->pending--;
+    write_complete(e);
+}
+
+static void read_round(struct engine *e)
+{
+    struct round *round = &e->rounds[e->filled % e->round_n];
+    e->reading = true;
+    pthread_mutex_unlock(&e->lock);
+    for (unsigned i = 0; i < e->options.threads; i++)
+        round->parts[i].packet_n = round->parts[i].ending_n = 0;
+    int status = e->fill(e, round, &e->error);
+    pthread_mutex_lock(&e->lock);
+    e->reading = false;
+    if (status > 0) {
+        round->pending = e->options.threads;
+        e->filled++;
+    } else {
+        e->source_status = status;
+        e->fill = NULL;
+    }
+    if (e->waiting)
+        pthread_cond_broadcast(&e->more);
+}
+
+/* Works until the source is used up and every round is written. With the lock held. */
+static void work(struct engine *e, unsigned index)
+{
+    for (;;) {
+        if (e->next[index] < e->filled) {
+            do_part(e, index);
+        } else if (e->fill && !e->reading && e->filled - e->written < e->round_n && e->status == TD_OK) {
+            read_round(e);
+        } else if ((!e->fill || e->status != TD_OK) && !e->reading && e->written == e->filled) {
+            return;
+        } else {
+            e->waiting++;
+            pthread_cond_wait(&e->more, &e->lock);
+            e->waiting--;
+        }
+    }
 }
 
 static void *thread_main(void *arg)
@@ -220,90 +303,40 @@ static void *thread_main(void *arg)
     struct engine_thread *self = arg;
     struct engine *e = self->engine;
     pthread_mutex_lock(&e->lock);
-    for (uint64_t next = 0;; next++) {
-        while (e->filled <= next && !e->stopping)
-            pthread_cond_wait(&e->filled_more, &e->lock);
-        if (e->filled <= next)
+    while (!e->stopping) {
+        work(e, self->index);
+        if (e->stopping)
             break;
-        struct round *round = &e->rounds[next % ROUNDS];
-        pthread_mutex_unlock(&e->lock);
-        int status = run_part(e, round, self->index);
-        pthread_mutex_lock(&e->lock);
-        if (status != TD_OK && e->status == TD_OK)
-            e->status = status;
-        round->pending--;
-        write_complete(e);
+        e->waiting++;
+        pthread_cond_wait(&e->more, &e->lock);
+        e->waiting--;
     }
     pthread_mutex_unlock(&e->lock);
     return NULL;
 }
 
-/* ---- The reader's side ---- */
-
-/* A round that nobody uses. */
-static struct round *begin_round(struct engine *e)
+/* Runs a source to its end, with all threads. */
+static int run_source(struct engine *e, fill_fn *fill, struct error *err)
 {
-    if (e->options.threads > 1) {
-        pthread_mutex_lock(&e->lock);
-        while (e->filled - e->written == ROUNDS)
-            pthread_cond_wait(&e->written_more, &e->lock);
-        pthread_mutex_unlock(&e->lock);
-    }
-    struct round *round = &e->rounds[e->filled % ROUNDS];
-    for (unsigned i = 0; i < e->options.threads; i++)
-        round->parts[i].packet_n = round->parts[i].ending_n = 0;
-    return round;
-}
-
-/* Does a round with one thread: here and now; the output may wait. */
-static int do_round(struct engine *e, struct round *round)
-{
-    struct worker *w = &e->workers[0];
-    struct part *part = &round->parts[0];
-    part->mark_n = 0;
-    bool fine = run_packets(e, part, w) && run_endings(e, part, w) && !w->out.failed;
-    release_round(round);
-    if (!fine)
-        return TD_E_NOMEM;
-    if (w->out.n < WRITE_AT && part->ending_n == 0)
-        return TD_OK;
-    int status = write_bytes(e, buf_slice(&w->out));
-    buf_reset(&w->out);
-    return status;
-}
-
-static int submit_round(struct engine *e, struct round *round)
-{
-    if (e->options.threads == 1) {
-        if (e->status == TD_OK)
-            e->status = do_round(e, round);
-        return e->status;
-    }
     pthread_mutex_lock(&e->lock);
-    round->pending = e->options.threads;
-    e->filled++;
-    int status = e->status;
-    pthread_cond_broadcast(&e->filled_more);
+    e->fill = fill;
+    e->source_status = TD_OK;
+    if (e->waiting)
+        pthread_cond_broadcast(&e->more);
+    work(e, 0);
+    e->fill = NULL;
+    int status = e->status, source_status = e->source_status;
+    pthread_cond_broadcast(&e->more);
     pthread_mutex_unlock(&e->lock);
-    return status;
+    if (source_status != TD_OK) {
+        if (err)
+            *err = e->error;
+        return source_status;
+    }
+    return write_error(e, status, err);
 }
 
-static int wait_for_rounds(struct engine *e)
-{
-    if (e->options.threads == 1) {
-        struct buf *out = &e->workers[0].out;
-        if (e->status == TD_OK)
-            e->status = write_bytes(e, buf_slice(out));
-        buf_reset(out);
-        return e->status;
-    }
-    pthread_mutex_lock(&e->lock);
-    while (e->written < e->filled)
-        pthread_cond_wait(&e->written_more, &e->lock);
-    int status = e->status;
-    pthread_mutex_unlock(&e->lock);
-    return status;
-}
+/* ---- Sources ---- */
 
 static void add_packet(struct engine *e, struct round *round, const struct packet *pkt)
 {
@@ -327,37 +360,44 @@ static void add_packet(struct engine *e, struct round *round, const struct packe
     }
 }
 
+static int fill_packets(struct engine *e, struct round *round, struct error *err)
+{
+    if (e->options.progress && !e->options.progress(e->options.progress_ctx, e->packet_n))
+        return error_set(err, TD_E_CANCELLED, "stopped");
+    int n = capture_read(e->capture, e->packets, ROUND_PACKETS, &round->block, err);
+    if (n <= 0) {
+        round->block = NULL;
+        return n;
+    }
+    for (int i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            __builtin_prefetch(e->packets[i + AHEAD].p + 14);
+        add_packet(e, round, &e->packets[i]);
+    }
+    e->last_frame = e->packets[n - 1].frame;
+    return 1;
+}
+
 int engine_run(struct engine *e, struct capture *capture, struct error *err)
 {
-    uint64_t last_frame = 0;
-    int result = TD_OK;
-    for (;;) {
-        struct round *round = begin_round(e);
-        int n = capture_read(capture, e->packets, ROUND_PACKETS, &round->block, err);
-        if (n <= 0) {
-            round->block = NULL;
-            result = n;
-            break;
-        }
-        for (int i = 0; i < n; i++) {
-            if (i + AHEAD < n)
-                __builtin_prefetch(e->packets[i + AHEAD].p + 14);
-            add_packet(e, round, &e->packets[i]);
-        }
-        last_frame = e->packets[n - 1].frame;
-        int status = submit_round(e, round);
-        if (status != TD_OK) {
-            result = write_error(e, status, err);
-            break;
-        }
-        if (e->options.progress && !e->options.progress(e->options.progress_ctx, e->packet_n)) {
-            result = error_set(err, TD_E_CANCELLED, "stopped");
-            break;
-        }
+    e->capture = capture;
+    e->last_frame = 0;
+    int status = run_source(e, fill_packets, err);
+    e->frame_base += e->last_frame;
+    e->capture = NULL;
+    return status;
+}
+
+static int fill_endings(struct engine *e, struct round *round, struct error *err)
+{
+    (void)err;
+    uint32_t left = e->ending_n - e->ending_at, n = left < ROUND_PACKETS ? left : ROUND_PACKETS;
+    for (unsigned i = 0; i < e->options.threads; i++) {
+        round->parts[i].endings = e->endings + e->ending_at;
+        round->parts[i].ending_n = n;
     }
-    e->frame_base += last_frame;
-    int status = wait_for_rounds(e);
-    return result != TD_OK ? result : write_error(e, status, err);
+    e->ending_at += n;
+    return n > 0;
 }
 
 static int compare_endings(const void *a, const void *b)
@@ -366,41 +406,47 @@ static int compare_endings(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int engine_finish(struct engine *e, struct error *err)
+/* All connections that are open, in the order of their first packets. */
+static int list_endings(struct engine *e, struct error *err)
 {
-    uint32_t total = 0;
+    uint32_t total = 0, n = 0;
     for (int i = 0; i < ENGINE_SHARDS; i++)
         total += flow_table_count(e->shards[i].flows);
-    struct ending *endings = mem_alloc(total * sizeof(*endings));
     struct flow **flows = mem_alloc(total * sizeof(struct flow *));
-    int status = endings && flows ? TD_OK : TD_E_NOMEM;
-    for (uint32_t i = 0, n = 0; status == TD_OK && i < ENGINE_SHARDS; i++) {
+    e->endings = mem_alloc(total * sizeof(*e->endings));
+    if (!flows || !e->endings) {
+        mem_free(flows);
+        return error_nomem(err);
+    }
+    for (uint32_t i = 0; i < ENGINE_SHARDS; i++) {
         uint32_t count = flow_table_count(e->shards[i].flows);
         flow_table_list(e->shards[i].flows, flows);
         for (uint32_t j = 0; j < count; j++)
-            endings[n++] = (struct ending){flows[j], i};
+            e->endings[n++] = (struct ending){flows[j], i};
     }
     mem_free(flows);
-    if (status == TD_OK && total)
-        qsort(endings, total, sizeof(*endings), compare_endings);
-    for (uint32_t at = 0; status == TD_OK && at < total; at += ROUND_PACKETS) {
-        struct round *round = begin_round(e);
-        for (unsigned i = 0; i < e->options.threads; i++) {
-            round->parts[i].endings = endings + at;
-            round->parts[i].ending_n = total - at < ROUND_PACKETS ? total - at : ROUND_PACKETS;
-        }
-        status = submit_round(e, round);
-    }
-    int waited = wait_for_rounds(e);
-    mem_free(endings);
-    return write_error(e, status != TD_OK ? status : waited, err);
+    if (total)
+        qsort(e->endings, total, sizeof(*e->endings), compare_endings);
+    e->ending_n = total;
+    e->ending_at = 0;
+    return TD_OK;
+}
+
+int engine_finish(struct engine *e, struct error *err)
+{
+    int status = list_endings(e, err);
+    if (status == TD_OK)
+        status = run_source(e, fill_endings, err);
+    mem_free(e->endings);
+    e->endings = NULL;
+    return status;
 }
 
 /* ---- Life ---- */
 
 static int start_threads(struct engine *e, struct error *err)
 {
-    for (unsigned i = 0; e->options.threads > 1 && i < e->options.threads; i++) {
+    for (unsigned i = 1; i < e->options.threads; i++) {
         e->threads[i] = (struct engine_thread){.engine = e, .index = i};
         int problem = pthread_create(&e->threads[i].thread, NULL, thread_main, &e->threads[i]);
         if (problem)
@@ -426,16 +472,12 @@ static bool make_shards(struct engine *e)
 
 static bool make_rounds(struct engine *e)
 {
-    unsigned rounds = e->options.threads > 1 ? ROUNDS : 1;
-    for (unsigned r = 0; r < ROUNDS; r++) {
+    e->round_n = e->options.threads > 1 ? ROUNDS : 1;
+    for (unsigned r = 0; r < e->round_n; r++) {
         struct round *round = &e->rounds[r];
-        if (r >= rounds) { /* one thread: the same memory for all */
-            round->datagrams = e->rounds[0].datagrams;
-            round->parts[0].packets = e->rounds[0].parts[0].packets;
-            continue;
-        }
         round->datagrams = mem_calloc(ROUND_PACKETS, sizeof(*round->datagrams));
-        if (!round->datagrams)
+        round->parts = mem_calloc(e->options.threads, sizeof(*round->parts));
+        if (!round->datagrams || !round->parts)
             return false;
         for (unsigned i = 0; i < e->options.threads; i++) {
             round->parts[i].packets = mem_calloc(ROUND_PACKETS, sizeof(struct flow_packet));
@@ -444,6 +486,20 @@ static bool make_rounds(struct engine *e)
         }
     }
     return true;
+}
+
+static void free_rounds(struct engine *e)
+{
+    for (unsigned r = 0; r < e->round_n; r++) {
+        struct round *round = &e->rounds[r];
+        for (unsigned i = 0; round->parts && i < e->options.threads; i++) {
+            buf_clear(&round->parts[i].out);
+            mem_free(round->parts[i].marks);
+            mem_free(round->parts[i].packets);
+        }
+        mem_free(round->parts);
+        mem_free(round->datagrams);
+    }
 }
 
 int engine_new(const struct engine_options *options, struct engine **ret, struct error *err)
@@ -455,8 +511,7 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
         return error_nomem(err);
     e->options = *options;
     pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->filled_more, NULL);
-    pthread_cond_init(&e->written_more, NULL);
+    pthread_cond_init(&e->more, NULL);
     for (unsigned i = 0; i < options->threads; i++)
         worker_init(&e->workers[i], options->set, options->on_call, options->on_call_ctx);
     e->decoder = decoder_new(options->max_fragment_memory);
@@ -542,7 +597,7 @@ void engine_free(struct engine *e)
         return;
     pthread_mutex_lock(&e->lock);
     e->stopping = true;
-    pthread_cond_broadcast(&e->filled_more);
+    pthread_cond_broadcast(&e->more);
     pthread_mutex_unlock(&e->lock);
     for (unsigned i = 0; i < e->options.threads; i++)
         if (e->threads[i].running)
@@ -553,22 +608,11 @@ void engine_free(struct engine *e)
         flow_table_free(e->shards[i].flows);
     for (unsigned i = 0; i < e->options.threads; i++)
         worker_clear(&e->workers[i]);
-    unsigned rounds = e->options.threads > 1 ? ROUNDS : 1;
-    for (unsigned r = 0; r < ROUNDS; r++) {
-        for (unsigned i = 0; i < e->options.threads; i++) {
-            struct part *part = &e->rounds[r].parts[i];
-            buf_clear(&part->out);
-            mem_free(part->marks);
-            if (r < rounds)
-                mem_free(part->packets);
-        }
-        if (r < rounds)
-            mem_free(e->rounds[r].datagrams);
-    }
+    free_rounds(e);
+    buf_clear(&e->merged);
     decoder_free(e->decoder);
     mem_free(e->packets);
-    pthread_cond_destroy(&e->written_more);
-    pthread_cond_destroy(&e->filled_more);
+    pthread_cond_destroy(&e->more);
     pthread_mutex_destroy(&e->lock);
     mem_free(e);
 }

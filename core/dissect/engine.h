@@ -1,8 +1,8 @@
-/* The whole way from packets to calls: a reader decodes and hands packets out, workers own the connections, and what they
- * write is put together in the order of the packets, so that the output is the same for any number of threads.
+/* The whole way from packets to calls: packets are read, decoded and handed out, workers own the connections, and what
+ * they write is put together in the order of the packets, so that the output is the same for any number of threads.
  *
  * Connections are spread over a fixed number of shards by address; each shard has its own table and its own share of the
- * memory, and belongs to one worker. With one thread everything happens in the caller's. */
+ * memory, and belongs to one worker. The caller's thread is the first of the workers. */
 #ifndef DISSECT_ENGINE_H
 #define DISSECT_ENGINE_H
 
@@ -20,9 +20,9 @@ struct engine_options {
     void *on_call_ctx;
     td_sink_fn *write;               /* what was appended, in order; never from two threads at once */
     void *write_ctx;
-    bool (*want)(void *ctx, const struct packet *); /* NULL: every packet; in the caller's thread */
+    bool (*want)(void *ctx, const struct packet *); /* NULL: every packet. Never from two threads at once */
     void *want_ctx;
-    bool (*progress)(void *ctx, uint64_t packets);  /* NULL, or called now and then; false stops (TD_E_CANCELLED) */
+    bool (*progress)(void *ctx, uint64_t packets);  /* NULL, or called now and then, as `want`; false stops (TD_E_CANCELLED) */
     void *progress_ctx;
 };
 
