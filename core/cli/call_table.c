@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "base/utf8.h"
 
 enum {
     TARGET = 3,         /* the column that takes the room that is left */
@@ -97,17 +98,6 @@ void call_table_put_row(struct buf *out, const struct call_table *t, const struc
 
 /* ---- Payload ---- */
 
-static void put_printable(struct buf *out, struct td_slice text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        uint8_t c = text.p[i];
-        if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\x%02x", c); /* nothing captured may steer the terminal */
-        else
-            buf_putc(out, (char)c);
-    }
-}
-
 static void put_hex(struct buf *out, struct td_slice bytes)
 {
     for (size_t at = 0; at < bytes.n && at < HEX_ROWS * 16; at += 16) {
@@ -126,28 +116,31 @@ static void put_hex(struct buf *out, struct td_slice bytes)
         buf_printf(out, "    ... %zu bytes in all\n", bytes.n);
 }
 
-static void put_body(struct buf *out, const struct call_body *body)
+static void put_lines(struct buf *out, struct td_slice text)
 {
-    struct td_slice text = buf_slice(&body->bytes);
-    if (!text.n)
-        return;
-    bool binary = !json_is_utf8(text) || memchr(text.p, 0, text.n);
-    if (binary) {
-        put_hex(out, text);
-        return;
-    }
-    size_t lines = 0;
-    for (size_t at = 0; at < text.n && lines < TEXT_LINES; lines++) {
+    size_t at = 0;
+    for (size_t lines = 0; at < text.n && lines < TEXT_LINES; lines++) {
         const uint8_t *end = memchr(text.p + at, '\n', text.n - at);
         size_t stop = end ? (size_t)(end - text.p) : text.n;
         size_t shown = stop > at && text.p[stop - 1] == '\r' ? stop - 1 : stop;
         buf_lit(out, "    ");
-        put_printable(out, td_sub(text, at, shown));
+        utf8_put_printable(out, td_sub(text, at, shown), UTF8_PROSE);
         buf_putc(out, '\n');
         at = stop + 1;
     }
-    if (lines == TEXT_LINES)
+    if (at < text.n)
         buf_printf(out, "    ... %zu bytes in all\n", text.n);
+}
+
+static void put_body(struct buf *out, const struct call_body *body)
+{
+    struct td_slice bytes = buf_slice(&body->bytes);
+    if (!bytes.n)
+        return;
+    if (json_is_utf8(bytes) && !memchr(bytes.p, 0, bytes.n))
+        put_lines(out, bytes);
+    else
+        put_hex(out, bytes);
     if (body->cut)
         buf_lit(out, "    (cut: memory limit)\n");
 }
@@ -170,10 +163,10 @@ static void put_half(struct buf *out, const struct td_call *c, uint8_t group, co
                 continue; /* they stand in the headers already */
             buf_puts(out, arrow);
             if (f->type == TD_MAP) {
-                put_printable(out, v.name);
+                utf8_put_printable(out, v.name, UTF8_PROSE);
                 buf_lit(out, ": ");
             }
-            put_printable(out, v.bytes);
+            utf8_put_printable(out, v.bytes, UTF8_PROSE);
             buf_putc(out, '\n');
         }
     }

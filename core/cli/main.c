@@ -13,7 +13,6 @@ static const struct {
     const char *help;
 } commands[] = {
     {"dissect", cmd_dissect, "a capture in, API calls out: as a table, as JSON lines, or as the fields you choose"},
-    {"export", cmd_export, "packets of captures, merged and selected, as a file for Wireshark"},
     {"capture", cmd_capture, "what a capture file holds"},
     {"export", cmd_export, "captures in, one capture out: merged by time, filtered, for Wireshark and tcpdump"},
     {"plugin", cmd_plugin, "list, show, explain and check plugins"},
