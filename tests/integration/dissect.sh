@@ -105,15 +105,23 @@ on_terminal() {
     : >"$dir/err"
 }
 plain() { sed 's/\x1b\[[0-9;]*m//g' "$dir/out"; }
+widest() { plain | awk '{n = length($0) > n ? length($0) : n} END {print n}'; }
 
 if command -v script >/dev/null && on_terminal 100 A=b -q "$dns" && [[ $status -eq 0 ]]; then
     on_terminal 140 A=b -q "$http"
     check "on a terminal: a header and a line for each call" gives 0 $((http_calls + 1)) "" "TIME             PROTO"
     check "a bold header, red errors" test "$(grep -c $'^\033\\[1mTIME' "$dir/out") $(grep -c $'^\033\\[31m.* \\(404\\|503\\) .*\033\\[0m$' "$dir/out")" = "1 3"
     check "columns stand in line" test "$(plain | awk '{print match($0, /FROM|127\.0\.0\.1:/)}' | sort -u | wc -l)" -eq 1
-    check "and use the width" test "$(plain | awk '{if (length($0) > n) n = length($0)} END {print n <= 140 && n > 125}')" -eq 1
-    on_terminal 105 A=b -q "$http"
-    check "on a narrow one long targets are cut" test "$(plain | awk '{if (length($0) > n) n = length($0)} END {print n}') $(grep -c '…' "$dir/out")" = "115 1"
+    check "and use the width" test "$(widest)" -gt 125 -a "$(widest)" -le 140
+    on_terminal 115 A=b -q "$http"
+    check "long targets are cut" test "$(grep -c '/api/items?page… ' "$dir/out")" -eq 1 -a "$(widest)" -le 115
+    on_terminal 114 A=b -q "$http"
+    check "on a narrower one who asked is left out" test "$(grep -c FROM "$dir/out") $(plain | grep -c 's  *127.0.0.1:80$')" = "0 $http_calls"
+    on_terminal 80 A=b -q "$http"
+    check "on 80 columns who was asked is left out, too" test "$(grep -c 'FROM\|127.0.0.1' "$dir/out")" -eq 0 -a "$(widest)" -le 80
+    check "and the target has the room" grep -q '/api/items?page=2&size=10 ' "$dir/out"
+    on_terminal 20 A=b -q "$http"
+    check "on 20 columns lines are longer than the terminal, and whole" grep -q ' 200 .*us' "$dir/out"
     on_terminal 140 NO_COLOR=1 -q "$http"
     check "NO_COLOR" test "$(grep -c $'\033' "$dir/out")" -eq 0
     on_terminal 140 A=b -q --fields method "$http"
@@ -170,8 +178,13 @@ for jobs in 1 2 3 4 8; do
     dissect -q -o json --payload -j $jobs "$http"
     check "-j $jobs: the same bytes" same "$dir/whole" "$dir/out"
 done
-dissect -q "$dns" "$http" "$dns"
-check "captures one after the other, as if they were one" gives 0 $((calls + dns_calls)) ""
+middle=2026-11-23T05:22:36.835140Z # between a request and its answer
+"$tapedeck" export -q --end $middle -w "$dir/first.pcap" "$http"
+"$tapedeck" export -q --start $middle -w "$dir/second.pcap" "$http"
+dissect -q -o json --payload "$dir/first.pcap" "$dir/second.pcap"
+check "captures one after the other, as if they were one" same "$dir/whole" "$dir/out"
+dissect -q --fields method,path,status_code "$dir/second.pcap"
+check "from the middle: an answer without its request" gives 0 15 "" $'\t\t404'
 
 dissect -q "$dns" "$dir/nowhere.pcap" "$http"
 check "a file that is not there; the others are read" gives 3 $calls "tapedeck: $dir/nowhere.pcap: cannot open: No such file"
