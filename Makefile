@@ -3,7 +3,9 @@
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 BUILD    ?= build
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 JOBS     ?= $(shell nproc)
 T        ?=
 MAKEFLAGS += --no-print-directory
