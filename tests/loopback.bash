@@ -8,7 +8,7 @@
 enter_namespace() {
     if [[ -z ${IN_NAMESPACE:-} ]]; then
         local how=(unshare --net)
-        [[ $(id -u) -eq 0 ]] || how+=(--map-root-user)
+        [[ $(id -u) -eq 0 ]] || how+=(--map-current-user --keep-caps)
         if "${how[@]}" ip link set lo up 2>/dev/null; then
             IN_NAMESPACE=1 exec "${how[@]}" "$@"
         fi
@@ -30,10 +30,10 @@ die() {
 }
 
 # What was started is ended, and the directory removed, with the script.
-started=()
+declare -A started=()
 finish() {
-    for pid in "${started[@]}"; do
-        kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    for name in "${!started[@]}"; do
+        stop "$name"
     done
     rm -rf "$work"
 }
@@ -44,7 +44,14 @@ start() {
     shift
     command -v "$1" >/dev/null || die "$1 is not installed; \`make deps\` installs it"
     "$@" >"$work/$name.log" 2>&1 &
-    started+=($!)
+    started[$name]=$!
+}
+
+# stop NAME: ends it, and waits for that.
+stop() {
+    kill "${started[$1]}" 2>/dev/null
+    wait "${started[$1]}" 2>/dev/null
+    unset "started[$1]"
 }
 
 # wait_for NAME COMMAND...: until the command succeeds, at most ten seconds.
@@ -61,23 +68,19 @@ wait_for() {
 
 tcp_open() { (: <"/dev/tcp/$1/$2"); }
 
-# start_capture FILE OPTION... EXPRESSION...: tcpdump on the loopback interface; its process is $capture_pid.
+# start_capture FILE OPTION... EXPRESSION: tcpdump on the loopback interface.
 start_capture() {
     local file=$1
     shift
-    start tcpdump tcpdump -i lo -n -Z root -B 65536 -w "$file" "$@"
-    capture_pid=$!
+    local user=()
+    [[ $(id -u) -ne 0 ]] || user=(-Z root)
+    start tcpdump tcpdump -i lo -n "${user[@]}" -B 65536 -w "$file" "$@"
     wait_for tcpdump grep -q 'listening on' "$work/tcpdump.log"
 }
 
-# stop_capture: when everything is written. A capture with holes is none.
+# stop_capture: ends it if it has not ended, with everything written. A capture with holes is none.
 stop_capture() {
-    kill -INT "$capture_pid" 2>/dev/null
-    wait "$capture_pid"
-    check_capture
-}
-
-check_capture() {
+    stop tcpdump
     grep -q '^0 packets dropped by kernel' "$work/tcpdump.log" || {
         cat "$work/tcpdump.log" >&2
         die "the kernel dropped packets"

@@ -273,7 +273,7 @@ static void put_escaped(struct buf *b, struct td_slice s)
 
 static void put_call(struct mock *m, const struct mock_call *call, uint32_t flags)
 {
-    static const char *const names[] = { "request", "response" };
+    static const char *const names[] = {"request", "response"};
     uint32_t i;
     unsigned r;
     int dir;
@@ -289,8 +289,11 @@ static void put_call(struct mock *m, const struct mock_call *call, uint32_t flag
         uint64_t seen = m->side[dir].offset + m->side[dir].unused.n;
         for (r = 0; r < call->n_ranges[dir]; r++) {
             uint64_t end = call->ranges[dir][r].end;
-            buf_printf(&m->out, "%s%" PRIu64 "-%" PRIu64, r ? "," : dir ? "  response: " : "  request: ", call->ranges[dir][r].begin,
-                       end < seen ? end : seen);
+            buf_printf(&m->out, "%s%" PRIu64 "-%" PRIu64,
+                       r     ? ","
+                       : dir ? "  response: "
+                             : "  request: ",
+                       call->ranges[dir][r].begin, end < seen ? end : seen);
         }
         if (r)
             buf_putc(&m->out, '\n');
@@ -379,7 +382,7 @@ static bool present(struct mock *m, int dir, uint32_t flags)
     struct mock_side *s = &m->side[dir];
     size_t n = s->unused.n;
     uint8_t *copy = (uint8_t *)malloc(n ? n : 1);
-    struct td_chunk chunk = { td_bytes(copy, n), s->offset, m->now_ns, flags };
+    struct td_chunk chunk = {td_bytes(copy, n), s->offset, m->now_ns, flags};
     struct td_step step;
     if (!copy)
         abort();
@@ -561,8 +564,7 @@ bool mock_init(struct mock *m, const struct td_plugin *plugin, unsigned options)
 
 bool mock_open_flow(struct mock *m, const struct td_flow *flow)
 {
-    m->opened = m->claimed =
-        m->ops->open(m->self, (struct td_conn *)(void *)m, flow, (struct td_arena *)(void *)m, &m->state) == TD_OK;
+    m->opened = m->claimed = m->ops->open(m->self, (struct td_conn *)(void *)m, flow, (struct td_arena *)(void *)m, &m->state) == TD_OK;
     return m->opened;
 }
 

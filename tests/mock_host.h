@@ -30,9 +30,9 @@ enum mock_option {
 };
 
 struct mock_side {
-    struct buf unused;    /* presented again with what follows */
-    uint64_t offset;      /* of its first byte */
-    uint64_t skip;        /* bytes that come next and were used already */
+    struct buf unused; /* presented again with what follows */
+    uint64_t offset;   /* of its first byte */
+    uint64_t skip;     /* bytes that come next and were used already */
     bool ended;
 };
 
@@ -44,18 +44,18 @@ struct mock {
     void *self, *state;
     void *config;
     struct mock_side side[2];
-    struct buf out;       /* the transcript */
+    struct buf out; /* the transcript */
     struct mock_call *calls;
-    void **memory;        /* what alloc() gave out */
+    void **memory; /* what alloc() gave out */
     size_t n_memory;
     void *scratch;
-    int64_t now_ns;       /* time of what is fed next; the test sets it */
+    int64_t now_ns; /* time of what is fed next; the test sets it */
     uint64_t chunk_offset[2];
     int dir_at_hand;
     unsigned options;
     unsigned fail_alloc_at; /* the nth alloc() or call() fails; 0: none */
     unsigned violations, committed, faults;
-    const char *fault;    /* the first breach of the contract by the dissector; NULL: none */
+    const char *fault; /* the first breach of the contract by the dissector; NULL: none */
     bool confirmed, claimed, opened;
 };
 

@@ -41,9 +41,11 @@ static int add_block(struct arena *a, size_t n)
         size = LARGEST_BLOCK;
     if (n > SIZE_MAX / 2)
         return 0;
+    if (size > a->max - a->used)
+        size = a->max - a->used; /* the last block takes what is left */
     if (size < n + sizeof(struct arena_block))
         size = n + sizeof(struct arena_block);
-    if (size > a->max || a->used > a->max - size)
+    if (size > a->max - a->used)
         return 0;
     struct arena_block *block = mem_alloc(size);
     if (!block)

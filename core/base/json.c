@@ -1,36 +1,6 @@
 #include "json.h"
 
-/* Length of the well-formed UTF-8 sequence at `p` (RFC 3629 section 4), 0 if there is none. */
-static size_t utf8_length(const uint8_t *p, size_t n)
-{
-    uint8_t lead = p[0];
-    uint8_t low = 0x80, high = 0xbf; /* allowed range of the second byte */
-    size_t length;
-    if (lead < 0x80)
-        return 1;
-    if (lead >= 0xc2 && lead <= 0xdf)
-        length = 2;
-    else if (lead >= 0xe0 && lead <= 0xef)
-        length = 3;
-    else if (lead >= 0xf0 && lead <= 0xf4)
-        length = 4;
-    else
-        return 0;
-    if (lead == 0xe0)
-        low = 0xa0;
-    else if (lead == 0xed)
-        high = 0x9f;
-    else if (lead == 0xf0)
-        low = 0x90;
-    else if (lead == 0xf4)
-        high = 0x8f;
-    if (n < length || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
+#include "base/utf8.h"
 
 /* Bytes at `p` that a JSON string takes as they are: printable ASCII without quote and backslash. Eight at a time. */
 static size_t plain_run(const uint8_t *p, size_t n)

@@ -19,7 +19,7 @@ void log_event(int level, const char *component, const char *fmt, ...)
     static const char *const names[] = {"none", "error", "warn", "info", "debug"};
     if (level < TD_LOG_ERROR || level > TD_LOG_DEBUG || level > log_level)
         return;
-    char message[1024], line[4096];
+    char message[1024], line[4 * sizeof(message) + 256]; /* each byte may be escaped; the rest is the head */
     va_list args;
     va_start(args, fmt);
     vsnprintf(message, sizeof(message), fmt, args);

@@ -7,6 +7,11 @@
 
 enum { LONGEST = 64 };
 
+static uint8_t lower(char c)
+{
+    return td_ascii_lower((uint8_t)c);
+}
+
 /* Optimal string alignment distance; SIZE_MAX for names that are too long to be typing errors. */
 static size_t distance(const char *a, const char *b)
 {
@@ -19,13 +24,13 @@ static size_t distance(const char *a, const char *b)
     for (size_t i = 1; i <= na; i++) {
         row[2][0] = i;
         for (size_t j = 1; j <= nb; j++) {
-            uint8_t ca = td_ascii_lower((uint8_t)a[i - 1]), cb = td_ascii_lower((uint8_t)b[j - 1]);
+            uint8_t ca = lower(a[i - 1]), cb = lower(b[j - 1]);
             size_t d = row[1][j - 1] + (ca != cb);
             if (row[1][j] + 1 < d)
                 d = row[1][j] + 1;
             if (row[2][j - 1] + 1 < d)
                 d = row[2][j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && row[0][j - 2] + 1 < d)
+            if (i > 1 && j > 1 && ca == lower(b[j - 2]) && lower(a[i - 2]) == cb && row[0][j - 2] + 1 < d)
                 d = row[0][j - 2] + 1;
             row[2][j] = d;
         }

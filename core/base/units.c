@@ -6,8 +6,19 @@
 #include <strings.h>
 #include <time.h>
 
-/* Reads "123" or "123.45" as whole and a fraction in units of 10^-9; returns what follows, or NULL. Digits of the
- * fraction beyond the ninth are dropped. */
+/* Reads ".45" as a fraction in units of 10^-9; returns what follows, or NULL. Digits beyond the ninth are dropped. */
+static const char *parse_fraction(const char *s, uint32_t *nano)
+{
+    uint32_t place = 100000000;
+    *nano = 0;
+    if (*++s < '0' || *s > '9')
+        return NULL;
+    for (; *s >= '0' && *s <= '9'; s++, place /= 10)
+        *nano += place * (uint32_t)(*s - '0');
+    return s;
+}
+
+/* Reads "123" or "123.45" as whole and a fraction in units of 10^-9; returns what follows, or NULL. */
 static const char *parse_decimal(const char *s, uint64_t *whole, uint32_t *nano)
 {
     uint64_t value = 0;
@@ -16,17 +27,9 @@ static const char *parse_decimal(const char *s, uint64_t *whole, uint32_t *nano)
     for (; *s >= '0' && *s <= '9'; s++)
         if (__builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, (uint64_t)(*s - '0'), &value))
             return NULL;
-    uint32_t fraction = 0;
-    if (*s == '.') {
-        uint32_t place = 100000000;
-        if (*++s < '0' || *s > '9')
-            return NULL;
-        for (; *s >= '0' && *s <= '9'; s++, place /= 10)
-            fraction += place * (uint32_t)(*s - '0');
-    }
     *whole = value;
-    *nano = fraction;
-    return s;
+    *nano = 0;
+    return *s == '.' ? parse_fraction(s, nano) : s;
 }
 
 /* whole.nano * unit, or false when it overflows 64 bits. */
@@ -128,12 +131,19 @@ static bool parse_digits(const char **s, int n, unsigned lo, unsigned hi, unsign
     return v >= lo && v <= hi;
 }
 
+static bool is_date(unsigned year, unsigned month, unsigned day)
+{
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return day <= days[month - 1] + (unsigned)(leap && month == 2);
+}
+
 static bool parse_rfc3339(const char *s, int64_t *ret_ns)
 {
     unsigned year, month, day, hour = 0, minute = 0, second = 0;
     uint32_t nano = 0;
     if (!parse_digits(&s, 4, 0, 9999, &year) || *s++ != '-' || !parse_digits(&s, 2, 1, 12, &month) || *s++ != '-' ||
-        !parse_digits(&s, 2, 1, 31, &day))
+        !parse_digits(&s, 2, 1, 31, &day) || !is_date(year, month, day))
         return false;
     if (*s == 'T' || *s == 't' || *s == ' ') {
         s++;
@@ -141,15 +151,8 @@ static bool parse_rfc3339(const char *s, int64_t *ret_ns)
             return false;
         if (*s == ':') {
             s++;
-            if (!parse_digits(&s, 2, 0, 60, &second))
+            if (!parse_digits(&s, 2, 0, 60, &second) || (*s == '.' && !(s = parse_fraction(s, &nano))))
                 return false;
-        }
-        if (*s == '.') {
-            uint32_t place = 100000000;
-            if (*++s < '0' || *s > '9')
-                return false;
-            for (; *s >= '0' && *s <= '9'; s++, place /= 10)
-                nano += place * (uint32_t)(*s - '0');
         }
     }
     int64_t seconds;
@@ -183,8 +186,7 @@ bool units_parse_time(const char *text, int64_t now_ns, int64_t *ret_ns)
         int64_t back = 0;
         if (text[3] && (text[3] != '-' || !units_parse_duration(text + 4, &back)))
             return false;
-        *ret_ns = now_ns - back;
-        return true;
+        return !__builtin_sub_overflow(now_ns, back, ret_ns);
     }
     uint64_t whole, ns;
     uint32_t nano;
@@ -215,28 +217,35 @@ const char *units_format_size(uint64_t bytes, char out[UNITS_TEXT])
         v /= 1024;
         i++;
     }
+    v = round(v * 10) / 10;
     snprintf(out, UNITS_TEXT, v == floor(v) ? "%.0f %s" : "%.1f %s", v, names[i]);
     return out;
 }
 
 const char *units_format_duration(int64_t ns, char out[UNITS_TEXT])
 {
+    static const struct {
+        double ns, end; /* from `end` on three digits would round to a whole one of the next unit */
+        const char *name;
+    } units[] = {{1, 999.5, "ns"}, {NS_PER_US, 999.5, "us"}, {NS_PER_MS, 999.5, "ms"}, {NS_PER_S, 59.95, "s"}};
     const char *sign = ns < 0 ? "-" : "";
     uint64_t v = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
-    if (v == 0)
+    if (v == 0) {
         snprintf(out, UNITS_TEXT, "0");
-    else if (v < NS_PER_US)
-        snprintf(out, UNITS_TEXT, "%s%uns", sign, (unsigned)v);
-    else if (v < NS_PER_MS)
-        snprintf(out, UNITS_TEXT, "%s%.3gus", sign, (double)v / NS_PER_US);
-    else if (v < NS_PER_S)
-        snprintf(out, UNITS_TEXT, "%s%.3gms", sign, (double)v / NS_PER_MS);
-    else if (v < 60ull * NS_PER_S)
-        snprintf(out, UNITS_TEXT, "%s%.3gs", sign, (double)v / NS_PER_S);
-    else if (v < 3600ull * NS_PER_S)
-        snprintf(out, UNITS_TEXT, "%s%um%us", sign, (unsigned)(v / NS_PER_S / 60), (unsigned)(v / NS_PER_S % 60));
+        return out;
+    }
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        double scaled = (double)v / units[i].ns;
+        if (scaled < units[i].end) {
+            snprintf(out, UNITS_TEXT, "%s%.3g%s", sign, scaled, units[i].name);
+            return out;
+        }
+    }
+    uint64_t seconds = v < 60ull * NS_PER_S ? 60 : v / NS_PER_S;
+    if (seconds < 3600)
+        snprintf(out, UNITS_TEXT, "%s%um%us", sign, (unsigned)(seconds / 60), (unsigned)(seconds % 60));
     else
-        snprintf(out, UNITS_TEXT, "%s%lluh%um", sign, (unsigned long long)(v / NS_PER_S / 3600), (unsigned)(v / NS_PER_S / 60 % 60));
+        snprintf(out, UNITS_TEXT, "%s%lluh%um", sign, (unsigned long long)(seconds / 3600), (unsigned)(seconds / 60 % 60));
     return out;
 }
 

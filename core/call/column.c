@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/units.h"
+#include "base/utf8.h"
 
 static const struct {
     const char *name;
@@ -31,6 +32,8 @@ static bool find_core_column(const char *name, uint8_t *ret_kind)
 static int unknown_column(const char *name, const struct field_set *const *components, uint32_t component_n, struct error *err)
 {
     struct nearest near;
+    if (!*name)
+        return error_set(err, TD_E_CONFIG, "the list of fields lacks a name between the commas");
     nearest_init(&near, name);
     for (int i = 0; i < CORE_COLUMNS; i++)
         nearest_try(&near, core_columns[i].name);
@@ -98,22 +101,7 @@ void column_set_clear(struct column_set *set)
 
 static void put_text(struct buf *out, struct td_slice text)
 {
-    size_t plain = 0;
-    for (size_t i = 0; i < text.n; i++) {
-        uint8_t c = text.p[i];
-        if (c >= 0x20 && c != 0x7f && c != '\\')
-            continue;
-        buf_put(out, text.p + plain, i - plain);
-        plain = i + 1;
-        switch (c) {
-        case '\t': buf_lit(out, "\\t"); break;
-        case '\n': buf_lit(out, "\\n"); break;
-        case '\r': buf_lit(out, "\\r"); break;
-        case '\\': buf_lit(out, "\\\\"); break;
-        default: buf_printf(out, "\\x%02x", c); break;
-        }
-    }
-    buf_put(out, text.p ? text.p + plain : NULL, text.n - plain);
+    utf8_put_printable(out, text, UTF8_CELL);
 }
 
 static void put_value(struct buf *out, const struct field *f, const struct call_value *v)

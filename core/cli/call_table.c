@@ -2,9 +2,10 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "base/utf8.h"
 
 enum {
-    TARGET = 3,         /* the column that takes the room that is left */
+    TARGET = 3, LATENCY = 5, FROM = 6, TO = 7,
     TARGET_MIN = 16,
     HEX_ROWS = 16,      /* of a body that is not text */
     TEXT_LINES = 64,    /* of a body that is */
@@ -16,12 +17,31 @@ static const struct {
 } layout[CALL_TABLE_COLUMNS] = {{"TIME", 15}, {"PROTO", 5}, {"METHOD", 7}, {"TARGET", 0}, {"STATUS", 8}, {"LATENCY", 8}, {"FROM", 21},
                                 {"TO", 21}};
 
-static unsigned target_width(const struct call_table *t)
+void call_table_init(struct call_table *t, unsigned width, bool colour)
 {
+    t->colour = colour;
+    t->last = TO;
     unsigned used = 0;
     for (int i = 0; i < CALL_TABLE_COLUMNS; i++)
         used += layout[i].width + (i ? 2 : 0);
-    return t->width > used + TARGET_MIN ? t->width - used : TARGET_MIN;
+    t->with_from = used + TARGET_MIN <= width;
+    if (!t->with_from)
+        used -= layout[FROM].width + 2;
+    if (used + TARGET_MIN > width) {
+        used -= layout[TO].width + 2;
+        t->last = LATENCY;
+    }
+    t->target_width = width > used + TARGET_MIN ? width - used : TARGET_MIN; /* it takes the room that is left */
+}
+
+static bool is_shown(const struct call_table *t, int i)
+{
+    return i <= t->last && (i != FROM || t->with_from);
+}
+
+static unsigned column_width(const struct call_table *t, int i)
+{
+    return i == TARGET ? t->target_width : layout[i].width;
 }
 
 /* Pads or cuts the text that begins at `from` to `width` characters; UTF-8 is not cut in two. */
@@ -49,12 +69,14 @@ void call_table_put_header(struct buf *out, const struct call_table *t)
 {
     if (t->colour)
         buf_lit(out, "\033[1m");
-    for (int i = 0; i < CALL_TABLE_COLUMNS; i++) {
+    for (int i = 0; i <= t->last; i++) {
+        if (!is_shown(t, i))
+            continue;
         if (i)
             buf_lit(out, "  ");
         size_t from = out->n;
         buf_puts(out, layout[i].title);
-        fit(out, from, i == TARGET ? target_width(t) : layout[i].width, i == CALL_TABLE_COLUMNS - 1);
+        fit(out, from, column_width(t, i), i == t->last);
     }
     if (t->colour)
         buf_lit(out, "\033[0m");
@@ -79,7 +101,9 @@ void call_table_put_row(struct buf *out, const struct call_table *t, const struc
     buf_clear(&status);
     if (colour)
         buf_puts(out, colour);
-    for (uint32_t i = 0; i < t->columns.n; i++) {
+    for (int i = 0; i <= t->last; i++) {
+        if (!is_shown(t, i))
+            continue;
         if (i)
             buf_lit(out, "  ");
         size_t from = out->n;
@@ -88,7 +112,7 @@ void call_table_put_row(struct buf *out, const struct call_table *t, const struc
             memmove(out->p + from, out->p + from + 11, 15);
             out->n = from + 15;
         }
-        fit(out, from, i == TARGET ? target_width(t) : layout[i].width, i == t->columns.n - 1);
+        fit(out, from, column_width(t, i), i == t->last);
     }
     if (colour)
         buf_lit(out, "\033[0m");
@@ -96,17 +120,6 @@ void call_table_put_row(struct buf *out, const struct call_table *t, const struc
 }
 
 /* ---- Payload ---- */
-
-static void put_printable(struct buf *out, struct td_slice text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        uint8_t c = text.p[i];
-        if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\x%02x", c); /* nothing captured may steer the terminal */
-        else
-            buf_putc(out, (char)c);
-    }
-}
 
 static void put_hex(struct buf *out, struct td_slice bytes)
 {
@@ -126,28 +139,31 @@ static void put_hex(struct buf *out, struct td_slice bytes)
         buf_printf(out, "    ... %zu bytes in all\n", bytes.n);
 }
 
-static void put_body(struct buf *out, const struct call_body *body)
+static void put_lines(struct buf *out, struct td_slice text)
 {
-    struct td_slice text = buf_slice(&body->bytes);
-    if (!text.n)
-        return;
-    bool binary = !json_is_utf8(text) || memchr(text.p, 0, text.n);
-    if (binary) {
-        put_hex(out, text);
-        return;
-    }
-    size_t lines = 0;
-    for (size_t at = 0; at < text.n && lines < TEXT_LINES; lines++) {
+    size_t at = 0;
+    for (size_t lines = 0; at < text.n && lines < TEXT_LINES; lines++) {
         const uint8_t *end = memchr(text.p + at, '\n', text.n - at);
         size_t stop = end ? (size_t)(end - text.p) : text.n;
         size_t shown = stop > at && text.p[stop - 1] == '\r' ? stop - 1 : stop;
         buf_lit(out, "    ");
-        put_printable(out, td_sub(text, at, shown));
+        utf8_put_printable(out, td_sub(text, at, shown), UTF8_PROSE);
         buf_putc(out, '\n');
         at = stop + 1;
     }
-    if (lines == TEXT_LINES)
+    if (at < text.n)
         buf_printf(out, "    ... %zu bytes in all\n", text.n);
+}
+
+static void put_body(struct buf *out, const struct call_body *body)
+{
+    struct td_slice bytes = buf_slice(&body->bytes);
+    if (!bytes.n)
+        return;
+    if (json_is_utf8(bytes) && !memchr(bytes.p, 0, bytes.n))
+        put_lines(out, bytes);
+    else
+        put_hex(out, bytes);
     if (body->cut)
         buf_lit(out, "    (cut: memory limit)\n");
 }
@@ -170,10 +186,10 @@ static void put_half(struct buf *out, const struct td_call *c, uint8_t group, co
                 continue; /* they stand in the headers already */
             buf_puts(out, arrow);
             if (f->type == TD_MAP) {
-                put_printable(out, v.name);
+                utf8_put_printable(out, v.name, UTF8_PROSE);
                 buf_lit(out, ": ");
             }
-            put_printable(out, v.bytes);
+            utf8_put_printable(out, v.bytes, UTF8_PROSE);
             buf_putc(out, '\n');
         }
     }

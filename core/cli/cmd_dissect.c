@@ -12,6 +12,7 @@
 #include "cli/call_table.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/setup.h"
 #include "cli/summary.h"
 #include "dissect/enabled.h"
 #include "dissect/engine.h"
@@ -48,8 +49,7 @@ struct dissect_command {
     long jobs;
     char **files;
     int file_n;
-    struct config *config;
-    struct registry *registry;
+    struct setup setup;
     struct enabled_dissectors dissectors;
     struct call_table table;     /* its columns serve OUTPUT_FIELDS as well */
     struct bpf *bpf;
@@ -180,8 +180,8 @@ static int prepare_output(struct dissect_command *cmd, struct error *err)
     if (cmd->mode == OUTPUT_TABLE) {
         struct winsize size;
         const char *no_colour = getenv("NO_COLOR");
-        cmd->table.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
-        cmd->table.colour = !no_colour || !*no_colour;
+        unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
+        call_table_init(&cmd->table, width, !no_colour || !*no_colour);
         struct buf header = {0};
         call_table_put_header(&header, &cmd->table);
         int status = write_stdout(cmd, buf_slice(&header));
@@ -209,7 +209,7 @@ static bool show_progress(void *ctx, uint64_t packets)
 
 static unsigned thread_count(const struct dissect_command *cmd)
 {
-    long n = cmd->jobs ? cmd->jobs : (long)cmd->config->dissection.threads;
+    long n = cmd->jobs ? cmd->jobs : (long)cmd->setup.config->dissection.threads;
     if (n <= 0)
         n = sysconf(_SC_NPROCESSORS_ONLN);
     return n < 1 ? 1 : n > ENGINE_MAX_THREADS ? ENGINE_MAX_THREADS : (unsigned)n;
@@ -217,7 +217,7 @@ static unsigned thread_count(const struct dissect_command *cmd)
 
 static int open_engine(struct dissect_command *cmd, struct error *err)
 {
-    const struct dissection_config *d = &cmd->config->dissection;
+    const struct dissection_config *d = &cmd->setup.config->dissection;
     struct engine_options options = {
         .set = &cmd->dissectors.set, .max_memory = d->max_memory, .max_connection_memory = d->max_connection_memory,
         .max_fragment_memory = d->max_fragment_memory, .tcp_idle_ns = d->tcp_idle_ns, .udp_idle_ns = d->udp_idle_ns,
@@ -229,11 +229,7 @@ static int open_engine(struct dissect_command *cmd, struct error *err)
 
 static int prepare(struct dissect_command *cmd, struct error *err)
 {
-    int status = config_load(cmd->config_path, &cmd->config, err);
-    if (status == TD_OK)
-        status = registry_open(cmd->config, &cmd->registry, err);
-    if (status == TD_OK)
-        status = enabled_dissectors_open(&cmd->dissectors, cmd->config, cmd->registry, err);
+    int status = enabled_dissectors_open(&cmd->dissectors, cmd->setup.config, cmd->setup.registry, err);
     for (int i = 0; status == TD_OK && i < cmd->rule_n; i++) {
         struct decode_rule rule;
         status = decode_rule_parse(cmd->rules[i], &rule, err);
@@ -272,8 +268,7 @@ static void cleanup(struct dissect_command *cmd)
     bpf_free(cmd->bpf);
     column_set_clear(&cmd->table.columns);
     enabled_dissectors_close(&cmd->dissectors);
-    registry_free(cmd->registry);
-    config_free(cmd->config);
+    setup_close(&cmd->setup);
 }
 
 int cmd_dissect(int argc, char **argv)
@@ -283,6 +278,9 @@ int cmd_dissect(int argc, char **argv)
     int code = parse_options(&cmd, argc, argv);
     if (code != CLI_OK)
         return code < 0 ? CLI_OK : code;
+    code = setup_open(cmd.config_path, &cmd.setup);
+    if (code != CLI_OK)
+        return code;
     progress_init(&cmd.progress);
     cmd.progress.active &= !cmd.quiet;
     if (prepare(&cmd, &err) != TD_OK) {

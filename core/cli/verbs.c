@@ -20,7 +20,7 @@ static int print_noun_help(const char *noun, const char *summary, const struct v
 
 static int print_verb_help(const char *noun, const struct verb *verb)
 {
-    printf("Usage: tapedeck %s %s [OPTIONS] %s\n\n%s.\n\n", noun, verb->name, verb->operands, verb->summary);
+    printf("Usage: tapedeck %s %s [OPTIONS]%s%s\n\n%s.\n\n", noun, verb->name, *verb->operands ? " " : "", verb->operands, verb->summary);
     if (verb->takes_config)
         printf("  -c, --config FILE     the configuration; without it, built-in defaults\n");
     if (verb->takes_output)

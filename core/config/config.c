@@ -128,7 +128,7 @@ static void parse_decode_rules(struct config *config, struct findings *f)
         findings_add(f, NULL, &why);
         return;
     }
-    for (size_t i = 0; i < list->n && list->v[i]; i++)
+    for (size_t i = 0; i < list->n; i++)
         if (decode_rule_parse(list->v[i], &config->decode_rules[config->decode_rule_count], &why) == TD_OK)
             config->decode_rule_count++;
         else

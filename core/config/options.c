@@ -145,8 +145,7 @@ static int parse_number(const struct td_option *o, const char *text, void *dst, 
                          : o->type == TD_OPT_SIZE ? "is not a size; write bytes, or as 64Ki, 1.5Gi, 10M"
                                                   : "is not a duration; write as 250ms, 10s, 1h30m",
                          err);
-    bool too_large = o->type == TD_OPT_SIZE && value.u > INT64_MAX;
-    if (has_limits(o) && (too_large || value.i < o->min || value.i > o->max)) {
+    if (has_limits(o) && (value.i < o->min || value.i > o->max)) { /* a size beyond INT64_MAX is negative here: below any minimum */
         struct buf limits;
         buf_init(&limits, 0);
         buf_puts(&limits, "is out of range; it must be ");
@@ -192,22 +191,13 @@ static int parse_enum(const struct td_option *o, const char *text, uint32_t *dst
     return status;
 }
 
-/* Makes *dst a list of `n` items, which the caller sets; NULL when memory is short. */
-static const char **new_list(struct td_strlist *dst, size_t n, struct arena *arena)
-{
-    const char **items = arena_alloc(arena, n * sizeof(const char *), alignof(const char *));
-    dst->v = items;
-    dst->n = items ? n : 0;
-    return items;
-}
-
-/* A default: items between commas. */
+/* A default: items between commas. *dst is set only if all of them could be copied. */
 static int split_list(const char *text, struct td_strlist *dst, struct arena *arena, struct error *err)
 {
     size_t n = *text ? 1 : 0;
     for (const char *s = text; *s; s++)
         n += *s == ',';
-    const char **items = new_list(dst, n, arena);
+    const char **items = arena_alloc(arena, n * sizeof(const char *), alignof(const char *));
     for (size_t i = 0; items && i < n; i++) {
         size_t length = strcspn(text, ",");
         items[i] = arena_strndup(arena, text, length);
@@ -215,7 +205,20 @@ static int split_list(const char *text, struct td_strlist *dst, struct arena *ar
             return error_nomem(err);
         text += length + 1;
     }
-    return items ? TD_OK : error_nomem(err);
+    if (!items)
+        return error_nomem(err);
+    *dst = (struct td_strlist){items, n};
+    return TD_OK;
+}
+
+/* A list of one. */
+static int one_item(const char *text, struct td_strlist *dst, struct arena *arena, struct error *err)
+{
+    const char **items = arena_alloc(arena, sizeof(const char *), alignof(const char *));
+    if (!items || !(items[0] = arena_strndup(arena, text, strlen(text))))
+        return error_nomem(err);
+    *dst = (struct td_strlist){items, 1};
+    return TD_OK;
 }
 
 /* A value as it stands in a file or, for all but lists, as a table's default. */
@@ -232,12 +235,7 @@ static int parse_text(const struct td_option *o, const char *text, void *config,
     }
     case TD_OPT_BOOL: return parse_bool(o, text, dst, err);
     case TD_OPT_ENUM: return parse_enum(o, text, dst, err);
-    case TD_OPT_STRLIST: { /* one string stands for a list of one */
-        const char **items = new_list(dst, 1, arena);
-        if (!items || !(items[0] = arena_strndup(arena, text, strlen(text))))
-            return error_nomem(err);
-        return TD_OK;
-    }
+    case TD_OPT_STRLIST: return one_item(text, dst, arena, err);
     default: return parse_number(o, text, dst, err);
     }
 }
@@ -355,9 +353,11 @@ static void fail_option(const struct options *o, const struct td_option *option,
     findings_add(f, where, why);
 }
 
+/* As split_list(), from a list in the file. */
 static int fill_list(const struct td_option *o, const struct yaml_node *list, void *config, struct arena *arena, struct error *err)
 {
-    const char **items = new_list(member(o, config), list->n, arena);
+    struct td_strlist *dst = member(o, config);
+    const char **items = arena_alloc(arena, list->n * sizeof(const char *), alignof(const char *));
     for (uint32_t i = 0; items && i < list->n; i++) {
         const struct yaml_node *item = list->items[i];
         if (item->kind != YAML_TEXT)
@@ -366,7 +366,10 @@ static int fill_list(const struct td_option *o, const struct yaml_node *list, vo
         if (!items[i])
             return error_nomem(err);
     }
-    return items ? TD_OK : error_nomem(err);
+    if (!items)
+        return error_nomem(err);
+    *dst = (struct td_strlist){items, list->n};
+    return TD_OK;
 }
 
 static void fill_option(const struct options *o, const struct td_option *option, const struct yaml_node *value, void *config,
@@ -467,7 +470,42 @@ void options_fill(const struct options *o, const struct yaml_node *map, void *co
 
 /* ---- Showing ------------------------------------------------------------------------------------------------- */
 
-/* Plain where every YAML reader takes it for text; else in double quotes, whose escapes are those of JSON. */
+/* The character that begins at `s`, of a text that is valid UTF-8; returns its bytes. */
+static size_t decode_utf8(const char *s, uint32_t *ret_code)
+{
+    const uint8_t *p = (const uint8_t *)s;
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    uint32_t code = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++)
+        code = code << 6 | (p[i] & 0x3f);
+    *ret_code = code;
+    return n;
+}
+
+/* Does it not stand for itself in a text between double quotes (YAML 1.1 sections 5.1 and 5.4)? */
+static bool must_escape(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff ||
+           (code >= 0xfffe && code <= 0xffff) || code == '"' || code == '\\';
+}
+
+static void put_quoted(struct buf *out, const char *text)
+{
+    bool utf8 = json_is_utf8(td_str(text));
+    buf_putc(out, '"');
+    while (*text) {
+        uint32_t code = (uint8_t)*text;
+        size_t n = utf8 ? decode_utf8(text, &code) : 1;
+        if (must_escape(code) || (!utf8 && code >= 0x80))
+            buf_printf(out, "\\u%04x", code);
+        else
+            buf_put(out, text, n);
+        text += n;
+    }
+    buf_putc(out, '"');
+}
+
+/* Plain where every YAML reader takes it for text. */
 static void put_string(struct buf *out, const char *text)
 {
     static const char *const special[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
@@ -479,7 +517,7 @@ static void put_string(struct buf *out, const char *text)
     if (plain)
         buf_put(out, text, n);
     else
-        json_put_string(out, td_bytes(text, n));
+        put_quoted(out, text);
 }
 
 static void put_list(struct buf *out, const struct td_strlist *list)

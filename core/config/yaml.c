@@ -255,8 +255,8 @@ static int close_list(struct builder *b, struct yaml_node *node, const struct ya
 static int on_close(struct builder *b)
 {
     const struct frame *frame = &b->frames[--b->depth];
-    const struct yaml_node *const *children = b->pending + frame->first;
     size_t n = b->pending_n - frame->first;
+    const struct yaml_node *const *children = n ? b->pending + frame->first : NULL; /* `pending` may still be NULL */
     struct yaml_node *node = frame->node;
     int status = node->kind == YAML_MAP ? close_map(b, node, children, n) : close_list(b, node, children, n);
     node->weight = 1;
@@ -359,7 +359,7 @@ static int read_file(const char *path, struct buf *text, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return error_set(err, errno == ENOENT ? TD_E_NOT_FOUND : TD_E_CONFIG, "%s: %s", path, strerror(errno));
+        return error_set(err, TD_E_CONFIG, "%s: %s", path, strerror(errno));
     int status = TD_OK;
     for (;;) {
         if (!buf_reserve(text, 65536)) {

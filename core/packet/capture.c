@@ -92,7 +92,14 @@ void capture_close(struct capture *c)
     mem_free(c);
 }
 
-/* The file became shorter: how many of these packets had been read before that? */
+/* Is it worth asking whether the file has become shorter? A touch behind its last page raises a flag; the rest of its
+ * last page reads as zeros, which are records without bytes in pcap, and damage in pcapng. */
+static bool is_suspicious(const struct capture *c, const struct packet *packets, int n, size_t max)
+{
+    return n < (int)max || packets[n - 1].caplen == 0 || (c->in.fault && atomic_load(c->in.fault));
+}
+
+/* How many of these packets had been read before the file became shorter. */
 static int count_intact(const struct capture *c, const struct packet *packets, int n, uint64_t size)
 {
     while (n > 0) {
@@ -104,21 +111,19 @@ static int count_intact(const struct capture *c, const struct packet *packets, i
     return n;
 }
 
+static int read_intact(struct capture *c, struct packet *packets, size_t max)
+{
+    int n = c->is_pcapng ? pcapng_read(&c->pcapng, &c->in, packets, max, &c->fault) : pcap_read(&c->pcap, &c->in, packets, max, &c->fault);
+    uint64_t size = is_suspicious(c, packets, n, max) ? c->in.ops->shrunk_to(&c->in) : UINT64_MAX;
+    if (size == UINT64_MAX)
+        return n;
+    error_set(&c->fault, TD_E_CORRUPT, "offset %llu: the file was made shorter while it was read", (unsigned long long)size);
+    return count_intact(c, packets, n, size);
+}
+
 int capture_read(struct capture *c, struct packet *packets, size_t max, struct block **ret_block, struct error *err)
 {
-    if (max > INT_MAX)
-        max = INT_MAX;
-    int n = 0;
-    if (c->fault.status == TD_OK) {
-        n = c->is_pcapng ? pcapng_read(&c->pcapng, &c->in, packets, max, &c->fault) : pcap_read(&c->pcap, &c->in, packets, max, &c->fault);
-        /* Anything but a full batch may come from zeros behind the end of a file that shrank. */
-        bool faulted = c->in.fault && atomic_load(c->in.fault);
-        uint64_t size = faulted || n < (int)max ? c->in.ops->shrunk_to(&c->in) : UINT64_MAX;
-        if (size != UINT64_MAX) {
-            n = count_intact(c, packets, n, size);
-            error_set(&c->fault, TD_E_CORRUPT, "offset %llu: the file was made shorter while it was read", (unsigned long long)size);
-        }
-    }
+    int n = c->fault.status == TD_OK ? read_intact(c, packets, max < INT_MAX ? max : INT_MAX) : 0;
     if (n > 0) {
         block_ref(c->in.block);
         *ret_block = c->in.block;
@@ -131,7 +136,7 @@ int capture_read(struct capture *c, struct packet *packets, size_t max, struct b
 
 int capture_check(struct capture *c, struct error *err)
 {
-    if (!c->in.fault || !atomic_load(c->in.fault))
+    if (c->in.ops->shrunk_to(&c->in) == UINT64_MAX)
         return TD_OK;
     return error_set(err, TD_E_CORRUPT, "%s: the file was made shorter while it was read; some packets were seen with zeros in them", c->name);
 }

@@ -40,11 +40,11 @@ int capture_open(const char *path, struct capture **ret, struct error *err) MUST
 int capture_open_memory(struct td_slice data, struct capture **ret, struct error *err) MUST_CHECK;
 void capture_close(struct capture *);
 
-/* The next 1..max packets, all in *ret_block, which the caller must block_unref(). 0: the end. Negative: the file is
+/* The next 1..max packets (max is at least 1), all in *ret_block, which the caller must block_unref(). 0: the end. Negative: the file is
  * damaged at the offset that the error names; all packets before the fault have been returned. */
 int capture_read(struct capture *, struct packet *packets, size_t max, struct block **ret_block, struct error *err) MUST_CHECK;
 /* Once all packets have been used: was the file made shorter under those that capture_read() had given out already?
- * Then some of their bytes were read as zeros, and this says so. [any] */
+ * Then some of their bytes were read as zeros, and this says so. */
 int capture_check(struct capture *, struct error *err) MUST_CHECK;
 
 /* Interfaces met so far; indexes are stable. */

@@ -6,7 +6,7 @@
 static bool is_text(struct td_slice head)
 {
     for (size_t i = 0; i < head.n; i++)
-        if ((head.p[i] < 0x20 && !memchr("\t\n\r\f", head.p[i], 4)) || head.p[i] == 0x7f)
+        if ((head.p[i] < 0x20 && !memchr("\t\n\r\f", head.p[i], 4)) || head.p[i] >= 0x7f)
             return false;
     return true;
 }

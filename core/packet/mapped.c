@@ -96,7 +96,7 @@ static void mapped_more(struct input *in, size_t n)
     /* A file that is still being written may have grown: what came is read as well. */
     uint64_t size = (uint64_t)st.st_size;
     if (size < in->end_offset) {
-        mapped_fail(in, TD_E_CORRUPT, "the file shrank while it was read");
+        mapped_fail(in, TD_E_CORRUPT, "the file was made shorter while it was read");
         return;
     }
     in->size = size;

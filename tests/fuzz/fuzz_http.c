@@ -60,8 +60,8 @@ static int probe_both(const struct mock *m, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const unsigned wanted[] = { MOCK_QUIET, MOCK_QUIET | MOCK_NO_BODIES, MOCK_QUIET | MOCK_NO_BODIES | MOCK_NO_SIZES,
-                                       MOCK_QUIET | MOCK_FEW_FIELDS };
+    static const unsigned wanted[] = {MOCK_QUIET, MOCK_QUIET | MOCK_NO_BODIES, MOCK_QUIET | MOCK_NO_BODIES | MOCK_NO_SIZES,
+                                      MOCK_QUIET | MOCK_FEW_FIELDS};
     struct mock m;
     if (size < 2)
         return 0;

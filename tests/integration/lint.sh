@@ -41,6 +41,7 @@ offence "a mutable static" core/base/a.c 'void f(void)\n{\n    static int calls;
 offence "a mutable global" core/base/a.c 'int calls = 1;\n' "mutable variable calls"
 offence "a mutable pointer to constants" core/base/a.c 'static const char *name = "x";\n' "mutable variable name"
 offence "a mutable table" plugins/dissectors/x/a.c 'static struct row rows[] = {\n    {1},\n};\n' "mutable variable rows"
+offence "a mutable unnamed struct" core/base/a.c 'static struct {\n    int n;\n} counter = {0};\n' "mutable variable counter"
 offence "a mutable function pointer" core/base/a.c 'static int (*hook)(int);\n' "mutable variable hook"
 offence "constants and functions" core/base/a.c \
     'static const char *const n[] = {0};\nstatic int f(int (*g)(int), int x);\nint h(void);\nenum { A = 1 };\n'

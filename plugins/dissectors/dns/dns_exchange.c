@@ -192,11 +192,20 @@ static void judge(struct dns_exchange *x, const struct dns_message *m, const str
     }
 }
 
+/* Noise may come on any port, and after a loss anything looks like a header. */
+static bool is_message(const struct dns_message *m, const struct dns_place *at)
+{
+    enum { LONGEST = 65535 };
+    if (m->key || (m->question_whole && m->records_whole && dns_header_possible(at->bytes, at->bytes.n)))
+        return true;
+    return dns_plausible(at->bytes, at->cut ? LONGEST : at->bytes.n, m->header.flags & DNS_QR, m->variant) != DNS_NO;
+}
+
 bool dns_exchange_message(struct dns_exchange *x, const struct dns_place *at)
 {
     struct dns_message m;
     expire(x, at->time_ns);
-    if (!dns_message_read(&m, at->bytes, x->variant)) {
+    if (!dns_message_read(&m, at->bytes, x->variant) || !is_message(&m, at)) {
         x->host->violation(x->conn, "not a DNS message");
         return false;
     }

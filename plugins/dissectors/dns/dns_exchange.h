@@ -24,7 +24,7 @@ struct dns_seen {
     uint32_t size;
 };
 
-enum { DNS_SEEN = 4 };
+enum { DNS_SEEN = 2 };
 
 struct dns_exchange {
     const struct td_host *host;

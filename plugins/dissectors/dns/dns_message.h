@@ -60,7 +60,7 @@ struct dns_message {
     char name[DNS_NAME_TEXT]; /* of the first question, plain form; contents undefined beyond name_n */
 };
 
-/* Reads all but the records' data. False if there is no header, or nothing that makes it look like a message. */
+/* Reads all but the records' data, as far as that is there. False if there is no header. */
 bool dns_message_read(struct dns_message *m, struct td_slice bytes, enum dns_variant variant);
 
 /* What somebody wants to see, asked once for each connection. */
@@ -68,6 +68,7 @@ struct dns_wants {
     bool records; /* any of the sections, or the answers' data */
     uint32_t mask; /* bit by field */
 };
+_Static_assert(DNS_FIELDS <= 32, "a bit for each field");
 struct dns_wants dns_wants(const struct td_host *host, struct td_conn *conn);
 
 /* Where to write: the call and what limits its size. */

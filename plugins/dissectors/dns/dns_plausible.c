@@ -133,7 +133,7 @@ int dns_plausible_tcp(struct td_slice stream, bool response)
 
 size_t dns_find_frame(struct td_slice stream, bool response, size_t *ret_need)
 {
-    size_t at = 0;
+    size_t at = 0, maybe = stream.n, need = FRAME_HEADER;
     *ret_need = 0;
     for (; stream.n - at >= FRAME_HEADER; at++) {
         struct td_slice rest = td_sub(stream, at, stream.n);
@@ -141,11 +141,11 @@ size_t dns_find_frame(struct td_slice stream, bool response, size_t *ret_need)
         int score = n < FRAME_MIN ? DNS_NO : dns_plausible(td_sub(rest, 2, 2 + n), n, response, DNS_UNICAST);
         if (score >= DNS_PLAUSIBLE)
             return at;
-        if (score == DNS_WEAK && rest.n < n + 2 && rest.n < DNS_FRAME_JUDGED) {
-            *ret_need = n + 2 < DNS_FRAME_JUDGED ? n + 2 : DNS_FRAME_JUDGED;
-            return at;
+        if (score == DNS_WEAK && maybe == stream.n && rest.n < n + 2 && rest.n < DNS_FRAME_JUDGED) {
+            maybe = at;
+            need = n + 2 < DNS_FRAME_JUDGED ? n + 2 : DNS_FRAME_JUDGED;
         }
     }
-    *ret_need = FRAME_HEADER;
-    return at;
+    *ret_need = need;
+    return maybe < at ? maybe : at;
 }

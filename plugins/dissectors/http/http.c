@@ -12,46 +12,52 @@ enum { MAX_PROBE = 4096, STATUS_LINE_PROBE = 13 /* "HTTP/1.1 200 " */ };
 
 /* ---- What it offers ---------------------------------------------------------------------------------------------- */
 
+/* clang-format off */
+#define FIELD(name, type, flags, doc) { name, type, flags, doc, { NULL, 0, 0 } }
+/* clang-format on */
+
 static const struct td_field fields[] = {
-    [F_METHOD] = { "method", TD_STRING, TD_F_REQUEST | TD_F_METHOD, "Request method, as on the wire (RFC 9110 section 9).", { NULL, 0, 0 } },
-    [F_URL] = { "url", TD_STRING, TD_F_REQUEST, "Absolute URL: http://, the Host field and the request target; the target alone without Host.",
-                { NULL, 0, 0 } },
-    [F_PATH] = { "path", TD_STRING, TD_F_REQUEST, "Path of the request target, without the query (RFC 3986 section 3.3).", { NULL, 0, 0 } },
-    [F_QUERY_STRING] = { "query_string", TD_STRING, TD_F_REQUEST, "Query of the request target, without the question mark.", { NULL, 0, 0 } },
-    [F_REQUEST_TARGET] = { "http_request_target", TD_STRING, TD_F_REQUEST | TD_F_TARGET,
-                           "Request target exactly as on the wire (RFC 9112 section 3.2).", { NULL, 0, 0 } },
-    [F_HOST] = { "http_host", TD_STRING, TD_F_REQUEST, "Host field, port included; without one, the authority of an absolute target.", { NULL, 0, 0 } },
-    [F_HTTP_VERSION] = { "http_version", TD_STRING, TD_F_REQUEST | TD_F_RESPONSE, "Version of the request, or of a lone response: \"1.1\".", { NULL, 0, 0 } },
-    [F_STATUS_CODE] = { "status_code", TD_U64, TD_F_RESPONSE | TD_F_STATUS, "Status code of the final response (RFC 9110 section 15).", { NULL, 0, 0 } },
-    [F_REASON] = { "http_reason", TD_STRING, TD_F_RESPONSE, "Reason phrase of the final response.", { NULL, 0, 0 } },
-    [F_INFORMATIONAL] = { "http_informational", TD_U64, TD_F_RESPONSE | TD_F_LIST, "Status codes (1xx) of the interim responses before the final one.",
-                          { NULL, 0, 0 } },
-    [F_USER_AGENT] = { "http_user_agent", TD_STRING, TD_F_REQUEST, "User-Agent field.", { NULL, 0, 0 } },
-    [F_REQUEST_CONTENT_TYPE] = { "request_content_type", TD_STRING, TD_F_REQUEST, "Content-Type field of the request, with parameters.", { NULL, 0, 0 } },
-    [F_RESPONSE_CONTENT_TYPE] = { "response_content_type", TD_STRING, TD_F_RESPONSE, "Content-Type field of the response, with parameters.",
-                                  { NULL, 0, 0 } },
-    [F_REQUEST_HEADERS] = { "request.headers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Header fields of the request, in order, names as on the wire.",
-                            { NULL, 0, 0 } },
-    [F_RESPONSE_HEADERS] = { "response.headers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Header fields of the response, in order, names as on the wire.",
-                             { NULL, 0, 0 } },
-    [F_REQUEST_TRAILERS] = { "request.trailers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Trailer fields of a chunked request (RFC 9112 section 7.1.2).",
-                             { NULL, 0, 0 } },
-    [F_RESPONSE_TRAILERS] = { "response.trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Trailer fields of a chunked response.", { NULL, 0, 0 } },
-    [F_REQUEST_COOKIES] = { "request.cookies", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Cookies that the client sent (RFC 6265).", { NULL, 0, 0 } },
-    [F_RESPONSE_COOKIES] = { "response.cookies", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Cookies that the server set, without their attributes.",
-                             { NULL, 0, 0 } },
-    [F_REQUEST_HEADERS_SIZE] = { "request_headers_size", TD_U64, TD_F_REQUEST, "Bytes of the request's head: request line, fields, empty line.",
-                                 { NULL, 0, 0 } },
-    [F_RESPONSE_HEADERS_SIZE] = { "response_headers_size", TD_U64, TD_F_RESPONSE, "Bytes of the final response's head: status line, fields, empty line.",
-                                  { NULL, 0, 0 } },
-    [F_REQUEST_BODY_SIZE] = { "request_body_size", TD_U64, TD_F_REQUEST, "Bytes of the request's content as transferred: without chunk framing, not decoded.",
-                              { NULL, 0, 0 } },
-    [F_RESPONSE_BODY_SIZE] = { "response_body_size", TD_U64, TD_F_RESPONSE,
-                               "Bytes of the response's content as transferred: without chunk framing, not decoded.", { NULL, 0, 0 } },
-    [F_REQUEST_BODY] = { "request.body", TD_BYTES, TD_F_REQUEST | TD_F_BODY | TD_F_SENSITIVE,
-                         "Content of the request, decoded, up to maxBodySize bytes.", { NULL, 0, 0 } },
-    [F_RESPONSE_BODY] = { "response.body", TD_BYTES, TD_F_RESPONSE | TD_F_BODY | TD_F_SENSITIVE,
-                          "Content of the response, decoded, up to maxBodySize bytes.", { NULL, 0, 0 } },
+    [F_METHOD] = FIELD("method", TD_STRING, TD_F_REQUEST | TD_F_METHOD, "Request method, as on the wire (RFC 9110 section 9)."),
+    [F_URL] = FIELD("url", TD_STRING, TD_F_REQUEST,
+                    "Absolute URL: http://, the Host field and the request target; the target alone without Host."),
+    [F_PATH] = FIELD("path", TD_STRING, TD_F_REQUEST, "Path of the request target, without the query (RFC 3986 section 3.3)."),
+    [F_QUERY_STRING] = FIELD("query_string", TD_STRING, TD_F_REQUEST, "Query of the request target, without the question mark."),
+    [F_REQUEST_TARGET] = FIELD("http_request_target", TD_STRING, TD_F_REQUEST | TD_F_TARGET,
+                               "Request target exactly as on the wire (RFC 9112 section 3.2)."),
+    [F_HOST] = FIELD("http_host", TD_STRING, TD_F_REQUEST, "Host field, port included; without one, the authority of an absolute target."),
+    [F_HTTP_VERSION] =
+        FIELD("http_version", TD_STRING, TD_F_REQUEST | TD_F_RESPONSE, "Version of the request, or of a lone response: \"1.1\"."),
+    [F_STATUS_CODE] = FIELD("status_code", TD_U64, TD_F_RESPONSE | TD_F_STATUS, "Status code of the final response (RFC 9110 section 15)."),
+    [F_REASON] = FIELD("http_reason", TD_STRING, TD_F_RESPONSE, "Reason phrase of the final response."),
+    [F_INFORMATIONAL] =
+        FIELD("http_informational", TD_U64, TD_F_RESPONSE | TD_F_LIST, "Status codes (1xx) of the interim responses before the final one."),
+    [F_USER_AGENT] = FIELD("http_user_agent", TD_STRING, TD_F_REQUEST, "User-Agent field."),
+    [F_REQUEST_CONTENT_TYPE] =
+        FIELD("request_content_type", TD_STRING, TD_F_REQUEST, "Content-Type field of the request, with parameters."),
+    [F_RESPONSE_CONTENT_TYPE] =
+        FIELD("response_content_type", TD_STRING, TD_F_RESPONSE, "Content-Type field of the response, with parameters."),
+    [F_REQUEST_HEADERS] =
+        FIELD("request.headers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Header fields of the request, in order, names as on the wire."),
+    [F_RESPONSE_HEADERS] =
+        FIELD("response.headers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Header fields of the response, in order, names as on the wire."),
+    [F_REQUEST_TRAILERS] =
+        FIELD("request.trailers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Trailer fields of a chunked request (RFC 9112 section 7.1.2)."),
+    [F_RESPONSE_TRAILERS] = FIELD("response.trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Trailer fields of a chunked response."),
+    [F_REQUEST_COOKIES] = FIELD("request.cookies", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Cookies that the client sent (RFC 6265)."),
+    [F_RESPONSE_COOKIES] =
+        FIELD("response.cookies", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Cookies that the server set, without their attributes."),
+    [F_REQUEST_HEADERS_SIZE] =
+        FIELD("request_headers_size", TD_U64, TD_F_REQUEST, "Bytes of the request's head: request line, fields, empty line."),
+    [F_RESPONSE_HEADERS_SIZE] =
+        FIELD("response_headers_size", TD_U64, TD_F_RESPONSE, "Bytes of the final response's head: status line, fields, empty line."),
+    [F_REQUEST_BODY_SIZE] = FIELD("request_body_size", TD_U64, TD_F_REQUEST,
+                                  "Bytes of the request's content as transferred: without chunk framing, not decoded."),
+    [F_RESPONSE_BODY_SIZE] = FIELD("response_body_size", TD_U64, TD_F_RESPONSE,
+                                   "Bytes of the response's content as transferred: without chunk framing, not decoded."),
+    [F_REQUEST_BODY] = FIELD("request.body", TD_BYTES, TD_F_REQUEST | TD_F_BODY | TD_F_SENSITIVE,
+                             "Content of the request, decoded, up to maxBodySize bytes."),
+    [F_RESPONSE_BODY] = FIELD("response.body", TD_BYTES, TD_F_RESPONSE | TD_F_BODY | TD_F_SENSITIVE,
+                              "Content of the response, decoded, up to maxBodySize bytes."),
 };
 
 /* The field's bit must fit into http_out.wanted. */
@@ -68,17 +74,18 @@ static const struct td_option options[] = {
 
 /* Ports that HTTP servers and proxies listen on out of habit. */
 static const struct td_claim claims[] = {
-    { TD_ON_TCP, 0, 0, NULL, NULL },       { TD_ON_TCP, 80, 81, NULL, NULL },     { TD_ON_TCP, 591, 591, NULL, NULL },
-    { TD_ON_TCP, 2375, 2375, NULL, NULL }, { TD_ON_TCP, 3000, 3000, NULL, NULL }, { TD_ON_TCP, 3128, 3128, NULL, NULL },
-    { TD_ON_TCP, 4200, 4200, NULL, NULL }, { TD_ON_TCP, 5000, 5001, NULL, NULL }, { TD_ON_TCP, 5601, 5601, NULL, NULL },
-    { TD_ON_TCP, 5985, 5985, NULL, NULL }, { TD_ON_TCP, 8000, 8010, NULL, NULL }, { TD_ON_TCP, 8080, 8090, NULL, NULL },
-    { TD_ON_TCP, 8123, 8123, NULL, NULL }, { TD_ON_TCP, 8500, 8500, NULL, NULL }, { TD_ON_TCP, 8888, 8888, NULL, NULL },
-    { TD_ON_TCP, 9000, 9000, NULL, NULL }, { TD_ON_TCP, 9090, 9093, NULL, NULL }, { TD_ON_TCP, 9200, 9200, NULL, NULL },
-    { TD_ON_TCP, 15672, 15672, NULL, NULL },
+    {TD_ON_TCP, 0, 0, NULL, NULL},         {TD_ON_TCP, 80, 81, NULL, NULL},     {TD_ON_TCP, 591, 591, NULL, NULL},
+    {TD_ON_TCP, 2375, 2375, NULL, NULL},   {TD_ON_TCP, 3000, 3000, NULL, NULL}, {TD_ON_TCP, 3128, 3128, NULL, NULL},
+    {TD_ON_TCP, 4200, 4200, NULL, NULL},   {TD_ON_TCP, 5000, 5001, NULL, NULL}, {TD_ON_TCP, 5601, 5601, NULL, NULL},
+    {TD_ON_TCP, 5985, 5985, NULL, NULL},   {TD_ON_TCP, 8000, 8010, NULL, NULL}, {TD_ON_TCP, 8080, 8090, NULL, NULL},
+    {TD_ON_TCP, 8123, 8123, NULL, NULL},   {TD_ON_TCP, 8500, 8500, NULL, NULL}, {TD_ON_TCP, 8888, 8888, NULL, NULL},
+    {TD_ON_TCP, 9000, 9000, NULL, NULL},   {TD_ON_TCP, 9090, 9093, NULL, NULL}, {TD_ON_TCP, 9200, 9200, NULL, NULL},
+    {TD_ON_TCP, 15672, 15672, NULL, NULL},
 };
 
 static const struct td_point points[] = {
-    { "http.upgrade", "After 101 Switching Protocols. The key is the protocol of the Upgrade field in lower case, without version: websocket, h2c." },
+    {"http.upgrade",
+     "After 101 Switching Protocols. The key is the protocol of the Upgrade field in lower case, without version: websocket, h2c."},
 };
 
 /* ---- Recognition ------------------------------------------------------------------------------------------------- */
@@ -200,7 +207,7 @@ static const struct td_component component = {
     .ops = &dissector,
 };
 
-static const struct td_component *const components[] = { &component, NULL };
+static const struct td_component *const components[] = {&component, NULL};
 
 TD_PLUGIN(http) = {
     .size = sizeof(struct td_plugin),

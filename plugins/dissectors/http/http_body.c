@@ -83,8 +83,8 @@ static enum http_decoded decode_brotli(struct step *s)
 static enum http_decoded decode_zstd(struct step *s)
 {
     ZSTD_DStream *stream = ZSTD_createDStream();
-    ZSTD_inBuffer in = { s->in.p, s->in.n, 0 };
-    ZSTD_outBuffer out = { s->out, s->cap, 0 };
+    ZSTD_inBuffer in = {s->in.p, s->in.n, 0};
+    ZSTD_outBuffer out = {s->out, s->cap, 0};
     enum http_decoded result = HTTP_DECODED;
     size_t hint = 1;
     if (!stream)
@@ -124,7 +124,7 @@ enum http_decoded http_decode(const uint8_t *codings, size_t n, struct td_slice 
     *ret_out = td_bytes(NULL, 0);
     /* The last one applied comes off first. Odd steps write behind the even ones. */
     for (i = 0; i < n; i++) {
-        struct step s = { bytes, i % 2 ? room + cap : room, cap, 0 };
+        struct step s = {bytes, i % 2 ? room + cap : room, cap, 0};
         enum http_decoded one = bytes.n ? decode_step(codings[n - 1 - i], &s) : HTTP_DECODED;
         /* An inner coding that ends early is no wonder once the outer one did. */
         if (one > result)

@@ -7,7 +7,7 @@
 #include "tapedeck/slice.h"
 
 enum {
-    HTTP_MAX_CHUNK_DIGITS = 32,   /* hexadecimal digits of a size, leading zeros included */
+    HTTP_MAX_CHUNK_DIGITS = 32,    /* hexadecimal digits of a size, leading zeros included */
     HTTP_MAX_CHUNK_EXT = 16 * 1024 /* bytes of a chunk's extensions */
 };
 

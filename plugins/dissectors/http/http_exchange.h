@@ -9,25 +9,25 @@
 #include "http_call.h"
 
 enum {
-    HTTP_MAX_WAITING = 1024,  /* requests that wait for an answer; beyond that the oldest is given up */
-    HTTP_TURNS_TO_TRUST = 3   /* turns of request and answer after which pairing is trusted again */
+    HTTP_MAX_WAITING = 1024, /* requests that wait for an answer; beyond that the oldest is given up */
+    HTTP_TURNS_TO_TRUST = 3  /* turns of request and answer after which pairing is trusted again */
 };
 
 /* Bytes of the client were lost, and with them perhaps requests. */
 enum http_hole {
     HTTP_NO_HOLE,
-    HTTP_HOLE,          /* since then nothing came from the server: what was lost is not answered yet */
-    HTTP_HOLE_ANSWERED  /* since then something came (or was lost): a client that waits is owed nothing more */
+    HTTP_HOLE,         /* since then nothing came from the server: what was lost is not answered yet */
+    HTTP_HOLE_ANSWERED /* since then something came (or was lost): a client that waits is owed nothing more */
 };
 
 struct http_exchange {
     struct http_exchange *next;
     struct td_call *call;
-    uint64_t number;   /* of the request on its connection */
-    uint32_t flags;    /* td_commit_flag */
-    uint8_t done;      /* bits 1 << TD_CLIENT, 1 << TD_SERVER: this half is over */
+    uint64_t number;    /* of the request on its connection */
+    uint32_t flags;     /* td_commit_flag */
+    uint8_t done;       /* bits 1 << TD_CLIENT, 1 << TD_SERVER: this half is over */
     uint8_t after_hole; /* http_hole before it */
-    bool lone;         /* a response whose request was not seen */
+    bool lone;          /* a response whose request was not seen */
     bool is_head, is_connect, is_upgrade;
 };
 
@@ -36,14 +36,14 @@ struct http_pairing {
     struct http_exchange *free;
     struct td_arena *arena;
     uint64_t next_number;
-    uint64_t doubtful;   /* requests below this number may have been answered in a gap */
+    uint64_t doubtful; /* requests below this number may have been answered unseen */
     uint32_t n_waiting;
-    uint32_t given_up;   /* answers of requests that were given up and may still come */
-    uint32_t turns;      /* while `lost`: request, answer, request, answer */
-    uint8_t hole;        /* http_hole since the last request */
-    bool pipelined;      /* the client does not wait for answers */
-    bool lost;           /* order means nothing */
-    bool answered;       /* while `lost`: the last message was a response */
+    uint32_t given_up; /* answers of requests that were given up and may still come */
+    uint32_t turns;    /* while `lost`: request, answer, request, answer */
+    uint8_t hole;      /* http_hole since the last request */
+    bool pipelined;    /* the client does not wait for answers */
+    bool lost;         /* order means nothing */
+    bool answered;     /* while `lost`: the last message was a response */
 };
 
 void http_pairing_init(struct http_pairing *p, struct td_arena *arena);
@@ -60,6 +60,12 @@ bool http_exchange_end(struct http_pairing *p, const struct http_out *out, struc
 
 /* Bytes of `dir` were lost that may have held any number of messages. `unread`: the client has sent more than was read. */
 void http_pairing_gap(struct http_pairing *p, int dir, bool unread);
+
+/* Bytes of the server were passed over that may have been answers. */
+static inline void http_pairing_doubt(struct http_pairing *p)
+{
+    p->doubtful = p->next_number;
+}
 
 /* Nothing more will come: commits what waits for an answer. */
 void http_pairing_close(struct http_pairing *p, const struct http_out *out);

@@ -1,22 +1,15 @@
 #include "http_parse.h"
 
-/* Characters of a token (RFC 9110 section 5.6.2), a bit for each: byte c is bit c % 32 of word c / 32. */
-static const uint32_t token_bits[8] = {
-    0x00000000u,
-    0x03ff6cfau, /* ! # $ % & ' * + - . 0-9 */
-    0xc7fffffeu, /* A-Z ^ _ */
-    0x57ffffffu, /* ` a-z | ~ */
+/* Characters of a token (RFC 9110 section 5.6.2). */
+static const uint8_t token_char[256] = {
+    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1,
+    ['*'] = 1,         ['+'] = 1,         ['-'] = 1,         ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1,
 };
 
-static inline bool is_token_char(uint8_t c)
-{
-    return token_bits[c >> 5] >> (c & 31) & 1;
-}
-
-static size_t token_length(struct td_slice s)
+static inline size_t token_length(struct td_slice s)
 {
     size_t i = 0;
-    while (i < s.n && is_token_char(s.p[i]))
+    while (i < s.n && token_char[s.p[i]])
         i++;
     return i;
 }
@@ -33,11 +26,12 @@ static inline bool is_space(uint8_t c)
 
 struct td_slice http_trim(struct td_slice s)
 {
-    while (s.n && is_space(s.p[0]))
-        s = td_sub(s, 1, s.n);
-    while (s.n && is_space(s.p[s.n - 1]))
-        s.n--;
-    return s;
+    const uint8_t *begin = s.p, *end = s.p + s.n;
+    while (begin < end && is_space(*begin))
+        begin++;
+    while (begin < end && is_space(end[-1]))
+        end--;
+    return td_bytes(begin, (size_t)(end - begin));
 }
 
 static inline bool is_digit(uint8_t c)
@@ -77,12 +71,60 @@ static inline bool next_line(struct td_slice in, size_t *at, struct td_slice *re
 
 /* IANA's method registry, and what WebDAV, UPnP and CalDAV servers meet beyond it. */
 static const char *const methods[] = {
-    "GET",     "POST",   "PUT",        "HEAD",      "DELETE",  "OPTIONS", "PATCH",       "CONNECT", "TRACE",
-    "PROPFIND", "PROPPATCH", "MKCOL",   "COPY",      "MOVE",    "LOCK",    "UNLOCK",      "REPORT",  "SEARCH",
-    "MKCALENDAR", "MKACTIVITY", "CHECKOUT", "CHECKIN", "UNCHECKOUT", "VERSION-CONTROL", "MERGE", "BASELINE-CONTROL", "ACL",
-    "BIND",    "UNBIND", "REBIND",     "LINK",      "UNLINK",  "LABEL",   "UPDATE",      "ORDERPATCH", "MKREDIRECTREF",
-    "UPDATEREDIRECTREF", "MKWORKSPACE", "QUERY",    "PURGE",   "SUBSCRIBE", "UNSUBSCRIBE", "NOTIFY", "M-SEARCH",
-    "BMOVE",   "BCOPY",  "BDELETE",    "BPROPFIND", "BPROPPATCH", "POLL",  "SOURCE",      "RPC_CONNECT", "RPC_IN_DATA", "RPC_OUT_DATA",
+    "GET",
+    "POST",
+    "PUT",
+    "HEAD",
+    "DELETE",
+    "OPTIONS",
+    "PATCH",
+    "CONNECT",
+    "TRACE",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "REPORT",
+    "SEARCH",
+    "MKCALENDAR",
+    "MKACTIVITY",
+    "CHECKOUT",
+    "CHECKIN",
+    "UNCHECKOUT",
+    "VERSION-CONTROL",
+    "MERGE",
+    "BASELINE-CONTROL",
+    "ACL",
+    "BIND",
+    "UNBIND",
+    "REBIND",
+    "LINK",
+    "UNLINK",
+    "LABEL",
+    "UPDATE",
+    "ORDERPATCH",
+    "MKREDIRECTREF",
+    "UPDATEREDIRECTREF",
+    "MKWORKSPACE",
+    "QUERY",
+    "PURGE",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "NOTIFY",
+    "M-SEARCH",
+    "BMOVE",
+    "BCOPY",
+    "BDELETE",
+    "BPROPFIND",
+    "BPROPPATCH",
+    "POLL",
+    "SOURCE",
+    "RPC_CONNECT",
+    "RPC_IN_DATA",
+    "RPC_OUT_DATA",
     "CCM_POST",
 };
 
@@ -284,41 +326,64 @@ static void note_first(struct td_slice *slot, struct td_slice value)
         *slot = value;
 }
 
+/* Is the name, which is a name_length() of `n` bytes, this one in lower case? Eight bytes at a time: the bit that makes an ASCII
+ * letter small changes nothing else but controls into a letter or a hyphen, and those do not stand in names. */
+static inline bool is_name(const uint8_t *name, const char *lower, size_t n)
+{
+    uint64_t a, b;
+    size_t i;
+    if (n < sizeof(a))
+        return td_eq_nocase(td_bytes(name, n), td_bytes(lower, n));
+    for (i = 0; i < n; i += sizeof(a)) {
+        size_t at = i + sizeof(a) <= n ? i : n - sizeof(a);
+        memcpy(&a, name + at, sizeof(a));
+        memcpy(&b, lower + at, sizeof(b));
+        if ((a | UINT64_C(0x2020202020202020)) != b)
+            return false;
+    }
+    return true;
+}
+#define IS_NAME(slice, literal) is_name((slice).p, literal, sizeof(literal) - 1)
+
+static void note_host(struct http_head *head, struct td_slice value)
+{
+    if (head->host.p && !td_eq(head->host, value))
+        set_fault(head, "several Host fields");
+    note_first(&head->host, value);
+}
+
 /* Looks at names by their length first: most fields end here after one comparison of numbers. */
 static void note_field(struct http_head *head, const struct http_field *f)
 {
     switch (f->name.n) {
     case 4:
-        if (td_eq_nocase(f->name, TD_LIT("host"))) {
-            if (head->host.p && !td_eq(head->host, f->value))
-                set_fault(head, "several Host fields");
-            note_first(&head->host, f->value);
-        }
+        if (IS_NAME(f->name, "host"))
+            note_host(head, f->value);
         break;
     case 7:
-        if (td_eq_nocase(f->name, TD_LIT("upgrade")))
+        if (IS_NAME(f->name, "upgrade"))
             note_first(&head->upgrade, f->value);
         break;
     case 10:
-        if (td_eq_nocase(f->name, TD_LIT("connection")))
+        if (IS_NAME(f->name, "connection"))
             note_connection(head, f->value);
-        else if (td_eq_nocase(f->name, TD_LIT("user-agent")))
+        else if (IS_NAME(f->name, "user-agent"))
             note_first(&head->user_agent, f->value);
         break;
     case 12:
-        if (td_eq_nocase(f->name, TD_LIT("content-type")))
+        if (IS_NAME(f->name, "content-type"))
             note_first(&head->content_type, f->value);
         break;
     case 14:
-        if (td_eq_nocase(f->name, TD_LIT("content-length")))
+        if (IS_NAME(f->name, "content-length"))
             note_content_length(head, f->value);
         break;
     case 16:
-        if (td_eq_nocase(f->name, TD_LIT("content-encoding")))
+        if (IS_NAME(f->name, "content-encoding"))
             note_content_encoding(head, f->value);
         break;
     case 17:
-        if (td_eq_nocase(f->name, TD_LIT("transfer-encoding")))
+        if (IS_NAME(f->name, "transfer-encoding"))
             note_transfer_encoding(head, f->value);
         break;
     default: break;
@@ -339,46 +404,83 @@ static void end_field(struct http_head *head, struct http_field *f)
         head->dropped_fields = true;
 }
 
-static bool begin_field(struct http_head *head, struct td_slice line, struct http_field *f)
+/* Bytes before the first colon, blank, control or non-ASCII character: a header field's name, if a colon follows. Which other
+ * characters a name may not have does not matter here. Eight bytes at a time: the subtraction borrows into a byte's top bit
+ * if that byte is zero (or, for blanks and controls, below '!'); false alarms come only behind a true one. */
+static inline size_t name_length(struct td_slice s)
 {
-    size_t n = token_length(line);
-    struct td_slice name = td_sub(line, 0, n);
-    if (n == line.n || line.p[n] != ':') {
-        const uint8_t *colon = (const uint8_t *)memchr(line.p, ':', line.n);
-        if (!colon) {
-            set_fault(head, "header line without a colon");
-            return false;
-        }
-        n = (size_t)(colon - line.p);
-        name = http_trim(td_sub(line, 0, n));
-        set_fault(head, name.n == token_length(name) && name.n ? "whitespace before a header field's colon" : "invalid header field name");
-        if (name.n == 0)
+    size_t i = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    while (s.n - i >= sizeof(uint64_t)) {
+        uint64_t word, colon, found;
+        memcpy(&word, s.p + i, sizeof(word));
+        colon = word ^ ones * ':';
+        found = (((colon - ones) & ~colon) | ((word - ones * '!') & ~word) | word) & tops;
+        if (found)
+            return i + (size_t)__builtin_ctzll(found) / 8;
+        i += sizeof(word);
+    }
+#endif
+    while (i < s.n && s.p[i] > ' ' && s.p[i] < 0x80 && s.p[i] != ':')
+        i++;
+    return i;
+}
+
+/* The name in a line that does not begin with one and a colon; empty: there is none. *ret_colon is where the colon is. */
+static struct td_slice odd_name(struct http_head *head, struct td_slice line, size_t *ret_colon)
+{
+    const uint8_t *colon = (const uint8_t *)memchr(line.p, ':', line.n);
+    struct td_slice name;
+    if (!colon) {
+        set_fault(head, "header line without a colon");
+        return td_bytes(NULL, 0);
+    }
+    *ret_colon = (size_t)(colon - line.p);
+    name = http_trim(td_sub(line, 0, *ret_colon));
+    set_fault(head, http_is_token(name) ? "whitespace before a header field's colon" : "invalid header field name");
+    return name;
+}
+
+/* Begins a field with its line; `n` is name_length() of it. False: it is none. */
+static inline bool begin_field(struct http_head *head, struct td_slice line, size_t n, struct http_field *f)
+{
+    f->name = td_bytes(line.p, n);
+    if (n == 0 || n >= line.n || line.p[n] != ':') {
+        f->name = odd_name(head, line, &n);
+        if (f->name.n == 0)
             return false;
     }
-    if (n == 0) {
-        set_fault(head, "invalid header field name");
-        return false;
-    }
-    f->name = name;
     f->value = td_sub(line, n + 1, line.n);
     f->folded = false;
     return true;
 }
 
+static void continue_field(struct http_head *head, struct td_slice line, bool open, struct http_field *f)
+{
+    if (!open) {
+        set_fault(head, "whitespace before the first header field");
+        return;
+    }
+    f->value = td_bytes(f->value.p, (size_t)(line.p + line.n - f->value.p));
+    f->folded = true;
+}
+
 /* Reads fields from in[at] to the empty line. A field ends where a line follows that does not continue it. */
 static enum http_result parse_fields(struct td_slice in, size_t at, bool last, struct http_head *head)
 {
-    struct http_field field = { { NULL, 0 }, { NULL, 0 }, false };
+    struct http_field field = {{NULL, 0}, {NULL, 0}, false};
     bool open = false;
     struct td_slice line;
-    while (next_line(in, &at, &line)) {
-        if (line.n && (line.p[0] == ' ' || line.p[0] == '\t')) {
-            if (open) {
-                field.value = td_bytes(field.value.p, (size_t)(line.p + line.n - field.value.p));
-                field.folded = true;
-            } else {
-                set_fault(head, "whitespace before the first header field");
-            }
+    while (at < in.n) {
+        /* The name cannot hold a line's end: that is looked for behind it. */
+        size_t begin = at, n = name_length(td_bytes(in.p + at, in.n - at));
+        at += n;
+        if (!next_line(in, &at, &line))
+            break;
+        line = td_bytes(in.p + begin, line.n + n);
+        if (n == 0 && line.n && (line.p[0] == ' ' || line.p[0] == '\t')) {
+            continue_field(head, line, open, &field);
             continue;
         }
         if (open)
@@ -387,7 +489,7 @@ static enum http_result parse_fields(struct td_slice in, size_t at, bool last, s
             head->size = at;
             return HTTP_OK;
         }
-        open = begin_field(head, line, &field);
+        open = begin_field(head, line, n, &field);
     }
     if (!last)
         return HTTP_MORE;
@@ -405,7 +507,7 @@ static enum http_result beginning(struct td_slice in, enum http_kind kind)
     size_t n;
     if (kind == HTTP_RESPONSE)
         return td_starts(td_sub(http, 0, in.n), td_sub(in, 0, http.n)) || td_starts(td_sub(icy, 0, in.n), td_sub(in, 0, icy.n)) ? HTTP_MORE
-                                                                                                                         : HTTP_BAD;
+                                                                                                                                : HTTP_BAD;
     n = token_length(in);
     return n > HTTP_MAX_METHOD || (n < in.n && in.p[n] != ' ' && in.p[n] != '\t') || (n == 0 && in.n) ? HTTP_BAD : HTTP_MORE;
 }

@@ -9,10 +9,10 @@
 #include "tapedeck/slice.h"
 
 enum {
-    HTTP_MAX_FIELDS = 256, /* header fields that are kept of one head; more are read for framing only */
-    HTTP_MAX_CODINGS = 4,  /* content and transfer codings that are undone; more count as unknown */
-    HTTP_MAX_METHOD = 32,  /* bytes; the longest registered method has 17 */
-    HTTP_MAX_RESYNC = 8192, /* bytes of a start line that is looked for after a gap */
+    HTTP_MAX_FIELDS = 256,    /* header fields that are kept of one head; more are read for framing only */
+    HTTP_MAX_CODINGS = 4,     /* content and transfer codings that are undone; more count as unknown */
+    HTTP_MAX_METHOD = 32,     /* bytes; the longest registered method has 17 */
+    HTTP_MAX_RESYNC = 8192,   /* bytes of a start line that is looked for after a gap */
     HTTP_MAX_FIELD_NAME = 256 /* bytes of the field name that confirms it */
 };
 
@@ -52,10 +52,10 @@ struct http_head {
     /* Header fields that matter here, the first of each name, and what the framing fields add up to. */
     struct td_slice host, user_agent, content_type, upgrade;
     uint64_t content_length;
-    bool has_length;        /* content_length is valid */
-    bool has_coding;        /* Transfer-Encoding names something other than identity */
-    bool chunked;           /* ... and its last coding is chunked */
-    bool connection_upgrade; /* Connection names upgrade */
+    bool has_length;                      /* content_length is valid */
+    bool has_coding;                      /* Transfer-Encoding names something other than identity */
+    bool chunked;                         /* ... and its last coding is chunked */
+    bool connection_upgrade;              /* Connection names upgrade */
     uint8_t n_codings, n_content_codings; /* all; those of Content-Encoding, which come first */
     uint8_t codings[HTTP_MAX_CODINGS];    /* http_coding, in the order in which they were applied */
 

@@ -139,6 +139,21 @@ static int end(void *out, bool commit)
 
 /* ---- Packets ---- */
 
+/* With the names that people know, for messages. */
+static const char *linktype_name(uint32_t linktype)
+{
+    switch (linktype) {
+    case 0: return " (BSD loopback)";
+    case 1: return " (Ethernet)";
+    case 101: return " (raw IP)";
+    case 105: return " (802.11)";
+    case 113: return " (Linux cooked)";
+    case 127: return " (802.11 with radiotap)";
+    case 276: return " (Linux cooked v2)";
+    default: return "";
+    }
+}
+
 static int check_linktype(struct output *o, const struct td_packet *p)
 {
     const struct exporter *e = o->exporter;
@@ -150,9 +165,9 @@ static int check_linktype(struct output *o, const struct td_packet *p)
     if (linktype == o->linktype)
         return TD_OK;
     return e->host->fail(e->inst, TD_E_UNSUPPORTED,
-                         "a pcap file holds packets of one link type, but here are packets of link type %u and of %u; export them one by one, "
-                         "choosing the link type",
-                         (unsigned)o->linktype, (unsigned)linktype);
+                         "a pcap file holds packets of one link type, but here are packets of link type %u%s and of %u%s; choose one, as with "
+                         "--linktype %u",
+                         (unsigned)o->linktype, linktype_name(o->linktype), (unsigned)linktype, linktype_name(linktype), (unsigned)o->linktype);
 }
 
 /* Things that the reader of the output should know, once each. */

@@ -30,16 +30,16 @@ def compare(tapedeck, capture):
             if field in facts:
                 checks.equal(0, None, FULL, field, facts[field], info.get(field))
     if "error" in facts:
-        compare_fault(checks, facts["error"], outcome)
+        compare_fault(checks, facts["error"], outcome, capture.path)
     elif facts["format"] != "unknown" and not refused:
         compare_export(checks, tapedeck, capture)
     return checks
 
 
-def compare_fault(checks, expected, outcome):
+def compare_fault(checks, expected, outcome, path):
     """One error that names the offset at which the file stops making sense, and exit code 1."""
     at = re.search(r" at (\d+)", expected).group(1)
-    errors = outcome.error_lines()
+    errors = [line.replace(path, "FILE") for line in outcome.error_lines()]
     checks.add(0, None, FULL, "one error", outcome.status == 1 and len(errors) == 1, "exit code 1 and one error",
                [outcome.status, errors])
     checks.add(0, None, FULL, "error's offset", any(at in re.findall(r"\d+", line) for line in errors), "offset " + at, errors)

@@ -57,6 +57,26 @@ def match(expected, ours, shared):
             for key in keys(message, rule, False):
                 free = [i for i in waiting[key] if reuse or i not in used]
                 if free:
-                    found[index] = free[0]
-                    used.add(free[0])
+                    found[index] = min(free, key=lambda i: distance(message, ours[i]))
+                    used.add(found[index])
+                    break
     return found
+
+
+def distance(expected, got):
+    """In how many fields two messages differ: of several that end in one packet the nearest is meant; if in doubt, the first."""
+    return sum(got.values.get(field, value) != value for field, value in expected.values.items())
+
+
+def repetitions(expected, found):
+    """{index: the earlier expected message that it repeats word for word}, for messages that were not found.
+
+    A datagram that the network brought twice is one message to tapedeck."""
+    repeated, first = {}, {}
+    for index, message in enumerate(expected):
+        key = (message.type, message.src, message.dst, message.start, repr(message.values))
+        if index in found:
+            first.setdefault(key, index)
+        elif key in first:
+            repeated[index] = first[key]
+    return repeated

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from .checks import Checks, FULL, OTHER
-from .matching import match
+from .matching import match, repetitions
 
 MISSING = "(message not found)"
 
@@ -16,12 +16,18 @@ def compare(protocol, capture, calls):
     levels = [protocol.level_of(fact) for fact in facts]
     ours = protocol.our_messages(calls)
     found = match(expected, ours, protocol.SHARED)
+    repeated = repetitions(expected, found) if protocol.SHARED else {}
+    found.update((index, found[first]) for index, first in repeated.items())
     for index, message in enumerate(expected):
         if levels[index]:
             compare_message(checks, protocol, index, levels[index], message, ours[found[index]] if index in found else None)
+            if protocol.SHARED:
+                checks.add(index, message.frames[-1], levels[index], "recall without repeats", index in found and index not in repeated,
+                           implied=True)
     compare_pairs(checks, capture.facts[protocol.KIND]["pairs"] if facts else [], levels, expected, ours, found)
     # Malformed captures are full of messages that one may or may not take for real.
-    find_invented(checks, FULL if capture.expect == "parse" else OTHER, ours, set(found.values()), protocol.neutral(capture.facts))
+    find_invented(checks, FULL if capture.expect == "parse" else OTHER, ours, set(found.values()),
+                  protocol.Unlisted(capture.facts))
     return checks
 
 
@@ -43,7 +49,7 @@ def compare_pairs(checks, pairs, levels, expected, ours, found):
 
     Only where both halves were found: what was not is counted already."""
     uses = Counter(found.values())
-    owner = {our: index for index, our in found.items()}
+    owner = {found[index]: index for index in sorted(found, reverse=True)}
     halves = {}
     for our, message in enumerate(ours):
         if message.frames:
@@ -61,12 +67,11 @@ def compare_pairs(checks, pairs, levels, expected, ours, found):
                    [expected[i].frames[-1] for i in present[1:]], [expected[i].frames[-1] for i in got])
 
 
-def find_invented(checks, level, ours, matched, neutral):
-    tolerated = Counter(neutral)
+def find_invented(checks, level, ours, matched, unlisted):
+    """Messages of ours that the facts do not know, except those of which the facts themselves say that they are not listed."""
     for index, message in enumerate(ours):
         real = index in matched
-        if not real and tolerated[message.start] > 0:
-            tolerated[message.start] -= 1
+        if not real and unlisted.take(message):
             continue
         frame = message.frames[-1] if message.frames else None
         checks.add("our %d" % index, frame, level, "precision", real, "no such message",

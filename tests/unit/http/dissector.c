@@ -81,9 +81,9 @@ static struct td_slice text_of(const struct event *e)
 
 static void play(struct mock *m, const struct event *events, const struct hole *hole, enum how how, uint32_t seed, bool swapped)
 {
-    uint64_t offset[2] = { m->side[0].offset, m->side[1].offset };
-    uint64_t start[2] = { offset[0], offset[1] };
-    uint64_t passed[2] = { 0, 0 };
+    uint64_t offset[2] = {m->side[0].offset, m->side[1].offset};
+    uint64_t start[2] = {offset[0], offset[1]};
+    uint64_t passed[2] = {0, 0};
     int why = TD_CLOSE_END;
     for (; events->kind != END; events++) {
         int dir = (events->kind == S || events->kind == GAP_S || events->kind == EOF_S) ^ (swapped ? 1 : 0);
@@ -122,7 +122,7 @@ struct setting {
     bool swapped;
 };
 
-static const struct setting plain = { .hole = { .dir = -1 } };
+static const struct setting plain = {.hole = {.dir = -1}};
 
 /* The transcript; the caller frees it. Any breach of the contract is a failure. */
 static char *transcript(const struct conversation *c, const struct setting *s)
@@ -217,7 +217,7 @@ static bool only_true_calls(const char *text, const char *truth, char *bad, size
 /* Every method and status that is reported must have been on the wire as such. */
 static bool only_true_starts(const char *text, const char *truth, char *bad, size_t bad_size)
 {
-    static const char *const keys[] = { "  method: ", "  http_request_target: ", "  status_code: " };
+    static const char *const keys[] = {"  method: ", "  http_request_target: ", "  status_code: "};
     size_t k;
     /* What goes through a tunnel may well be a request, if one does not know that it is a tunnel. */
     if (strstr(truth, "takeover:"))
@@ -273,7 +273,7 @@ static bool pipelines(const struct conversation *c)
 
 static void expect_clean_gaps(const struct conversation *c, const char *expected)
 {
-    static const uint64_t lengths[] = { 1, 2, 7, 40, 150 };
+    static const uint64_t lengths[] = {1, 2, 7, 40, 150};
     struct setting s = plain;
     char bad[4096] = "", *text;
     bool good = true;
@@ -309,8 +309,8 @@ static void expect_clean_midstream(const struct conversation *c, const char *exp
             s.start[1] = which & 2 ? (at < stream_length(c, TD_SERVER) ? at : stream_length(c, TD_SERVER)) : 0;
             text = transcript(c, &s);
             /* In a pipeline whose beginning was not seen, nothing tells whose the first answer is. */
-            good = (pipelines(c) || only_true_calls(text, expected, bad, sizeof(bad))) &&
-                   only_true_starts(text, expected, bad, sizeof(bad));
+            good =
+                (pipelines(c) || only_true_calls(text, expected, bad, sizeof(bad))) && only_true_starts(text, expected, bad, sizeof(bad));
             if (!good)
                 tap_diag("from %d and %d on: false:\n%s\nin:\n%s", (int)s.start[0], (int)s.start[1], bad, text);
             free(text);
@@ -386,7 +386,7 @@ static char *expectation(const char *all, const char *name)
 
 int main(void)
 {
-    struct buf all = { .max = 0 };
+    struct buf all = {.max = 0};
     size_t i;
     read_expectations(&all);
     for (i = 0; i < sizeof(conversations) / sizeof(conversations[0]); i++) {

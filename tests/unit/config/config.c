@@ -133,7 +133,7 @@ static void test_load(void)
     like(err.text, want, "the first error is told");
     like(err.text, "(and 1 more; `tapedeck config check` lists them)", "and that there is another");
     unlink(path);
-    is_int(config_load(path, &config, &err), TD_E_NOT_FOUND, "a file that is not there");
+    is_int(config_load(path, &config, &err), TD_E_CONFIG, "a file that is not there");
     is_int(config_load("configs/tapedeck.yaml", &config, &err), TD_OK, "the example is right %s", err.text);
     is_str(config->file, "configs/tapedeck.yaml", "and known by its name");
     config_free(config);

@@ -47,7 +47,9 @@ static struct sample fill(const char *text)
     findings_init(&f);
     arena_clear(&arena);
     struct error err;
-    if (ok(yaml_tree_parse(td_str(text), "c.yaml", &tree, &err) == TD_OK, "YAML: %.40s", text))
+    if (yaml_tree_parse(td_str(text), "c.yaml", &tree, &err) != TD_OK)
+        ok(false, "a test without YAML: %s", err.text);
+    else
         options_fill(&options, yaml_tree_root(tree), &s, &arena, &f);
     return s;
 }
@@ -151,10 +153,9 @@ static void test_many(void)
 static void test_show(void)
 {
     static const char *const texts[] = {
-        "name: 'null'\nsecret: s\non: false\ndepth: -7\nmaxBodySize: 1536\nwait: 3723000000001ns\nmode: fast\n"
-        "list: ['true', a b, \"x\\ny\", '']\n",
+        "name: 'null'\nsecret: s\ndepth: -7\nmaxBodySize: 1536\nwait: 1h2m3s1ns\nmode: fast\nlist: ['true', b c, \"x\\ny\", '']\n",
         "name: plain-1.2/x_y\nsecret: s\nmaxBodySize: 5000\nwait: 90m\nlist: [\"é\", '#', '- a', 'k: v']\n",
-        "secret: s\n",
+        "secret: s\nname: \"\\N\\L\\P\\x7f\\ufeff\\uffff\\U0001f600\\\\\\\"\"\n",
     };
     static const char *const hidden = "secret: \"********\"\n";
     for (size_t t = 0; t < sizeof(texts) / sizeof(texts[0]); t++) {
@@ -179,11 +180,50 @@ static void test_show(void)
         buf_clear(&first);
         buf_clear(&second);
     }
+    struct sample odd = {.name = "\xc2\x85\xe2\x80\xa8\xef\xbb\xbf\x7f\"\\\xf0\x9f\x98\x80"};
+    struct buf shown;
+    buf_init(&shown, 0);
+    options_put_value(&shown, &table[0], &odd);
+    is_str(buf_cstr(&shown), "\"\\u0085\\u2028\\ufeff\\u007f\\u0022\\u005c\xf0\x9f\x98\x80\"", "what YAML would not keep is escaped");
+    buf_clear(&shown);
     char text[UNITS_TEXT];
     is_str(options_duration(3723000000001, text), "1h2m3s1ns", "a duration is exact");
     is_str(options_duration(0, text), "0", "none is 0");
     is_str(options_size(1536, text), "1536", "a size is exact");
     is_str(options_size(3ull << 40, text), "3Ti", "and short");
+}
+
+/* With too little memory nothing is half set. */
+static void test_memory(void)
+{
+#define FOUR "an item that is fairly long,an item that is fairly long,an item that is fairly long,an item that is fairly long"
+    static const char items[] = FOUR "," FOUR "," FOUR "," FOUR "," FOUR; /* more than an arena's first block */
+    static const struct td_option lists[] = {
+        TD_STRLIST_OPT(struct sample, list, "list", items, "A long list."),
+        TD_STR_OPT(struct sample, name, "name", items, "A long text."),
+    };
+    struct options kept = options;
+    struct buf text;
+    size_t failed = 0, whole = 0;
+    bool sound = true;
+    buf_init(&text, 0);
+    buf_printf(&text, "name: \"%s%s\"\nlist: [%s,%s]\n", items, items, items, items);
+    options = (struct options){.v = lists, .n = 2, .owner = "x"};
+    for (size_t max = 0; max < 8192; max += 16) {
+        arena_clear(&arena);
+        arena_init(&arena, max);
+        struct sample s = fill(buf_cstr(&text));
+        for (size_t i = 0; i < s.list.n; i++)
+            sound = sound && s.list.v[i];
+        sound = sound && (!f.errors || f.status == TD_E_NOMEM);
+        failed += f.errors > 0;
+        whole += f.errors == 0;
+    }
+    ok(sound && failed > 20 && whole > 20, "memory may end anywhere: %zu failed, %zu did not", failed, whole);
+    arena_clear(&arena);
+    arena_init(&arena, 1 << 20);
+    options = kept;
+    buf_clear(&text);
 }
 
 static void bad_table(struct td_option o, size_t n, const char *message)
@@ -253,6 +293,7 @@ int main(void)
     test_errors();
     test_many();
     test_show();
+    test_memory();
     test_tables();
     test_quote();
     yaml_tree_free(tree);

@@ -1,0 +1,43 @@
+#include "base/utf8.h"
+
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '\\';
+}
+
+/* Length of what may stand as it is at `p`; 0: the byte is to be escaped. */
+static size_t printable_length(const uint8_t *p, size_t n, enum utf8_style style)
+{
+    if (p[0] < 0x80)
+        return is_plain(p[0]) || (style == UTF8_PROSE && (p[0] == '\t' || p[0] == '\\'));
+    if (p[0] == 0xc2 && n > 1 && p[1] < 0xa0)
+        return 0;
+    return utf8_length(p, n);
+}
+
+static void put_escaped(struct buf *out, uint8_t c)
+{
+    switch (c) {
+    case '\t': buf_lit(out, "\\t"); break;
+    case '\n': buf_lit(out, "\\n"); break;
+    case '\r': buf_lit(out, "\\r"); break;
+    case '\\': buf_lit(out, "\\\\"); break;
+    default: buf_printf(out, "\\x%02x", c); break;
+    }
+}
+
+void utf8_put_printable(struct buf *out, struct td_slice text, enum utf8_style style)
+{
+    size_t begin = 0; /* of what was not yet put */
+    for (size_t i = 0; i < text.n;) {
+        size_t length = is_plain(text.p[i]) ? 1 : printable_length(text.p + i, text.n - i, style);
+        if (!length) {
+            buf_put(out, text.p + begin, i - begin);
+            put_escaped(out, text.p[i]);
+            begin = i + 1;
+        }
+        i += length ? length : 1;
+    }
+    if (text.n > begin)
+        buf_put(out, text.p + begin, text.n - begin);
+}

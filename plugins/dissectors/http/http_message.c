@@ -1,0 +1,176 @@
+/* Start lines and heads: what begins a message, and which call it belongs to. */
+#include "http_state.h"
+
+static void begin_request(struct http_conn *c, const struct http_head *head, struct http_exchange *e)
+{
+    e->is_head = td_eq(head->method, TD_LIT("HEAD"));
+    e->is_connect = td_eq(head->method, TD_LIT("CONNECT"));
+    e->is_upgrade = head->connection_upgrade && head->upgrade.n;
+    http_set_request(&c->out, e->call, head);
+}
+
+/* The connection goes on in another protocol: a tunnel's content, or what the Upgrade field names. */
+static void hand_over(struct http_conn *c, const struct http_head *head)
+{
+    uint8_t name[32];
+    struct td_slice list = head->upgrade, protocol, key = {NULL, 0};
+    size_t i;
+    if (head->status == 101 && http_next_element(&list, ',', &protocol)) {
+        /* "TLS/1.2": the name is the key, the version the child's affair. */
+        for (i = 0; i < protocol.n && i < sizeof(name) && protocol.p[i] != '/'; i++)
+            name[i] = td_ascii_lower(protocol.p[i]);
+        key = td_bytes(name, i);
+    }
+    c->over = true;
+    (void)c->out.http->host->takeover(c->out.conn, key.n ? "http.upgrade" : NULL, key);
+}
+
+static bool opens_tunnel(const struct http_exchange *e, const struct http_head *head)
+{
+    if (head->status == 101)
+        return true;
+    /* Without the request, only the phrase that proxies use tells a tunnel. */
+    return head->status / 100 == 2 && (e->is_connect || (e->lone && td_eq_nocase(head->reason, TD_LIT("connection established"))));
+}
+
+static void note_interim(struct http_conn *c, const struct http_head *head)
+{
+    struct http_exchange *e = http_exchange_interim(&c->pairing);
+    if (e && http_wants(&c->out, F_INFORMATIONAL))
+        c->out.http->host->set_u64(e->call, F_INFORMATIONAL, head->status);
+}
+
+/* A whole head, or what there is of one. */
+static struct http_outcome begin_message(struct http_conn *c, int dir, const struct http_input *in, const struct http_head *head)
+{
+    struct http_side *side = &c->side[dir];
+    enum http_kind kind = dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE;
+    bool interim = kind == HTTP_RESPONSE && head->status / 100 == 1 && head->status != 101;
+    struct http_exchange *e;
+    enum http_framing framing;
+    if (interim) {
+        note_interim(c, head);
+        return http_go_on(head->size);
+    }
+    e = dir == TD_CLIENT ? http_exchange_request(&c->pairing, &c->out) : http_exchange_response(&c->pairing, &c->out);
+    if (!e)
+        return http_lost();
+    side->exchange = e;
+    if (dir == TD_CLIENT)
+        begin_request(c, head, e);
+    else
+        http_set_response(&c->out, e->call, head, e->lone);
+    if (head->dropped_fields)
+        e->flags |= TD_PARTIAL;
+    http_body_begin(&c->out, dir, head, &side->body);
+    if (e == c->tunnel || c->pairing.lost)
+        c->tunnel = NULL;
+    side->marked = in->offset;
+    if (head->cut) {
+        http_mark(c, dir, in->offset, in->offset + head->size);
+        http_abandon_message(c, dir, false);
+        return http_go_on(head->size);
+    }
+    if (dir == TD_SERVER && opens_tunnel(e, head)) {
+        http_mark(c, dir, in->offset, in->offset + head->size);
+        http_end_message(c, dir, false);
+        hand_over(c, head);
+        return http_wait_after(head->size);
+    }
+    framing = http_framing(head, kind, e->is_head);
+    if (e->lone && framing != HTTP_BODY_NONE) {
+        http_mark(c, dir, in->offset, in->offset + head->size);
+        side->state = HTTP_IN_QUESTION;
+        side->framing = (uint8_t)framing;
+        side->body_end = head->content_length;
+    } else {
+        http_begin_body(c, dir, framing, in->offset, in->offset + head->size, head->content_length);
+    }
+    return http_go_on(head->size);
+}
+
+/* Neither the line that is due nor the beginning of one. */
+static struct http_outcome not_a_start(struct http_conn *c, int dir, const struct http_input *in)
+{
+    struct http_head other;
+    memset(&other, 0, sizeof(other));
+    /* The peer's kind of line: the sides are swapped, and nothing good will come of it. */
+    if (!c->confirmed && http_parse_head(in->bytes, dir == TD_CLIENT ? HTTP_RESPONSE : HTTP_REQUEST, true, &other) == HTTP_OK)
+        return http_lost();
+    http_violation(c, dir == TD_CLIENT ? "not a request line" : "not a status line");
+    http_look_for_start(&c->side[dir], true);
+    return http_go_on(0);
+}
+
+struct http_outcome http_at_start(struct http_conn *c, int dir, const struct http_input *in)
+{
+    struct http_side *side = &c->side[dir];
+    struct http_field fields[HTTP_MAX_FIELDS];
+    struct http_head head;
+    size_t skip = 0;
+    bool too_long = in->bytes.n > c->out.http->config->max_head;
+    /* Empty lines before a start line are to be ignored (RFC 9112 section 2.2). */
+    while (skip < in->bytes.n && (in->bytes.p[skip] == '\r' || in->bytes.p[skip] == '\n'))
+        skip++;
+    if (skip)
+        return http_go_on(skip);
+    if (side->scanned && !in->last && !too_long && !http_find_end(in->bytes, &side->scanned))
+        return http_wait_after(0);
+    memset(&head, 0, sizeof(head));
+    head.fields = c->keep_fields ? fields : NULL;
+    switch (http_parse_head(in->bytes, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, in->last || too_long, &head)) {
+    case HTTP_BAD: return not_a_start(c, dir, in);
+    case HTTP_MORE:
+        if (in->last)
+            return http_wait_after(in->bytes.n);
+        if (too_long) {
+            http_violation(c, "start line too long");
+            http_look_for_start(side, false);
+            return http_go_on(0);
+        }
+        (void)http_find_end(in->bytes, &side->scanned);
+        return http_wait_after(0);
+    case HTTP_OK: break;
+    }
+    if (!c->confirmed) {
+        c->confirmed = true;
+        c->out.http->host->confirm(c->out.conn);
+    }
+    http_violation(c, head.fault);
+    if (head.cut && !in->last)
+        http_violation(c, "head too long");
+    return begin_message(c, dir, in, &head);
+}
+
+/* How many bytes are passed over; *ret_found: behind them a message begins. Lines that cannot be judged yet are left. */
+static size_t pass_over(struct http_side *side, enum http_kind kind, const struct http_input *in, bool *ret_found)
+{
+    size_t at = 0;
+    *ret_found = false;
+    while (at < in->bytes.n) {
+        const uint8_t *lf;
+        if (side->line_start) {
+            enum http_result result = http_plausible(td_sub(in->bytes, at, in->bytes.n), kind);
+            *ret_found = result == HTTP_OK;
+            if (result == HTTP_OK || (result == HTTP_MORE && !in->last))
+                break;
+        }
+        lf = (const uint8_t *)memchr(in->bytes.p + at, '\n', in->bytes.n - at);
+        side->line_start = lf != NULL;
+        at = lf ? (size_t)(lf - in->bytes.p) + 1 : in->bytes.n;
+    }
+    return at;
+}
+
+struct http_outcome http_looking(struct http_conn *c, int dir, const struct http_input *in)
+{
+    struct http_side *side = &c->side[dir];
+    bool found;
+    size_t used = pass_over(side, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, in, &found);
+    if (used && dir == TD_SERVER)
+        http_pairing_doubt(&c->pairing);
+    if (!found)
+        return http_wait_after(used);
+    side->state = HTTP_AT_START;
+    return http_go_on(used);
+}

@@ -1,0 +1,115 @@
+/* Inside the dissector: a connection's state, and the parts of its machine that live in different files.
+ *
+ * Each direction is in one state; a state's function takes what input there is and says how much of it is done with. */
+#ifndef HTTP_STATE_H
+#define HTTP_STATE_H
+
+#include "http_chunked.h"
+#include "http_exchange.h"
+
+enum http_side_state {
+    HTTP_AT_START, /* a message begins here */
+    HTTP_LOOKING,  /* after a gap or nonsense: for the next line that begins a message */
+    HTTP_IN_LENGTH,
+    HTTP_IN_CHUNKS,
+    HTTP_IN_TRAILERS,
+    HTTP_IN_CLOSE,   /* the body runs to the connection's end */
+    HTTP_IN_QUESTION /* behind the head of a response to an unknown request: which may have been HEAD, without a body */
+};
+
+/* What one direction is in. */
+struct http_side {
+    uint8_t state;     /* http_side_state */
+    uint8_t framing;   /* HTTP_IN_QUESTION: http_framing of the body, if there is one */
+    bool line_start;   /* HTTP_LOOKING: the next byte begins a line */
+    bool kept_back;    /* the last data() left bytes unused because of `tunnel` */
+    size_t scanned;    /* of the unused bytes: no head or trailer section ends in them */
+    uint64_t body_end; /* HTTP_IN_LENGTH: stream offset. HTTP_IN_QUESTION: the length */
+    uint64_t marked;   /* the message's bytes before this offset are marked */
+    struct http_chunked chunked;
+    struct http_body body;
+    struct http_exchange *exchange; /* of the message that is being read */
+};
+
+struct http_conn {
+    struct http_out out;
+    struct http_pairing pairing;
+    struct http_side side[2];
+    /* A request to tunnel or to upgrade. Until its answer is known, what the client sends next may be HTTP or not. */
+    struct http_exchange *tunnel;
+    bool confirmed;
+    bool keep_fields; /* somebody wants header fields or cookies */
+    bool over;        /* handed over to another protocol */
+};
+
+/* What a state's handler did. */
+struct http_outcome {
+    size_t used; /* may be more than there was: skip */
+    enum { HTTP_GO_ON, HTTP_WAIT, HTTP_LOST } then;
+};
+
+static inline struct http_outcome http_go_on(size_t used)
+{
+    return (struct http_outcome){used, HTTP_GO_ON};
+}
+
+static inline struct http_outcome http_wait_after(size_t used)
+{
+    return (struct http_outcome){used, HTTP_WAIT};
+}
+
+static inline struct http_outcome http_lost(void)
+{
+    return (struct http_outcome){0, HTTP_LOST};
+}
+
+/* Bytes at hand, with their place in the stream. */
+struct http_input {
+    struct td_slice bytes;
+    uint64_t offset;
+    bool last; /* nothing can be added to them */
+};
+
+static inline uint64_t http_add_saturated(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* The message's bytes reach to `end`, from `begin` or from where they are marked already. */
+static inline void http_mark(struct http_conn *c, int dir, uint64_t begin, uint64_t end)
+{
+    struct http_side *side = &c->side[dir];
+    if (begin < side->marked)
+        begin = side->marked;
+    if (begin < end)
+        c->out.http->host->mark(side->exchange->call, dir, begin, end);
+    side->marked = end;
+}
+
+static inline void http_violation(struct http_conn *c, const char *why)
+{
+    if (why)
+        c->out.http->host->violation(c->out.conn, why);
+}
+
+/* http_transfer.c: bodies and the ends of messages. */
+
+/* Enters the body that begins at `offset`; the message's bytes from `begin` on are not marked yet. */
+void http_begin_body(struct http_conn *c, int dir, enum http_framing framing, uint64_t begin, uint64_t offset, uint64_t length);
+/* For the states from HTTP_IN_LENGTH on. */
+struct http_outcome http_in_body(struct http_conn *c, int dir, const struct http_input *in);
+/* Is the body's end still known behind a gap? Then the gap is passed over like content. */
+bool http_gap_in_body(struct http_conn *c, int dir, uint64_t offset, uint64_t len);
+/* The message that is being read is over; `cut`: before its end. */
+void http_end_message(struct http_conn *c, int dir, bool cut);
+/* Its end cannot be known: looks for the next one's start. */
+void http_abandon_message(struct http_conn *c, int dir, bool line_start);
+/* `line_start`: the next byte begins a line, or may do so. */
+void http_look_for_start(struct http_side *side, bool line_start);
+
+/* http_message.c: start lines and heads. */
+
+struct http_outcome http_at_start(struct http_conn *c, int dir, const struct http_input *in);
+struct http_outcome http_looking(struct http_conn *c, int dir, const struct http_input *in);
+
+#endif
