@@ -33,7 +33,7 @@ OBJ      := $(BUILD)/obj
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
 
-.PHONY: all deps check asan tsan fuzz bench conformance lint fmt install clean help plugins tests
+.PHONY: all deps demo check bless asan tsan fuzz bench conformance lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
 
 $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
@@ -102,6 +102,9 @@ fuzz: ## fuzz F=pcap for S=60 seconds (libFuzzer, ASan, UBSan)
 build/fuzz/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
 	@echo "  LINK $@"
 	@$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -rdynamic -o $@ $< $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+
+bless: all ## accept what the captures beside the dissectors give now, after showing the difference (T=word: only those)
+	@BUILD=$(BUILD) T=$(T) tests/integration/golden.sh bless
 
 conformance: all ## compare with expected facts: CORPUS=DIR
 	@tests/conformance/run_corpus --tapedeck $(BUILD)/tapedeck --corpus $(CORPUS) $(ARGS)

@@ -5,7 +5,7 @@
 #include "base/utf8.h"
 
 enum {
-    TARGET = 3,         /* the column that takes the room that is left */
+    TARGET = 3, LATENCY = 5, FROM = 6, TO = 7,
     TARGET_MIN = 16,
     HEX_ROWS = 16,      /* of a body that is not text */
     TEXT_LINES = 64,    /* of a body that is */
@@ -17,12 +17,31 @@ static const struct {
 } layout[CALL_TABLE_COLUMNS] = {{"TIME", 15}, {"PROTO", 5}, {"METHOD", 7}, {"TARGET", 0}, {"STATUS", 8}, {"LATENCY", 8}, {"FROM", 21},
                                 {"TO", 21}};
 
-static unsigned target_width(const struct call_table *t)
+void call_table_init(struct call_table *t, unsigned width, bool colour)
 {
+    t->colour = colour;
+    t->last = TO;
     unsigned used = 0;
     for (int i = 0; i < CALL_TABLE_COLUMNS; i++)
         used += layout[i].width + (i ? 2 : 0);
-    return t->width > used + TARGET_MIN ? t->width - used : TARGET_MIN;
+    t->with_from = used + TARGET_MIN <= width;
+    if (!t->with_from)
+        used -= layout[FROM].width + 2;
+    if (used + TARGET_MIN > width) {
+        used -= layout[TO].width + 2;
+        t->last = LATENCY;
+    }
+    t->target_width = width > used + TARGET_MIN ? width - used : TARGET_MIN; /* it takes the room that is left */
+}
+
+static bool is_shown(const struct call_table *t, int i)
+{
+    return i <= t->last && (i != FROM || t->with_from);
+}
+
+static unsigned column_width(const struct call_table *t, int i)
+{
+    return i == TARGET ? t->target_width : layout[i].width;
 }
 
 /* Pads or cuts the text that begins at `from` to `width` characters; UTF-8 is not cut in two. */
@@ -50,12 +69,14 @@ void call_table_put_header(struct buf *out, const struct call_table *t)
 {
     if (t->colour)
         buf_lit(out, "\033[1m");
-    for (int i = 0; i < CALL_TABLE_COLUMNS; i++) {
+    for (int i = 0; i <= t->last; i++) {
+        if (!is_shown(t, i))
+            continue;
         if (i)
             buf_lit(out, "  ");
         size_t from = out->n;
         buf_puts(out, layout[i].title);
-        fit(out, from, i == TARGET ? target_width(t) : layout[i].width, i == CALL_TABLE_COLUMNS - 1);
+        fit(out, from, column_width(t, i), i == t->last);
     }
     if (t->colour)
         buf_lit(out, "\033[0m");
@@ -80,7 +101,9 @@ void call_table_put_row(struct buf *out, const struct call_table *t, const struc
     buf_clear(&status);
     if (colour)
         buf_puts(out, colour);
-    for (uint32_t i = 0; i < t->columns.n; i++) {
+    for (int i = 0; i <= t->last; i++) {
+        if (!is_shown(t, i))
+            continue;
         if (i)
             buf_lit(out, "  ");
         size_t from = out->n;
@@ -89,7 +112,7 @@ void call_table_put_row(struct buf *out, const struct call_table *t, const struc
             memmove(out->p + from, out->p + from + 11, 15);
             out->n = from + 15;
         }
-        fit(out, from, i == TARGET ? target_width(t) : layout[i].width, i == t->columns.n - 1);
+        fit(out, from, column_width(t, i), i == t->last);
     }
     if (colour)
         buf_lit(out, "\033[0m");

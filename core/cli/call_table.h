@@ -10,9 +10,14 @@ enum { CALL_TABLE_COLUMNS = 8 };
 
 struct call_table {
     struct column_set columns; /* of CALL_TABLE_FIELDS */
-    unsigned width;            /* of the terminal */
+    int last;                  /* shown; on a narrow terminal FROM is left out, on a narrower one TO as well */
+    bool with_from;
+    unsigned target_width;
     bool colour;
 };
+
+/* For a terminal of `width` columns. */
+void call_table_init(struct call_table *t, unsigned width, bool colour);
 
 void call_table_put_header(struct buf *out, const struct call_table *t);
 void call_table_put_row(struct buf *out, const struct call_table *t, const struct td_call *c);

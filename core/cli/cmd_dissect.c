@@ -180,8 +180,8 @@ static int prepare_output(struct dissect_command *cmd, struct error *err)
     if (cmd->mode == OUTPUT_TABLE) {
         struct winsize size;
         const char *no_colour = getenv("NO_COLOR");
-        cmd->table.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
-        cmd->table.colour = !no_colour || !*no_colour;
+        unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
+        call_table_init(&cmd->table, width, !no_colour || !*no_colour);
         struct buf header = {0};
         call_table_put_header(&header, &cmd->table);
         int status = write_stdout(cmd, buf_slice(&header));

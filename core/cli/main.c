@@ -1,4 +1,5 @@
 /* tapedeck: one binary; the first word says what it does. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ static int help(void)
     return CLI_OK;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2)
         return cli_usage("", "a command is missing");
@@ -47,7 +48,18 @@ int main(int argc, char **argv)
             return commands[i].run(argc - 1, argv + 1);
         nearest_try(&near, commands[i].name);
     }
-    if (near.best)
-        return cli_usage("", "there is no command \"%s\"; did you mean \"%s\"?", word, near.best);
-    return cli_usage("", "there is no command \"%s\"", word);
+    if (!near.best)
+        return cli_usage("", "there is no command \"%s\"", word);
+    cli_error("there is no command \"%s\"; did you mean \"%s\"?", word, near.best);
+    return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int code = run(argc, argv);
+    if (fflush(stdout) != 0 && code == CLI_OK) { /* help and other text that went through stdio */
+        cli_error("cannot write to standard output: %s", strerror(errno));
+        code = CLI_FAILURE;
+    }
+    return code;
 }

@@ -51,9 +51,10 @@ int dissector_set_rule(struct dissector_set *set, uint8_t transport, uint16_t po
     uint32_t i = 0;
     while (i < set->n && strcmp(set->v[i].name, name) != 0)
         nearest_try(&near, set->v[i++].name);
+    if (i == set->n && near.best)
+        return error_set(err, TD_E_CONFIG, "there is no dissector \"%s\"; did you mean \"%s\"?", name, near.best);
     if (i == set->n)
-        return error_set(err, TD_E_CONFIG, "there is no dissector \"%s\"%s%s%s; `tapedeck plugin list` shows them", name,
-                         near.best ? "; did you mean \"" : "", near.best ? near.best : "", near.best ? "\"" : "");
+        return error_set(err, TD_E_CONFIG, "there is no dissector \"%s\"; `tapedeck plugin list` shows them", name);
     struct dissect_rule *rules = mem_realloc(set->rules, (set->rule_n + 1) * sizeof(*rules));
     if (!rules)
         return error_nomem(err);

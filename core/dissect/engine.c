@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/mem.h"
 
@@ -57,6 +58,7 @@ struct engine {
     struct engine_thread threads[ENGINE_MAX_THREADS]; /* the first is the caller's own */
     struct round rounds[ROUNDS];
     unsigned round_n;            /* of these in use */
+    uint64_t seed;               /* of the tables' hashes */
 
     /* The source; touched only by the thread that is reading. */
     struct capture *capture;
@@ -81,11 +83,6 @@ struct engine {
 static struct worker *worker_of(struct engine *e, uint32_t shard)
 {
     return &e->workers[shard % e->options.threads];
-}
-
-static uint32_t shard_of(uint32_t hash)
-{
-    return hash % ENGINE_SHARDS;
 }
 
 /* ---- A worker's part ---- */
@@ -114,11 +111,11 @@ static bool run_packets(struct engine *e, struct part *part, struct worker *w)
         const struct flow_packet *pkt = &part->packets[i];
         if (i + AHEAD < part->packet_n) {
             const struct flow_packet *later = &part->packets[i + AHEAD];
-            flow_table_prefetch(e->shards[shard_of(later->hash)].flows, later->hash);
+            flow_table_prefetch(e->shards[later->shard].flows, later->hash);
             __builtin_prefetch(later->l4);
             __builtin_prefetch(later->l4 + 64);
         }
-        flow_table_packet(e->shards[shard_of(pkt->hash)].flows, pkt);
+        flow_table_packet(e->shards[pkt->shard].flows, pkt);
         fine &= mark_output(part, w, pkt->frame);
     }
     return fine;
@@ -237,7 +234,8 @@ static void write_complete(struct engine *e)
             status = write_round(e, round);
         release_round(round);
         pthread_mutex_lock(&e->lock);
-        e->status = status;
+        if (e->status == TD_OK) /* another thread may have failed meanwhile */
+            e->status = status;
         e->written++;
     }
     e->writing = false;
@@ -347,17 +345,14 @@ static void add_packet(struct engine *e, struct round *round, const struct packe
     e->byte_n += pkt->caplen;
     if (decode_packet(e->decoder, pkt, &d) != DECODE_OK)
         return;
-    uint32_t hash = flow_hash(&d);
-    struct part *part = &round->parts[shard_of(hash) % e->options.threads];
+    uint32_t shard = flow_hash(&d, 0) % ENGINE_SHARDS;
+    struct part *part = &round->parts[shard % e->options.threads];
     part->packets[part->packet_n++] = (struct flow_packet){
         .ip = d.ip, .l4 = d.l4, .l4_caplen = d.l4_caplen, .l4_len = d.l4_len, .time_ns = pkt->time_ns,
-        .frame = e->frame_base + pkt->frame, .datagram = d.datagram, .hash = hash, .ip_version = d.ip_version,
-        .transport = d.transport};
-    if (d.datagram) {
-        for (uint32_t i = 0; i < d.datagram->frame_count; i++)
-            d.datagram->frames[i] += e->frame_base;
+        .frame = pkt->frame, .datagram = d.datagram, .hash = flow_hash(&d, e->seed),
+        .ip_version = d.ip_version, .transport = d.transport, .shard = (uint8_t)shard};
+    if (d.datagram)
         round->datagrams[round->datagram_n++] = d.datagram;
-    }
 }
 
 static int fill_packets(struct engine *e, struct round *round, struct error *err)
@@ -372,6 +367,7 @@ static int fill_packets(struct engine *e, struct round *round, struct error *err
     for (int i = 0; i < n; i++) {
         if (i + AHEAD < n)
             __builtin_prefetch(e->packets[i + AHEAD].p + 14);
+        e->packets[i].frame += e->frame_base;
         add_packet(e, round, &e->packets[i]);
     }
     e->last_frame = e->packets[n - 1].frame;
@@ -381,9 +377,8 @@ static int fill_packets(struct engine *e, struct round *round, struct error *err
 int engine_run(struct engine *e, struct capture *capture, struct error *err)
 {
     e->capture = capture;
-    e->last_frame = 0;
     int status = run_source(e, fill_packets, err);
-    e->frame_base += e->last_frame;
+    e->frame_base = e->last_frame;
     e->capture = NULL;
     return status;
 }
@@ -510,6 +505,8 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
     if (!e)
         return error_nomem(err);
     e->options = *options;
+    if (getrandom(&e->seed, sizeof(e->seed), GRND_NONBLOCK) != sizeof(e->seed))
+        e->seed = (uintptr_t)e; /* soon after the start of a machine there may be nothing better */
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->more, NULL);
     for (unsigned i = 0; i < options->threads; i++)

@@ -23,12 +23,14 @@ struct flow_packet {
     int64_t time_ns;
     uint64_t frame;
     struct decode_datagram *datagram; /* fragments' frames, or NULL */
-    uint32_t hash;                    /* flow_hash() */
+    uint32_t hash;                    /* flow_hash() with a seed that nobody can guess */
     uint8_t ip_version, transport;
+    uint8_t shard;                    /* for the caller: which table it is for */
 };
 
-/* The same for both directions. Depends on nothing but addresses, ports and protocol. */
-uint32_t flow_hash(const struct decoded *d);
+/* The same for both directions. Depends on nothing but addresses, ports, protocol and the seed. Tables need a secret seed, or
+ * a sender could choose connections that all collide; the choice of the shard needs one that never changes. */
+uint32_t flow_hash(const struct decoded *d, uint64_t seed);
 
 /* What stands behind one delivered run of bytes. */
 struct flow_origin {
@@ -64,7 +66,6 @@ struct tcp_side {
     uint64_t fin;               /* offset of the FIN, UINT64_MAX while none was seen */
     struct tcp_segment *queue;  /* waiting, ascending, not overlapping */
     struct tcp_segment *last;   /* its end, or NULL */
-    uint32_t queued;            /* bytes of memory they take */
     uint32_t seq0;              /* sequence number of offset 0 */
     bool started, syn, eof;
 };

@@ -2,7 +2,6 @@
 #include "flow/table.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -17,7 +16,7 @@ enum {
 #define NEVER INT64_MAX
 
 struct flow_slot {
-    uint32_t hash;  /* seeded */
+    uint32_t hash;
     uint32_t index; /* FLOW_NONE: empty */
 };
 
@@ -35,21 +34,21 @@ static inline uint64_t read_word(const uint8_t *p, size_t n)
 
 /* ---- Keys and hashes ---- */
 
-static uint64_t hash_endpoint(const uint8_t *ip, size_t ip_size, uint16_t port)
+static uint64_t hash_endpoint(const uint8_t *ip, size_t ip_size, uint16_t port, uint64_t seed)
 {
-    const uint64_t k0 = 0xa0761d6478bd642fu, k1 = 0xe7037ed1a0b428dbu;
+    const uint64_t k0 = 0xa0761d6478bd642fu ^ seed, k1 = 0xe7037ed1a0b428dbu ^ seed;
     if (ip_size == 4)
         return hash_mix(read_word(ip, 4) << 16 ^ port ^ k0, k1);
     return hash_mix(read_word(ip, 8) ^ k0, read_word(ip + 8, 8) ^ k1 ^ port);
 }
 
-uint32_t flow_hash(const struct decoded *d)
+uint32_t flow_hash(const struct decoded *d, uint64_t seed)
 {
     size_t n = d->ip_version == 4 ? 4 : 16;
     const uint8_t *src = d->ip + (n == 4 ? 12 : 8);
     /* The sum does not know who is who. */
-    uint64_t sum = hash_endpoint(src, n, read16(d->l4)) + hash_endpoint(src + n, n, read16(d->l4 + 2));
-    return (uint32_t)(hash_mix(sum ^ d->transport, 0x8ebc6af09c88c6e3u) >> 32);
+    uint64_t sum = hash_endpoint(src, n, read16(d->l4), seed) + hash_endpoint(src + n, n, read16(d->l4 + 2), seed);
+    return (uint32_t)(hash_mix(sum ^ d->transport, 0x8ebc6af09c88c6e3u ^ seed) >> 32);
 }
 
 /* Fills the key, lower endpoint first; returns the sender's side. */
@@ -70,11 +69,6 @@ static int make_key(const struct flow_packet *pkt, struct flow_key *key)
     return side;
 }
 
-static uint32_t seeded(const struct flow_table *t, uint32_t hash)
-{
-    return (uint32_t)(hash_mix(hash ^ t->seed, 0x9e3779b97f4a7c15u) >> 32);
-}
-
 /* ---- Storage ---- */
 
 static struct flow *flow_at(const struct flow_table *t, uint32_t index)
@@ -90,9 +84,6 @@ struct flow_table *flow_table_new(const struct flow_limits *limits, const struct
     t->limits = *limits;
     t->ops = ops;
     t->ctx = ctx;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    t->seed = hash_mix((uint64_t)now.tv_nsec ^ (uintptr_t)t, 0x2d358dccaa6c78a5u);
     t->free_flows = FLOW_NONE;
     t->clock_ns = INT64_MIN;
     t->next_expiry_ns = NEVER;
@@ -224,17 +215,11 @@ static int64_t list_timeout(const struct flow_table *t, unsigned list)
     }
 }
 
-static int64_t add_time(int64_t a, int64_t b)
-{
-    int64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? NEVER : sum;
-}
-
 void flow_set_list(struct flow_table *t, struct flow *f, enum flow_list list)
 {
     unlink_flow(t, f);
     link_newest(t, f, list);
-    int64_t expiry = add_time(f->last_ns, list_timeout(t, list));
+    int64_t expiry = flow_add_time(f->last_ns, list_timeout(t, list));
     if (expiry < t->next_expiry_ns)
         t->next_expiry_ns = expiry;
 }
@@ -250,7 +235,7 @@ static void expire(struct flow_table *t)
         while (t->oldest[list] != FLOW_NONE) {
             struct flow *f = flow_at(t, t->oldest[list]);
             bool round_ends = f->self == last;
-            int64_t expiry = add_time(f->last_ns, timeout);
+            int64_t expiry = flow_add_time(f->last_ns, timeout);
             if (expiry <= t->clock_ns) {
                 if (list != LIST_CLOSED)
                     t->stats.timed_out++;
@@ -340,7 +325,7 @@ static struct flow *create_flow(struct flow_table *t, const struct flow_packet *
     t->memory += sizeof(*f);
     bool udp = key->transport == 17;
     link_newest(t, f, udp ? LIST_UDP : LIST_EMBRYONIC);
-    int64_t expiry = add_time(f->last_ns, list_timeout(t, f->list));
+    int64_t expiry = flow_add_time(f->last_ns, list_timeout(t, f->list));
     if (expiry < t->next_expiry_ns)
         t->next_expiry_ns = expiry;
     if (udp)
@@ -354,7 +339,7 @@ struct flow *flow_find(struct flow_table *t, const struct flow_packet *pkt, bool
 {
     struct flow_key key;
     *ret_side = make_key(pkt, &key);
-    uint32_t hash = seeded(t, pkt->hash);
+    uint32_t hash = pkt->hash;
     for (uint32_t i = hash & t->slot_mask; t->slots[i].index != FLOW_NONE; i = (i + 1) & t->slot_mask) {
         if (t->slots[i].hash != hash)
             continue;
@@ -433,7 +418,7 @@ static void udp_packet(struct flow_table *t, const struct flow_packet *pkt)
 
 void flow_table_prefetch(const struct flow_table *t, uint32_t hash)
 {
-    __builtin_prefetch(&t->slots[seeded(t, hash) & t->slot_mask]);
+    __builtin_prefetch(&t->slots[hash & t->slot_mask]);
 }
 
 void flow_table_packet(struct flow_table *t, const struct flow_packet *pkt)

@@ -14,7 +14,6 @@ struct flow_table {
     struct flow_limits limits;
     const struct flow_ops *ops;
     void *ctx;
-    uint64_t seed;             /* of the buckets' order; results never depend on it */
     struct flow_slot *slots;   /* open addressing, linear probing */
     uint32_t slot_mask;
     uint32_t count;
@@ -27,6 +26,13 @@ struct flow_table {
     size_t memory;
     struct flow_stats stats;
 };
+
+/* Times come from captures and may be anything: the end of time instead of an overflow. */
+static inline int64_t flow_add_time(int64_t ns, int64_t later)
+{
+    int64_t sum;
+    return __builtin_add_overflow(ns, later, &sum) ? INT64_MAX : sum;
+}
 
 void flow_set_list(struct flow_table *, struct flow *, enum flow_list);
 /* Finishes both directions, tells those above, leaves a tombstone that absorbs stray packets. */

@@ -23,7 +23,7 @@ enum {
     TCP_ACK = 0x10,
     HOLE_PACKETS = 24,      /* how far capture threads and multiqueue devices reorder packets */
     PATIENT_GAPS = 8,       /* a connection with more holes than this (one direction is not captured) waits no more */
-    QUEUE_SEGMENTS = 4096,  /* waiting in one direction; beyond, the hole is declared lost */
+    QUEUE_STEPS = 4096,     /* segments passed on the way to a place in the queue; beyond, the hole is declared lost */
 };
 #define HOLE_NS (15ll * NS_PER_S) /* long: files put together from several captures jump in time */
 #define FAR_AHEAD (1ull << 30) /* the largest window that window scaling allows (RFC 7323 section 2.3) */
@@ -64,23 +64,26 @@ static size_t segment_size(const struct tcp_segment *seg)
 
 static void free_segment(struct flow_table *t, struct flow *f, struct tcp_side *s, struct tcp_segment *seg)
 {
-    s->queued -= (uint32_t)segment_size(seg);
     if (s->last == seg)
         s->last = NULL;
     flow_give(t, f, segment_size(seg));
     mem_free(seg);
 }
 
+static void release_side(struct flow_table *t, struct flow *f, int side)
+{
+    struct tcp_side *s = &f->side[side];
+    while (s->queue) {
+        struct tcp_segment *seg = s->queue;
+        s->queue = seg->next;
+        free_segment(t, f, s, seg);
+    }
+}
+
 void tcp_release(struct flow_table *t, struct flow *f)
 {
-    for (int side = 0; side < 2; side++) {
-        struct tcp_side *s = &f->side[side];
-        while (s->queue) {
-            struct tcp_segment *seg = s->queue;
-            s->queue = seg->next;
-            free_segment(t, f, s, seg);
-        }
-    }
+    release_side(t, f, 0);
+    release_side(t, f, 1);
 }
 
 /* ---- Delivery ---- */
@@ -96,6 +99,18 @@ static void declare_gap(struct flow_table *t, struct flow *f, int side, uint64_t
         t->ops->gap(t->ctx, f, side, from, to - from);
 }
 
+/* Ends a side once everything before its FIN has been delivered. What is said to lie behind a FIN cannot be. */
+static void check_fin(struct flow_table *t, struct flow *f, int side)
+{
+    struct tcp_side *s = &f->side[side];
+    if (s->eof || s->next < s->fin)
+        return;
+    s->eof = true;
+    release_side(t, f, side);
+    if (f->user && !f->ignored)
+        t->ops->eof(t->ctx, f, side);
+}
+
 static void deliver(struct flow_table *t, struct flow *f, int side, const uint8_t *p, uint32_t n, uint32_t lost,
                     const struct flow_origin *origin)
 {
@@ -106,16 +121,7 @@ static void deliver(struct flow_table *t, struct flow *f, int side, const uint8_
         t->ops->data(t->ctx, f, side, offset, td_bytes(p, n), origin);
     if (lost)
         declare_gap(t, f, side, s->next + lost);
-}
-
-static void check_fin(struct flow_table *t, struct flow *f, int side)
-{
-    struct tcp_side *s = &f->side[side];
-    if (s->eof || s->next < s->fin)
-        return;
-    s->eof = true;
-    if (f->user && !f->ignored)
-        t->ops->eof(t->ctx, f, side);
+    check_fin(t, f, side);
 }
 
 /* Where a side's stream ends for one who has acknowledged everything before `acked`: a FIN is no byte. */
@@ -149,7 +155,6 @@ static bool deliver_front(struct flow_table *t, struct flow *f, int side)
         deliver(t, f, side, have ? seg->bytes + skip : seg->bytes, have, lost, &origin);
     }
     free_segment(t, f, s, seg);
-    check_fin(t, f, side);
     return true;
 }
 
@@ -164,20 +169,23 @@ static void drain(struct flow_table *t, struct flow *f)
     }
 }
 
-/* Declares the first hole of a side, up to what waits behind it or to what was acknowledged. False: no hole. */
-static bool skip_hole(struct flow_table *t, struct flow *f, int side, bool only_acked)
+/* Waits no longer for the bytes before `to`. */
+static void give_up(struct flow_table *t, struct flow *f, int side, uint64_t to)
 {
-    struct tcp_side *s = &f->side[side];
-    uint64_t to = s->queue ? s->queue->offset : 0;
-    if (!s->queue || (only_acked && s->acked < to))
-        to = s->acked;
-    to = without_fin(s, to);
-    if (to <= s->next || to - s->next >= FAR_AHEAD)
-        return false;
     if (f->gaps < UINT8_MAX)
         f->gaps++;
     declare_gap(t, f, side, to);
     check_fin(t, f, side);
+}
+
+/* Declares the first hole of a side lost, up to what waits behind it or to what was acknowledged. False: no hole. */
+static bool skip_acked_hole(struct flow_table *t, struct flow *f, int side)
+{
+    struct tcp_side *s = &f->side[side];
+    uint64_t to = without_fin(s, s->queue && s->queue->offset < s->acked ? s->queue->offset : s->acked);
+    if (to <= s->next || to - s->next >= FAR_AHEAD)
+        return false;
+    give_up(t, f, side, to);
     return true;
 }
 
@@ -186,10 +194,11 @@ static void force_front(struct flow_table *t, struct flow *f)
 {
     struct tcp_segment *a = f->side[0].queue, *b = f->side[1].queue;
     int side = !a || (b && b->frame < a->frame);
-    struct tcp_segment *seg = f->side[side].queue;
-    if (seg->offset > f->side[side].next && !skip_hole(t, f, side, false))
-        f->side[side].next = seg->offset; /* farther ahead than any window: no gap that could be told */
-    seg->after = 0;
+    struct tcp_side *s = &f->side[side];
+    s->queue->after = 0;
+    uint64_t to = without_fin(s, s->queue->offset);
+    if (to > s->next) /* however far: what was kept before a hole and what follows it must not be taken for neighbours */
+        give_up(t, f, side, to);
     (void)deliver_front(t, f, side);
 }
 
@@ -224,12 +233,14 @@ static void check_holes(struct flow_table *t, struct flow *f)
     if (f->waited++ == 0)
         f->hole_ns = t->clock_ns;
     bool patient = f->gaps < PATIENT_GAPS;
-    if (patient && f->waited < HOLE_PACKETS && t->clock_ns - f->hole_ns < HOLE_NS)
+    if (patient && f->waited < HOLE_PACKETS && t->clock_ns < flow_add_time(f->hole_ns, HOLE_NS))
         return;
     f->waited = 0;
+    bool skipped = false;
     for (int side = 0; side < 2; side++)
-        if (f->side[side].started)
-            (void)skip_hole(t, f, side, true);
+        skipped |= f->side[side].started && skip_acked_hole(t, f, side);
+    if (!skipped && (f->side[0].queue || f->side[1].queue))
+        force_front(t, f); /* no hole: the two directions wait for each other */
     drain(t, f);
 }
 
@@ -285,7 +296,6 @@ static bool enqueue(struct flow_table *t, struct flow *f, struct tcp_side *s, st
     *at = seg;
     if (!seg->next)
         s->last = seg;
-    s->queued += (uint32_t)size;
     return true;
 }
 
@@ -298,7 +308,7 @@ static bool queue_piece(struct flow_table *t, struct flow *f, struct tcp_side *s
     for (unsigned passed = 0; piece.n + piece.lost > 0; passed++) {
         struct tcp_segment *old = *at;
         uint64_t begin = (uint64_t)piece.offset, end = begin + piece.n + piece.lost;
-        if (passed == QUEUE_SEGMENTS)
+        if (passed == QUEUE_STEPS)
             return false;
         if (old && old->offset <= begin) { /* its bytes came first */
             uint64_t old_end = old->offset + old->n + old->lost;
@@ -317,20 +327,35 @@ static bool queue_piece(struct flow_table *t, struct flow *f, struct tcp_side *s
     return true;
 }
 
-/* Delivers a piece whose turn it is; of bytes that wait already, those count. */
+/* Queues a piece, or delivers it behind everything that waits if there is no room: holes before it are given up then. */
+static void hold_piece(struct flow_table *t, struct flow *f, int side, struct piece piece)
+{
+    struct tcp_side *s = &f->side[side];
+    if (queue_piece(t, f, s, piece))
+        return;
+    tcp_flush(t, f);
+    if (s->eof || !piece_trim(&piece, s))
+        return;
+    if ((uint64_t)piece.offset > s->next)
+        declare_gap(t, f, side, (uint64_t)piece.offset);
+    deliver(t, f, side, piece.p, piece.n, piece.lost, piece.origin);
+}
+
+/* Delivers a piece whose turn it is, in turn with what waits; of bytes that are in both, those that waited count. */
 static void deliver_piece(struct flow_table *t, struct flow *f, int side, struct piece piece)
 {
     struct tcp_side *s = &f->side[side];
-    uint64_t room = s->queue ? s->queue->offset - s->next : UINT64_MAX;
-    if (piece.n + (uint64_t)piece.lost <= room) {
-        deliver(t, f, side, piece.p, piece.n, piece.lost, piece.origin);
-        return;
-    }
-    uint32_t n = room < piece.n ? (uint32_t)room : piece.n;
-    deliver(t, f, side, piece.p, n, (uint32_t)(room - n), piece.origin);
-    piece_advance(&piece, room);
-    if (!queue_piece(t, f, s, piece))
-        tcp_flush(t, f);
+    do {
+        uint64_t room = s->queue ? s->queue->offset - s->next : UINT64_MAX;
+        uint64_t all = piece.n + (uint64_t)piece.lost, now = all < room ? all : room;
+        uint32_t n = now < piece.n ? (uint32_t)now : piece.n;
+        deliver(t, f, side, piece.p, n, (uint32_t)(now - n), piece.origin);
+        piece_advance(&piece, now);
+        if (now == all)
+            return;
+    } while (deliver_front(t, f, side) && !s->eof && piece_trim(&piece, s));
+    if (!s->eof && piece_trim(&piece, s))
+        hold_piece(t, f, side, piece);
 }
 
 static void take_payload(struct flow_table *t, struct flow *f, int side, const struct tcp_header *h, const uint8_t *p, uint32_t have,
@@ -348,7 +373,7 @@ static void take_payload(struct flow_table *t, struct flow *f, int side, const s
         int64_t acked = to_offset(other, h->ack, other->acked);
         piece.after = acked > 0 ? (uint64_t)acked : 0;
     }
-    if (!piece_trim(&piece, s)) {
+    if (s->eof || !piece_trim(&piece, s)) {
         if (piece.offset < 0)
             t->stats.before_start++;
         else
@@ -357,17 +382,10 @@ static void take_payload(struct flow_table *t, struct flow *f, int side, const s
     }
     if ((uint64_t)piece.offset == s->next && !must_wait(f, side, piece.after)) {
         deliver_piece(t, f, side, piece);
-        return;
+    } else {
+        t->stats.reordered++;
+        hold_piece(t, f, side, piece);
     }
-    t->stats.reordered++;
-    if (queue_piece(t, f, s, piece))
-        return;
-    tcp_flush(t, f); /* no room: what waits goes up with its holes, and then this */
-    if (!piece_trim(&piece, s))
-        return;
-    if ((uint64_t)piece.offset > s->next)
-        declare_gap(t, f, side, (uint64_t)piece.offset);
-    deliver_piece(t, f, side, piece);
 }
 
 /* A SYN on a known connection: the same one again, or a new connection between the same ports? */
@@ -466,6 +484,7 @@ void tcp_packet(struct flow_table *t, const struct flow_packet *pkt)
     if (h.flags & TCP_SYN)
         take_syn(f, side, &h);
     if (f->ignored) {
+        tcp_release(t, f);
         if (h.flags & TCP_FIN)
             f->side[side].eof = true;
     } else {

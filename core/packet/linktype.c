@@ -164,9 +164,8 @@ enum layer linktype_nflog(struct walk *w)
     if (!walk_take(w, 4))
         return LAYER_STOP;
     while (w->caplen >= 4) { /* each round takes four bytes or more */
-        /* No attribute but the payload reaches 256 bytes, so the wrong order gives a length beyond the end. */
         uint32_t length = walk_le16(w->p), type = walk_le16(w->p + 2);
-        if (length > w->len || (type & TYPE_MASK) > UINT8_MAX) {
+        if ((type & TYPE_MASK) > UINT8_MAX) { /* all types are small */
             length = walk_be16(w->p);
             type = walk_be16(w->p + 2);
         }

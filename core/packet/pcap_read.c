@@ -50,12 +50,12 @@ static bool plausible_modified(const uint8_t *p, bool big)
     return ifindex <= 10000 && p[6] <= 4 && (protocol >= 0x600 || protocol <= 0x17 || protocol == 0x60 || protocol == 0x200 || protocol == 0x400);
 }
 
-/* Nokia's word, as far as it was ever seen: 0xXfbfYZ0W. */
+/* Nokia's word, as far as it was ever seen: 0xXfbfYZ0W; editcap writes 0. */
 static bool plausible_nokia(const uint8_t *p, bool big)
 {
     uint32_t word = bytes_u32(p, big);
     uint32_t x = word >> 28, y = word >> 12 & 15, z = word >> 8 & 15, w = word & 15;
-    return (word & 0x0fff00f0) == 0x0fbf0000 && (x == 9 || x == 11) && (y == 11 || y == 13) && (z == 6 || z == 9) && (w == 1 || w == 2);
+    return word == 0 || ((word & 0x0fff00f0) == 0x0fbf0000 && (x == 9 || x == 11) && (y == 11 || y == 13) && (z == 6 || z == 9) && (w == 1 || w == 2));
 }
 
 /* Do the first records make sense with headers of this length? False as well if there is none. */

@@ -110,6 +110,8 @@ static struct td_step framed(struct connection *c, int dir, const struct td_chun
         side->skip_to = at.end;
     if (!waiting && at.cut && at.bytes.n < DNS_HEADER_SIZE)
         return td_used(rest.n);
+    if (waiting)
+        c->exchange.host->violation(c->exchange.conn, "a length without a message");
     if (waiting || !dns_exchange_message(&c->exchange, &at)) {
         side->lost = true;
         return td_used(1);

@@ -120,10 +120,16 @@ static void note_server(struct http_pairing *p)
         p->hole = HTTP_HOLE_ANSWERED;
 }
 
-/* Could the next response be another request's than that of `e`, the oldest? */
-static bool is_doubtful(const struct http_pairing *p, const struct http_exchange *e)
+/* Could the next response be another request's than that of `e`, the oldest, because the client does not wait? */
+static bool is_out_of_step(const struct http_pairing *p, const struct http_exchange *e)
 {
     return e->after_hole == HTTP_HOLE || (p->pipelined && (e->after_hole || e->number < p->doubtful));
+}
+
+/* Could it be, even if the client waits? Its answer may have gone by unseen, and then a request as well. */
+static bool may_be_over(const struct http_pairing *p, const struct http_exchange *e)
+{
+    return e->number < p->doubtful && p->hole;
 }
 
 struct http_exchange *http_exchange_response(struct http_pairing *p, const struct http_out *out)
@@ -138,13 +144,14 @@ struct http_exchange *http_exchange_response(struct http_pairing *p, const struc
     }
     if (!e)
         return lone_response(p, out);
-    if (is_doubtful(p, e)) {
+    if (is_out_of_step(p, e)) {
         p->lost = p->answered = true;
         p->turns = 0;
-        http_pairing_close(p, out);
-        return lone_response(p, out);
+    } else if (!may_be_over(p, e)) {
+        return pop(p);
     }
-    return pop(p);
+    http_pairing_close(p, out);
+    return lone_response(p, out);
 }
 
 struct http_exchange *http_exchange_interim(struct http_pairing *p)
@@ -161,6 +168,8 @@ void http_pairing_gap(struct http_pairing *p, int dir, bool unread)
     }
     note_server(p);
     p->given_up = 0;
-    p->doubtful = unread ? UINT64_MAX : p->next_number;
+    http_pairing_doubt(p);
+    if (unread)
+        p->doubtful = UINT64_MAX;
     p->pipelined = p->pipelined || unread;
 }

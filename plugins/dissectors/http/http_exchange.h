@@ -36,7 +36,7 @@ struct http_pairing {
     struct http_exchange *free;
     struct td_arena *arena;
     uint64_t next_number;
-    uint64_t doubtful; /* requests below this number may have been answered in a gap */
+    uint64_t doubtful; /* requests below this number may have been answered unseen */
     uint32_t n_waiting;
     uint32_t given_up; /* answers of requests that were given up and may still come */
     uint32_t turns;    /* while `lost`: request, answer, request, answer */
@@ -60,6 +60,12 @@ bool http_exchange_end(struct http_pairing *p, const struct http_out *out, struc
 
 /* Bytes of `dir` were lost that may have held any number of messages. `unread`: the client has sent more than was read. */
 void http_pairing_gap(struct http_pairing *p, int dir, bool unread);
+
+/* Bytes of the server were passed over that may have been answers. */
+static inline void http_pairing_doubt(struct http_pairing *p)
+{
+    p->doubtful = p->next_number;
+}
 
 /* Nothing more will come: commits what waits for an answer. */
 void http_pairing_close(struct http_pairing *p, const struct http_out *out);

@@ -142,27 +142,35 @@ struct http_outcome http_at_start(struct http_conn *c, int dir, const struct htt
     return begin_message(c, dir, in, &head);
 }
 
-/* Passes over lines until one begins a message. */
-struct http_outcome http_looking(struct http_conn *c, int dir, const struct http_input *in)
+/* How many bytes are passed over; *ret_found: behind them a message begins. Lines that cannot be judged yet are left. */
+static size_t pass_over(struct http_side *side, enum http_kind kind, const struct http_input *in, bool *ret_found)
 {
-    struct http_side *side = &c->side[dir];
     size_t at = 0;
-    for (;;) {
+    *ret_found = false;
+    while (at < in->bytes.n) {
         const uint8_t *lf;
-        if (side->line_start && at < in->bytes.n) {
-            struct td_slice rest = td_sub(in->bytes, at, in->bytes.n);
-            enum http_result result = http_plausible(rest, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE);
-            if (result == HTTP_OK) {
-                side->state = HTTP_AT_START;
-                return http_go_on(at);
-            }
-            if (result == HTTP_MORE && !in->last)
-                return http_wait_after(at);
+        if (side->line_start) {
+            enum http_result result = http_plausible(td_sub(in->bytes, at, in->bytes.n), kind);
+            *ret_found = result == HTTP_OK;
+            if (result == HTTP_OK || (result == HTTP_MORE && !in->last))
+                break;
         }
-        if (at == in->bytes.n)
-            return http_wait_after(at);
         lf = (const uint8_t *)memchr(in->bytes.p + at, '\n', in->bytes.n - at);
         side->line_start = lf != NULL;
         at = lf ? (size_t)(lf - in->bytes.p) + 1 : in->bytes.n;
     }
+    return at;
+}
+
+struct http_outcome http_looking(struct http_conn *c, int dir, const struct http_input *in)
+{
+    struct http_side *side = &c->side[dir];
+    bool found;
+    size_t used = pass_over(side, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, in, &found);
+    if (used && dir == TD_SERVER)
+        http_pairing_doubt(&c->pairing);
+    if (!found)
+        return http_wait_after(used);
+    side->state = HTTP_AT_START;
+    return http_go_on(used);
 }

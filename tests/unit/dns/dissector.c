@@ -42,23 +42,20 @@ static void send_at(struct session *s, int64_t ms, int dir, struct built b)
     mock_datagram(&s->m, dir, built_slice(&b), 0);
 }
 
-/* The fields that tests look at, one call after the other: "id=1 a.test NOERROR request: 0-18; ". */
+/* The fields that tests look at, one call after the other: "call|dns_id: 1|dns_rcode: 0|...|". */
 static const char *summarise(struct session *s, const char *text)
 {
-    static const char *const wanted[] = {"  dns_id: ", "  dns_rcode: ", "  dns_questions: ", "  dns_answers: ", "  request: ", "  response: ",
-                                         "  flags: ", "  dns_retransmissions: ", "  dns_response_messages: "};
-    struct dns_line {
-        const char *p;
-        size_t n;
-    } line;
-    size_t at = 0, room = sizeof(s->summary) - 1;
-    for (line.p = text; *line.p; line.p += line.n + (line.p[line.n] == '\n')) {
-        line.n = strcspn(line.p, "\n");
-        bool keep = line.p[0] != ' ';
+    static const char *const wanted[] = {"  dns_id: ",      "  dns_rcode: ", "  dns_questions: ",       "  dns_answers: ",
+                                         "  request: ",     "  response: ",  "  flags: ",               "  dns_retransmissions: ",
+                                         "  dns_response_messages: "};
+    size_t at = 0, line_n, room = sizeof(s->summary) - 1;
+    for (const char *line = text; *line; line += line_n + (line[line_n] == '\n')) {
+        line_n = strcspn(line, "\n");
+        bool keep = line[0] != ' ';
         for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-            keep = keep || strncmp(line.p, wanted[i], strlen(wanted[i])) == 0;
-        const char *from = line.p[0] == ' ' ? line.p + 2 : line.p;
-        size_t n = line.n - (size_t)(from - line.p);
+            keep = keep || strncmp(line, wanted[i], strlen(wanted[i])) == 0;
+        const char *from = line[0] == ' ' ? line + 2 : line;
+        size_t n = line_n - (size_t)(from - line);
         if (!keep || at + n + 2 > room)
             continue;
         memcpy(s->summary + at, from, n);
@@ -386,10 +383,9 @@ static void check_honest(struct session *s, const char *what, size_t at)
     const char *text = end(s);
     bool honest = true;
     for (const char *p = text; (p = strstr(p, "call|")); p++) {
-        size_t n = strcspn(p + 5, "") ? strlen(p) : 0;
         const char *next = strstr(p + 5, "call|");
         char one[512];
-        n = next ? (size_t)(next - p) : strlen(p);
+        size_t n = next ? (size_t)(next - p) : strlen(p);
         snprintf(one, sizeof(one), "%.*s", (int)n, p);
         bool known = strstr(one, "flags: ") != NULL;
         for (size_t i = 0; i < 3; i++)
@@ -416,6 +412,19 @@ static void test_gaps(void)
         check_honest(s, "a gap at", at);
     }
     is_int(recovered, 92, "a gap before the last message never harms it");
+    /* A bare error is not found by searching. Its place is known if the length of the message before was seen. */
+    struct session *known = begin(TCP);
+    server.n = 0;
+    put_framed(&server, answer(1, "a.test"));
+    put_framed(&server, header(2, 0x8181, 0, 0, 0, 0));
+    mock_feed(&known->m, TD_SERVER, td_sub(td_bytes(server.p, server.n), 0, 20));
+    mock_gap(&known->m, TD_SERVER, 10);
+    mock_feed(&known->m, TD_SERVER, td_sub(td_bytes(server.p, server.n), 30, server.n));
+    ENDS(known,
+         "call|dns_id: 1|dns_rcode: 0|response: 0-20|flags: response-cut|flags: partial|"
+         "call|dns_id: 2|dns_rcode: 1|response: 48-62|",
+         "a gap within a message");
+    pipeline(&client, &server);
     for (size_t at = 0; at < server.n; at++) {
         struct session *s = begin_options(TCP, 53, TD_FLOW_MIDSTREAM, MOCK_VIOLATIONS);
         feed(s, TD_CLIENT, client);
@@ -440,6 +449,17 @@ static void test_stream_damage(void)
          "violation: not a DNS message|call|dns_id: 1|dns_questions: a.test|request: 0-26|"
          "call|dns_id: 2|dns_questions: b.test|request: 51-77|",
          "junk between messages is passed over");
+    s = begin(TCP);
+    b = framed(query(1, "a.test"));
+    memcpy(b.p + b.n, "\x7f\xff\x7f\xff junk that seems long", 25);
+    b.n += 25;
+    put_framed(&b, query(2, "b.test"));
+    feed(s, TD_CLIENT, b);
+    is_int(s->m.violations, 1, "a length without a header behind it");
+    feed(s, TD_SERVER, framed(answer(2, "b.test")));
+    is_int(s->m.committed, 1, "is not waited for");
+    (void)end(s);
+    discard(s);
     s = begin(TCP);
     b = framed(query(1, "a.test"));
     b.n -= 4;

@@ -33,7 +33,8 @@ static inline void put_name(struct built *b, const char *name)
     b->p[b->n++] = 0;
 }
 
-static inline struct built header(unsigned id, unsigned flags, unsigned questions, unsigned answers, unsigned authority, unsigned additional)
+static inline struct built header(unsigned id, unsigned flags, unsigned questions, unsigned answers, unsigned authority,
+                                  unsigned additional)
 {
     struct built b;
     b.n = 0;

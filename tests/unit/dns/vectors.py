@@ -44,7 +44,7 @@ IN ISDN "4930"
 IN RT 3 via.tape.test.
 IN NSAP 0x390f0102.03
 IN NSAP-PTR n.tape.test.
-IN SIG A 8 2 60 20301231235959 20000229000000 7 tape.test. AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==
+IN SIG A 8 2 60 20301231235959 20000229000000 7 tape.test. AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKiss
 IN SIG TYPE4242 8 2 60 20301231235959 20000229000000 7 . AAEC
 IN KEY 257 3 13 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v
 IN KEY 49408 3 1
@@ -83,7 +83,7 @@ IN IPSECKEY 1 0 2 . AAECAw==
 IN IPSECKEY 1 1 2 198.51.100.7 AAECAw==
 IN IPSECKEY 1 2 2 2001:db8::7 AAECAw==
 IN IPSECKEY 1 3 2 gw.tape.test. AAECAw==
-IN RRSIG AAAA 13 3 3600 20360207062816 19700101000001 60000 tape.test. AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==
+IN RRSIG AAAA 13 3 3600 20360207062816 19700101000001 60000 tape.test. AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKiss
 IN RRSIG TYPE4242 13 0 0 20200229120000 20191231235959 0 . AAEC
 IN NSEC z.tape.test. A NS SOA TXT AAAA RRSIG NSEC CAA TYPE4242 TYPE65535
 IN DNSKEY 256 3 15 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
@@ -105,7 +105,8 @@ IN OPENPGPKEY AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v
 IN CSYNC 5 1 NS AAAA
 IN ZONEMD 5 1 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f000102030405060708090a0b0c0d0e0f
 IN SVCB 0 s.tape.test.
-IN SVCB 1 . mandatory=alpn,ipv4hint alpn="h2,h3" no-default-alpn port=8443 ipv4hint=198.51.100.7,198.51.100.8 ech=AAECAw== ipv6hint=2001:db8::1,2001:db8::2
+IN SVCB 1 . mandatory=alpn,ipv4hint alpn="h2,h3" no-default-alpn port=8443 ipv4hint=198.51.100.7,198.51.100.8
+IN SVCB 1 . ech=AAECAw== ipv6hint=2001:db8::1,2001:db8::2
 IN SVCB 1 . alpn="a\\\\b,c\\,d" key4242="x \"y\" \\ \200" key4243
 IN HTTPS 2 h.tape.test. alpn=h3
 IN DSYNC CDS NOTIFY 53 d.tape.test.
@@ -212,10 +213,13 @@ def on_wire(text):
 
 
 def quote(text):
-    out = ""
+    """A C string, in pieces of no more than a line."""
+    pieces = [""]
     for c in text.encode("latin1"):
-        out += "\\" + chr(c) if c in b'"\\' else chr(c) if 32 <= c < 127 else "\\%03o" % c
-    return '"' + out + '"'
+        if len(pieces[-1]) > 110:
+            pieces.append("")
+        pieces[-1] += "\\" + chr(c) if c in b'"\\' else chr(c) if 32 <= c < 127 else "\\%03o" % c
+    return "\n     ".join('"%s"' % piece for piece in pieces)
 
 
 def record_text(part):
@@ -244,7 +248,7 @@ def main():
             text = text_of(part)
             if text is None:
                 sys.exit("dig refuses %d %s:\n%s" % (rtype, rdata.hex(), part))
-            print("    {%d, %d, %d, \"%s\",\n     %s}," % (rtype, cls, ttl, rdata.hex(), quote(text)))
+            print("    {%d, %d, %d,\n     %s,\n     %s}," % (rtype, cls, ttl, quote(rdata.hex()), quote(text)))
         print("};")
 
 

@@ -74,8 +74,8 @@ static void feed(struct recorder *r, struct traffic *t)
             struct decoded d;
             if (decode_packet(decoder, &packets[i], &d) != DECODE_OK)
                 continue;
-            struct flow_packet pkt = {d.ip, d.l4, d.l4_caplen, d.l4_len, packets[i].time_ns, packets[i].frame, d.datagram, flow_hash(&d),
-                                      d.ip_version, d.transport};
+            struct flow_packet pkt = {d.ip, d.l4, d.l4_caplen, d.l4_len, packets[i].time_ns, packets[i].frame, d.datagram, flow_hash(&d, 0),
+                                      d.ip_version, d.transport, 0};
             flow_table_packet(r->table, &pkt);
             if (d.datagram)
                 block_unref(&d.datagram->block);
@@ -108,6 +108,8 @@ static const char *run(struct traffic *t, struct flow_stats *stats)
     free(flows);
     if (stats)
         *stats = *flow_table_stats(r.table);
+    size_t left = flow_table_memory(r.table); /* of its slots: a power of two */
+    ok(left >= 512 && (left & (left - 1)) == 0, "all memory was given back");
     flow_table_free(r.table);
     if (r.log.n && r.log.p[r.log.n - 1] == ' ')
         r.log.n--;
@@ -318,6 +320,68 @@ static void holes(void)
     is_int(stats.before_start, 1, "what is older than the first segment seen is left out");
 }
 
+/* What no honest peer sends, or what only a bad capture shows. */
+static void oddities(void)
+{
+    struct traffic t;
+    struct flow_stats stats;
+    struct flow_limits usual = limits;
+
+    handshake(&t);
+    tcp(&t, 0, 101, 501, ACK, "ab");
+    tcp(&t, 0, 103 + (1u << 30) + 5, 501, ACK, "far");
+    is_str(run(&t, &stats), "A0:ab/4 Agap2+1073741829 A1073741831:far/5 end(1,A)", "farther ahead than any window: still a gap");
+
+    handshake(&t);
+    tcp(&t, 0, 101, 501, FIN | ACK, "ab");
+    tcp(&t, 0, 103, 501, ACK, "more");
+    is_str(run(&t, NULL), "A0:ab/4 Aeof end(1,A)", "nothing comes after a FIN");
+
+    handshake(&t);
+    tcp(&t, 0, 110, 501, ACK, "beyond");
+    tcp(&t, 0, 101, 501, FIN | ACK, "ab");
+    is_str(run(&t, NULL), "A0:ab/5 Aeof end(1,A)", "nor does what waited already");
+
+    handshake(&t);
+    tcp(&t, 0, 103, 501, ACK, "cdef");
+    tcp(&t, 0, 110, 501, ACK, "beyond");
+    tcp(&t, 0, 105, 501, FIN | ACK, "");
+    tcp(&t, 0, 101, 501, ACK, "ab");
+    is_str(run(&t, NULL), "A0:ab/7 A2:cdef/4 Aeof end(1,A)", "a FIN inside of what waits ends the stream behind the segment");
+
+    handshake(&t);
+    tcp(&t, 0, 101, 503, ACK, "aa");
+    tcp(&t, 1, 501, 103, ACK, "bb");
+    for (int i = 0; i < 30; i++)
+        tcp(&t, 0, 103, 503, ACK, "");
+    traffic_udp(&t, A, B, td_str("later"));
+    is_str(run(&t, NULL), "A0:aa/4 B0:bb/5 A[later] end(1,A) end(36,?)", "two segments that acknowledge each other");
+
+    handshake(&t);
+    limits.max_connection_memory = sizeof(struct flow) + 120; /* room for two short segments */
+    tcp(&t, 0, 111, 501, ACK, "KL");
+    tcp(&t, 0, 121, 501, ACK, "UV");
+    tcp(&t, 0, 101, 501, ACK, "abcdefghijklmnopqrstuvwxyz");
+    is_str(run(&t, &stats), "A0:abcdefghij/6 A10:KL/4 A12:mnopqrst/6 A20:UV/5 A22:wxyz/6 end(1,A)",
+           "a retransmission around what waits needs no memory");
+    is_int(stats.gaps, 0, "and makes no gap");
+
+    handshake(&t);
+    tcp(&t, 1, 503, 101, ACK, "later");
+    tcp(&t, 0, 103, 506, ACK, "KL"); /* waits for its turn and for the other side */
+    tcp(&t, 0, 101, 501, ACK, "abcdefgh");
+    is_str(run(&t, &stats), "A0:ab/6 Bgap0+2 B2:later/4 A2:KL/5 A4:efgh/6 end(1,A)", "nor does one whose middle must wait, but for its rest");
+    limits = usual;
+
+    handshake(&t);
+    limits.max_connection_memory = sizeof(struct flow) + 120;
+    tcp(&t, 1, 503, 101, ACK, "later");
+    tcp(&t, 0, 103, 506, ACK, "KL");
+    tcp(&t, 0, 101, 501, ACK, "abcdefghijklmnopqrstuvwxyz");
+    is_str(run(&t, &stats), "A0:ab/6 Bgap0+2 B2:later/4 A2:KL/5 A4:efghijklmnopqrstuvwxyz/6 end(1,A)", "no room for the rest: it is not lost");
+    limits = usual;
+}
+
 static void budget(void)
 {
     struct traffic t;
@@ -375,6 +439,7 @@ int main(void)
     order();
     ends();
     holes();
+    oddities();
     budget();
     datagrams();
     return tap_done();

@@ -197,7 +197,11 @@ static const struct conversation conversations[] = {
     },
     {
         "nonsense between requests",
-        {{C, REQ("/1") "\x01\x02\nNOT A REQUEST\r\nget / http\r\n" REQ("/2"), 0}, {S, OK_EMPTY "oops\r\n" OK_EMPTY, 0}},
+        {{C, REQ("/1") "\x01\x02\nNOT A REQUEST\r\nget / http\r\n", 0}, {S, OK_EMPTY "oops\r\n", 0}, {C, REQ("/2"), 0}, {S, OK_EMPTY, 0}},
+    },
+    {
+        "an answer that is none",
+        {{C, REQ("/1"), 0}, {S, "what do you want?\r\n", 0}, {C, REQ("/2"), 0}, {S, OK_EMPTY, 0}},
     },
     {
         "coded bodies",

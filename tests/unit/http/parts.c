@@ -196,19 +196,21 @@ static enum http_chunked_event feed_chunks(const char *text, size_t cut, char *o
     struct http_chunked c;
     struct td_slice all = td_str(text), data;
     enum http_chunked_event event = HTTP_CHUNK_MORE;
-    size_t at = 0, used, end = cut;
+    size_t at = 0, used, end = cut, n = 0;
     memset(&c, 0, sizeof(c));
-    *out = '\0';
     for (;;) {
         event = http_chunked_next(&c, td_sub(all, at, end), &used, &data);
         at += used;
-        if (event == HTTP_CHUNK_DATA)
-            strncat(out, (const char *)data.p, data.n);
-        else if (event == HTTP_CHUNK_MORE && end < all.n)
+        if (event == HTTP_CHUNK_DATA) {
+            memcpy(out + n, data.p, data.n);
+            n += data.n;
+        } else if (event == HTTP_CHUNK_MORE && end < all.n) {
             end = all.n;
-        else
+        } else {
             break;
+        }
     }
+    out[n] = '\0';
     *ret_consumed = at;
     return event;
 }

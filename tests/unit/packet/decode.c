@@ -86,6 +86,13 @@ static void start_ethernet(void)
     push_ethernet(&b, IPV4);
 }
 
+/* Ten bytes behind the packet. */
+static void push_padding(void)
+{
+    memmove(build_bytes(&b) - 10, build_bytes(&b), b.n);
+    b.n += 10;
+}
+
 static void test_ip(void)
 {
     start_ipv4();
@@ -112,8 +119,7 @@ static void test_ip(void)
 
     start_ipv4();
     PUSH(&b, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, U16(IPV4));
-    memmove(build_bytes(&b) - 10, build_bytes(&b), b.n); /* ten bytes of padding behind */
-    b.n += 10;
+    push_padding();
     check(ETHERNET, 4, UDP, "question", "Ethernet padding");
 
     start_ipv4();
@@ -173,12 +179,20 @@ static void test_extensions(void)
     start_udp();
     PUSH(&b, UDP, 0, 1, 4, 0, 0, 0, 0);       /* destination options */
     PUSH(&b, 60, 4, 0, 0, U32(1), U32(2), U32(3), U32(4), U32(5)); /* authentication */
-    PUSH(&b, 51, 0, 0, 0, 0, 0, 0, 9);        /* atomic fragment */
+    PUSH(&b, 51, 0, 0, 6, 0, 0, 0, 9);        /* atomic fragment, reserved bits set */
     PUSH(&b, 44, 0, 1, 4, 0, 0, 0, 0);        /* mobility */
     PUSH(&b, 135, 2, 0, 1, 0, 0, 0, 0, U32(1), U32(2), U32(3), U32(4)); /* routing */
     PUSH(&b, 43, 0, 1, 4, 0, 0, 0, 0);        /* hop by hop */
     push_ipv6(&b, 0);
     check(RAW, 6, UDP, "question", "IPv6 with six extension headers");
+
+    static const uint8_t types[] = {43, 60, 135, 139, 140};
+    for (size_t i = 0; i < sizeof(types); i++) {
+        start_udp();
+        PUSH(&b, UDP, 1, 0, 0, U32(0), U32(0), U32(0));
+        push_ipv6(&b, types[i]);
+        check(RAW, 6, UDP, "question", "an extension header of 16 bytes");
+    }
 
     start_udp();
     PUSH(&b, UDP, 0, 0xc2, 4, U32(16 + 8));
@@ -251,6 +265,14 @@ static void test_tags(void)
     PUSH(&b, 0xaa, 0xaa, 3, 0, 0x80, 0xc2, 0, 7);
     check(100, 4, UDP, "question", "a bridged frame over ATM");
 
+    start_ipv4();
+    build_bytes(&b)[2] = build_bytes(&b)[3] = 0; /* only the frame's length tells where the packet ends */
+    PUSH(&b, 6, 6, 3);
+    length = b.n;
+    push_ethernet(&b, (uint16_t)length);
+    push_padding();
+    check(ETHERNET, 4, UDP, "question", "LLC with padding");
+
     start(&b, "\x42\x42\x03 spanning tree");
     push_ethernet(&b, 17);
     check_skip(ETHERNET, DECODE_NOT_IP, "spanning tree");
@@ -279,6 +301,11 @@ static void test_mpls(void)
     start_ipv4();
     push_labels();
     check(ETHERNET, 4, UDP, "question", "MPLS with IPv4");
+    start_ipv4();
+    build_bytes(&b)[12] = 0x81; /* an address like an EtherType */
+    build_bytes(&b)[13] = 0x00;
+    push_labels();
+    check(ETHERNET, 4, UDP, "question", "MPLS with IPv4 from 129.0.2.1");
     start_ipv6();
     push_labels();
     check(ETHERNET, 6, UDP, "question", "MPLS with IPv6");
@@ -311,10 +338,12 @@ static void test_ppp(void)
     push_ethernet(&b, 0x8864);
     check(ETHERNET, 4, UDP, "question", "PPPoE");
     start_ipv6();
+    build_bytes(&b)[4] = build_bytes(&b)[5] = 0;
     PUSH(&b, 0x57);
     length = b.n;
     PUSH(&b, 0x11, 0, 0, 1, U16(length));
-    check(51, 6, UDP, "question", "PPPoE with a short protocol number");
+    push_padding();
+    check(51, 6, UDP, "question", "PPPoE with a short protocol number and padding");
     start_ipv4();
     PUSH(&b, 0xff, 3, 0, 0x21);
     check(9, 4, UDP, "question", "PPP");
@@ -645,11 +674,11 @@ static void test_udp_tunnels(void)
     PUSH(&b, 0x30, 255, U16(length), U32(1));
     check_udp_tunnel(2152, 4, "GTP-U");
     start_ipv4();
-    PUSH(&b, 0, 9, 0, 0x85, 1, 0, 1, 0);
+    PUSH(&b, 1, 0x10, 2, 0x85, 2, 1, 2, 3, 4, 5, 6, 0);
+    PUSH(&b, 0, 9, 0, 0xc0);
     length = b.n;
     PUSH(&b, 0x34, 255, U16(length), U32(1));
-    memmove(build_bytes(&b) + 8, (const uint8_t[]){0, 9, 0, 0x85, 1, 0, 1, 0}, 8);
-    check_udp_tunnel(2152, 4, "GTP-U with an extension");
+    check_udp_tunnel(2152, 4, "GTP-U with two extensions");
     start_ipv6();
     check_udp_tunnel(3544, 6, "Teredo");
     start_ipv6();

@@ -157,13 +157,13 @@ static void test_overlap(void)
 
     build_v6(2, 8, 32, 48);
     is_int(feed(), DECODE_FRAGMENT, "8 to 32");
+    build_v6(2, 24, 48, 48);
+    is_int(feed(), DECODE_FRAGMENT, "24 to 48");
     build_v6(2, 8, 24, 48);
     build_bytes(&b)[48 + 3] ^= 0xff;
     is_int(feed(), DECODE_FRAGMENT, "8 to 24 comes later, and loses");
     build_v6(2, 0, 8, 48);
-    is_int(feed(), DECODE_FRAGMENT, "0 to 8");
-    build_v6(2, 24, 48, 48);
-    is_int(feed(), DECODE_OK, "24 to 48");
+    is_int(feed(), DECODE_OK, "0 to 8");
     is_message(48, 6, "two at one place");
     is_frames("3 4 5 6", "two at one place");
 
@@ -179,6 +179,33 @@ static void test_overlap(void)
     build_v4(1, 24, 40, 48);
     is_int(feed(), DECODE_FRAGMENT, "beyond the end");
     is_int(decoder_stats(decoder)->fragments_lost, 3, "neither can these");
+}
+
+/* Addresses, identification and, of IPv4, protocol tell datagrams apart. */
+static void test_identity(void)
+{
+    make_message(40);
+    begin(MEMORY);
+    build_v6(1, 0, 24, 40);
+    is_int(feed(), DECODE_FRAGMENT, "the first");
+    static const struct {
+        size_t offset;
+        const char *what;
+    } differ[] = {{8, "source"}, {39, "destination"}, {47, "identification"}};
+    for (size_t i = 0; i < sizeof(differ) / sizeof(differ[0]); i++) {
+        build_v6(1, 24, 40, 40);
+        build_bytes(&b)[differ[i].offset]++;
+        is_int(feed(), DECODE_FRAGMENT, "another %s", differ[i].what);
+    }
+    build_v6(1, 24, 40, 40);
+    build_bytes(&b)[40] = 6;
+    is_int(feed(), DECODE_OK, "the next header of a later fragment does not count");
+    is_frames("1 5", "identity");
+    build_v4(1, 0, 24, 40);
+    is_int(feed(), DECODE_FRAGMENT, "IPv4");
+    build_v4(1, 24, 40, 40);
+    build_bytes(&b)[9] = 6;
+    is_int(feed(), DECODE_FRAGMENT, "another protocol");
 }
 
 static void test_limits(void)
@@ -361,6 +388,7 @@ int main(void)
     test_orders();
     test_repeats();
     test_overlap();
+    test_identity();
     test_limits();
     test_snaplen();
     test_time();

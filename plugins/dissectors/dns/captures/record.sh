@@ -3,7 +3,7 @@
 # multicast.py for mDNS and LLMNR. Everything runs in a network namespace of its own, of which only the loopback is up.
 # Needs root; Debian: bind9 bind9-dnsutils dnsmasq-base dnsperf tcpdump iproute2 python3.
 #
-# Afterwards: BLESS=1 tests/integration/captures.sh, and read what changed in the *.calls.jsonl.
+# Afterwards: make bless T=dns, and read what it shows.
 set -eu
 cd "$(dirname "$0")"
 if [[ ${1:-} != inside ]]; then

@@ -17,8 +17,8 @@ seq 1 400 | sed 's/$/ green bottles/' >"$work/www/song.txt"
 printf '{"id":7,"name":"lamp"}\n' >"$work/www/item.json"
 zstd -q "$work/www/item.json" -o "$work/www/item.zst"
 # "brotli brotli brotli, said the server", compressed by hand
-printf '\x1b\x24\x00\xf8\x1d\x09\x36\x4e\x74\x6f\x24\x86\x57\x62\x72\x09\xc2\x42\x97\x69\x6c\x6f\x49\x88\x24\xf1\x64\x02\x60\xf8\xf3\x7e\x28\x53\x0a' \
-    >"$work/www/said.br"
+printf '\x1b\x24\x00\xf8\x1d\x09\x36\x4e\x74\x6f\x24\x86\x57\x62\x72\x09\xc2\x42\x97\x69' >"$work/www/said.br"
+printf '\x6c\x6f\x49\x88\x24\xf1\x64\x02\x60\xf8\xf3\x7e\x28\x53\x0a' >>"$work/www/said.br"
 cat >"$work/nginx.conf" <<END
 daemon off;
 worker_processes 1;
@@ -37,7 +37,11 @@ http {
         gzip_types text/plain;
         location = /said.br { add_header Content-Encoding br; }
         location = /item.zst { add_header Content-Encoding zstd; }
-        location = /cookie { add_header Set-Cookie "session=s3cr3t; Path=/; HttpOnly"; add_header Set-Cookie "theme=dark"; return 200 "eaten\n"; }
+        location = /cookie {
+            add_header Set-Cookie "session=s3cr3t; Path=/; HttpOnly";
+            add_header Set-Cookie "theme=dark";
+            return 200 "eaten\n";
+        }
         location = /nothing { return 204; }
         location = /moved { return 301 /item.json; }
         location = /echo { client_max_body_size 1k; proxy_pass http://127.0.0.1:$nginx_port/sink; }
@@ -63,7 +67,8 @@ ANSWERS = {
 def websocket(conn, head):
     key = next(line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
     accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-    conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+    conn.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
     frame = conn.recv(1024)
     mask, text = frame[2:6], frame[6:]
     text = bytes(b ^ mask[i % 4] for i, b in enumerate(text))
@@ -137,7 +142,8 @@ not_modified() {
     curl -sS -H "If-None-Match: $etag" "$site/item.json" --next -sS -b 'a=1; b=two' "$site/item.json"
 }
 coded() {
-    curl -sS --compressed "$site/song.txt" --next -sS "$site/said.br" --next -sS "$site/item.zst" --next -sS --http1.0 --compressed "$site/song.txt"
+    curl -sS --compressed "$site/song.txt" --next -sS "$site/said.br" --next -sS "$site/item.zst" \
+        --next -sS --http1.0 --compressed "$site/song.txt"
 }
 uploads() {
     echo 'a chunked upload' | curl -sS -T - -H 'Expect:' "$site/sink"
@@ -145,8 +151,10 @@ uploads() {
     head -c 3000 /dev/zero | tr '\0' x | curl -sS --data-binary @- -H 'Expect: 100-continue' "$site/echo"
 }
 pipelined() {
-    printf 'GET /item.json HTTP/1.1\r\nHost: site\r\n\r\nHEAD /song.txt HTTP/1.1\r\nHost: site\r\n\r\nGET /nothing HTTP/1.1\r\nHost: site\r\n\r\nGET /item.json HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n' |
-        send $nginx_port
+    {
+        printf '%s HTTP/1.1\r\nHost: site\r\n\r\n' 'GET /item.json' 'HEAD /song.txt' 'GET /nothing'
+        printf 'GET /item.json HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n'
+    } | send $nginx_port
 }
 sloppy() {
     printf '\r\n\nGET /item.json HTTP/1.0\nHost: site\n\n' | send $nginx_port
@@ -157,8 +165,11 @@ talking() {
     curl -sS "$talk/trailers" --next -sS "$talk/hints" --next -sS "$talk/fold" --next -sS "$talk/close"
 }
 upgrading() {
-    printf 'GET /chat HTTP/1.1\r\nHost: site\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58' |
-        send $talk_port
+    {
+        printf 'GET /chat HTTP/1.1\r\nHost: site\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+        printf 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+        printf '\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58'
+    } | send $talk_port
     curl -sS --http2 "$talk/hints"
 }
 proxied() {
