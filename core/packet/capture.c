@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "packet/foreign.h"
 #include "packet/input.h"
@@ -19,15 +20,25 @@ struct capture {
     struct pcapng_reader pcapng; /* the other */
     struct error fault;          /* told by each capture_read() from now on; status TD_OK: none */
     char format[96];
-    char name[];                 /* for errors */
+    char name[]; /* for errors */
 };
 
 static void describe_format(struct capture *c)
 {
-    const char *variant = c->is_pcapng ? NULL : c->pcap.variant;
-    snprintf(c->format, sizeof(c->format), "%s%s%s%s%s%s%s", c->is_pcapng ? "pcapng" : "pcap",
-             !c->is_pcapng && c->pcap.ns_per_tick == 1 ? ", nanoseconds" : "", variant ? ", " : "", variant ? variant : "",
-             (c->is_pcapng ? c->pcapng.big : c->pcap.big) ? ", big-endian" : "", c->in.packing ? ", " : "", c->in.packing ? c->in.packing : "");
+    bool big = c->is_pcapng ? c->pcapng.big : c->pcap.big;
+    struct buf text;
+    buf_init(&text, sizeof(c->format));
+    buf_puts(&text, c->is_pcapng ? "pcapng" : "pcap");
+    if (!c->is_pcapng && c->pcap.ns_per_tick == 1)
+        buf_lit(&text, ", nanoseconds");
+    if (!c->is_pcapng && c->pcap.variant)
+        buf_printf(&text, ", %s", c->pcap.variant);
+    if (big)
+        buf_lit(&text, ", big-endian");
+    if (c->in.packing)
+        buf_printf(&text, ", %s", c->in.packing);
+    snprintf(c->format, sizeof(c->format), "%s", buf_cstr(&text));
+    buf_clear(&text);
 }
 
 static int open_format(struct capture *c, struct error *err)
@@ -138,7 +149,7 @@ int capture_check(struct capture *c, struct error *err)
 {
     if (c->in.ops->shrunk_to(&c->in) == UINT64_MAX)
         return TD_OK;
-    return error_set(err, TD_E_CORRUPT, "%s: the file was made shorter while it was read; some packets were seen with zeros in them", c->name);
+    return error_set(err, TD_E_CORRUPT, "%s: the file was made shorter while it was read; some packets had zeros in them", c->name);
 }
 
 size_t capture_interface_count(const struct capture *c)
