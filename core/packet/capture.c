@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
 #include "packet/foreign.h"
 #include "packet/input.h"
@@ -23,22 +22,23 @@ struct capture {
     char name[]; /* for errors */
 };
 
+static void add_to_format(struct capture *c, const char *word)
+{
+    size_t n = strlen(c->format);
+    snprintf(c->format + n, sizeof(c->format) - n, "%s%s", n ? ", " : "", word);
+}
+
 static void describe_format(struct capture *c)
 {
-    bool big = c->is_pcapng ? c->pcapng.big : c->pcap.big;
-    struct buf text;
-    buf_init(&text, sizeof(c->format));
-    buf_puts(&text, c->is_pcapng ? "pcapng" : "pcap");
+    add_to_format(c, c->is_pcapng ? "pcapng" : "pcap");
     if (!c->is_pcapng && c->pcap.ns_per_tick == 1)
-        buf_lit(&text, ", nanoseconds");
+        add_to_format(c, "nanoseconds");
     if (!c->is_pcapng && c->pcap.variant)
-        buf_printf(&text, ", %s", c->pcap.variant);
-    if (big)
-        buf_lit(&text, ", big-endian");
+        add_to_format(c, c->pcap.variant);
+    if (c->is_pcapng ? c->pcapng.big : c->pcap.big)
+        add_to_format(c, "big-endian");
     if (c->in.packing)
-        buf_printf(&text, ", %s", c->in.packing);
-    snprintf(c->format, sizeof(c->format), "%s", buf_cstr(&text));
-    buf_clear(&text);
+        add_to_format(c, c->in.packing);
 }
 
 static int open_format(struct capture *c, struct error *err)
