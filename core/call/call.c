@@ -10,6 +10,7 @@ struct record {
     uint32_t name_n;
     uint64_t number; /* for bytes: how many */
 };
+_Static_assert(sizeof(struct record) == CALL_VALUE_HEADER, "what a value costs");
 
 static bool is_numeric(uint32_t type)
 {
@@ -32,7 +33,6 @@ void call_reset(struct td_call *c, size_t keep)
         if (more.cap > keep)
             buf_clear(&more);
         buf_reset(&more);
-        more.max = FRAMES_MAX;
         c->half[dir] = (struct call_half){.frames.more = more};
     }
     memset(c->set, 0, sizeof(c->set));
@@ -50,20 +50,12 @@ void call_clear(struct td_call *c)
         buf_clear(&c->half[dir].frames.more);
 }
 
-size_t call_memory(const struct td_call *c)
-{
-    size_t n = sizeof(*c) + c->values.cap + c->half[0].frames.more.cap + c->half[1].frames.more.cap;
-    for (int i = 0; i < CALL_BODIES; i++)
-        n += c->bodies[i].bytes.cap;
-    return n;
-}
-
 /* ---- Setting ---- */
 
 static void put_record(struct td_call *c, uint32_t field, const struct record *r, struct td_slice name, struct td_slice bytes)
 {
     size_t at = c->values.n;
-    if (at > UINT32_MAX || !buf_reserve(&c->values, sizeof(*r) + name.n + bytes.n)) {
+    if (at >= UINT32_MAX || !buf_reserve(&c->values, sizeof(*r) + name.n + bytes.n)) {
         c->values.failed = false; /* this value is lost, later ones may be smaller */
         c->incomplete_values = true;
         return;
@@ -108,9 +100,11 @@ bool call_set_i64(struct td_call *c, uint32_t field, int64_t value)
     return true;
 }
 
-static struct call_body *find_body(struct td_call *c, uint32_t field)
+struct call_body *call_make_body(struct td_call *c, uint32_t field)
 {
     struct call_body *unused = NULL;
+    if (field >= c->fields->n || !(c->fields->fields[field].flags & TD_F_BODY))
+        return NULL;
     for (int i = 0; i < CALL_BODIES; i++) {
         if (c->bodies[i].used && c->bodies[i].field == field)
             return &c->bodies[i];
@@ -127,14 +121,12 @@ static struct call_body *find_body(struct td_call *c, uint32_t field)
 
 bool call_append_bytes(struct td_call *c, uint32_t field, struct td_slice more)
 {
-    if (field >= c->fields->n || !(c->fields->fields[field].flags & TD_F_BODY))
-        return false;
-    struct call_body *body = find_body(c, field);
+    struct call_body *body = call_make_body(c, field);
     if (!body)
         return false;
     if (!body->cut)
         buf_put_slice(&body->bytes, more);
-    body->cut = body->bytes.failed;
+    body->cut |= body->bytes.failed;
     return true;
 }
 
@@ -144,7 +136,7 @@ bool call_set_bytes(struct td_call *c, uint32_t field, struct td_slice value)
         return false;
     const struct field *f = &c->fields->fields[field];
     if (f->flags & TD_F_BODY) {
-        struct call_body *body = find_body(c, field);
+        struct call_body *body = call_make_body(c, field);
         if (!body)
             return false;
         buf_reset(&body->bytes);
@@ -211,9 +203,11 @@ void call_add_frame(struct call_frames *f, uint64_t frame)
     if (f->more.n == 0 && f->few_n + n <= (int)sizeof(f->few)) {
         memcpy(f->few + f->few_n, bytes, n);
         f->few_n = (uint8_t)(f->few_n + n);
-    } else {
+    } else if (f->more.n + n <= FRAMES_MAX) {
         buf_put(&f->more, bytes, n);
         f->cut = f->more.failed;
+    } else {
+        f->cut = true;
     }
     if (!f->cut)
         f->last = frame;

@@ -1,14 +1,17 @@
 /* A call while it is filled, and as the outputs read it.
  *
  * Values lie one behind the other in one reused buffer; those of one field form a chain. Bodies, which may be
- * large and grow, lie apart. Memory is the caller's business: call_memory() says what a call holds. */
+ * large and grow, lie apart. The memory that they take is the caller's business. */
 #ifndef CALL_CALL_H
 #define CALL_CALL_H
 
 #include "base/buf.h"
 #include "call/field.h"
 
-enum { CALL_BODIES = 4 }; /* fields with TD_F_BODY that one call can hold */
+enum {
+    CALL_BODIES = 4,       /* fields with TD_F_BODY that one call can hold */
+    CALL_VALUE_HEADER = 16 /* bytes that each value takes in `values` besides its own */
+};
 
 /* The packets of a half, as differences in a variable-length code: about two bytes each. */
 struct call_frames {
@@ -59,7 +62,6 @@ struct td_call {
 /* Empties a call for use again; buffers above `keep` bytes are freed. */
 void call_reset(struct td_call *c, size_t keep);
 void call_clear(struct td_call *c);
-size_t call_memory(const struct td_call *c);
 
 /* What the host's setters do. A value of another type than the field's is refused: false. */
 bool call_set_u64(struct td_call *c, uint32_t field, uint64_t value);
@@ -67,6 +69,8 @@ bool call_set_i64(struct td_call *c, uint32_t field, int64_t value);
 bool call_set_bytes(struct td_call *c, uint32_t field, struct td_slice value);
 bool call_append_bytes(struct td_call *c, uint32_t field, struct td_slice more);
 bool call_set_pair(struct td_call *c, uint32_t field, struct td_slice name, struct td_slice value);
+/* The body of a field with TD_F_BODY, begun if it is not there yet; NULL: no such field, or too many. */
+struct call_body *call_make_body(struct td_call *c, uint32_t field);
 
 /* One value. Maps have `name`; numbers are in `number`, the rest is in `bytes`. */
 struct call_value {
@@ -97,8 +101,10 @@ static inline int64_t call_time(const struct td_call *c)
 /* From the first byte of the request to the last of the response, in ns; 0 when a half is missing. */
 static inline int64_t call_duration(const struct td_call *c)
 {
-    int64_t ns = c->half[TD_SERVER].last_ns - c->half[TD_CLIENT].first_ns;
-    return c->half[TD_CLIENT].seen && c->half[TD_SERVER].seen && ns > 0 ? ns : 0;
+    int64_t begin = c->half[TD_CLIENT].first_ns, end = c->half[TD_SERVER].last_ns, ns;
+    if (!c->half[TD_CLIENT].seen || !c->half[TD_SERVER].seen || end < begin)
+        return 0;
+    return __builtin_sub_overflow(end, begin, &ns) ? INT64_MAX : ns; /* captures may hold any times */
 }
 
 /* Is everything there that the call should have? */

@@ -20,7 +20,7 @@ static struct td_flow make_view(const struct td_conn *c, int client)
 {
     const struct flow_key *key = &c->flow->key;
     struct td_flow view = {.size = sizeof(view), .ip_version = key->ip_version, .transport = key->transport,
-                           .flags = c->view.flags & TD_FLOW_MIDSTREAM};
+                           .flags = c->view.flags & (TD_FLOW_MIDSTREAM | TD_FLOW_ROLE_GUESSED)};
     memcpy(view.ip[TD_CLIENT], key->ip[client], 16);
     memcpy(view.ip[TD_SERVER], key->ip[!client], 16);
     view.port[TD_CLIENT] = key->port[client];
@@ -65,7 +65,9 @@ static bool ask(const struct td_conn *c, const struct dissector *d, int side, st
     bool more = false;
     if (!d->ops.probe)
         return false;
-    for (int client = 0; client < 2; client++) {
+    int likely = c->flow->client >= 0 ? c->flow->client : side; /* if the bytes fit both roles, who speaks first asks */
+    for (int i = 0; i < 2; i++) {
+        int client = i ? !likely : likely;
         bool against_syn = c->flow->client >= 0 && c->flow->client != client;
         struct td_flow view = make_view(c, client);
         if (dissector_has_port(d, view.transport, view.port[TD_SERVER]))
@@ -79,6 +81,8 @@ static bool ask(const struct td_conn *c, const struct dissector *d, int side, st
         int enough = against_syn ? SCORE_CERTAIN : (view.flags & TD_FLOW_PORT_HINT) ? SCORE_HINTED : SCORE_ALONE;
         if (score >= enough && is_better(&mine, best))
             *best = mine;
+        if (score >= SCORE_CERTAIN)
+            break; /* nobody can be more certain of the other role */
     }
     return more;
 }
@@ -112,30 +116,48 @@ enum claim_result conn_claim(struct td_conn *c, int side, struct td_slice bytes,
         return CLAIM_MORE;
     if (!best.d)
         return CLAIM_NOBODY;
-    if (c->flow->client < 0)
+    int8_t known = c->flow->client;
+    if (known < 0)
         c->view.flags |= TD_FLOW_ROLE_GUESSED;
     c->flow->client = (int8_t)best.client;
-    c->view.flags |= best.flags;
-    return conn_open(c, best.d) ? CLAIM_TAKEN : CLAIM_NOBODY;
+    if (conn_open(c, best.d, best.flags & TD_FLOW_CONFIGURED))
+        return CLAIM_TAKEN;
+    c->flow->client = known;
+    if (known < 0)
+        c->view.flags &= ~(uint32_t)TD_FLOW_ROLE_GUESSED;
+    return CLAIM_NOBODY;
 }
 
-bool conn_open(struct td_conn *c, const struct dissector *d)
+static void clear_arena(struct td_conn *c)
 {
-    uint32_t flags = c->view.flags;
-    c->view = make_view(c, c->flow->client > 0);
-    c->view.flags |= flags;
+    flow_give(c->shard->flows, c->flow, c->arena.used);
+    arena_clear(&c->arena);
+}
+
+bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags)
+{
+    struct td_flow view = make_view(c, c->flow->client > 0);
+    view.flags |= flags;
+    if (dissector_has_port(d, view.transport, view.port[TD_SERVER]))
+        view.flags |= TD_FLOW_PORT_HINT;
+    c->view = view;
     c->owner = d;
     c->state = NULL;
     c->confirmed = c->lost = false;
     c->violations = 0;
+    arena_init(&c->arena, 0);
+    arena_lend(&c->arena, c->first_memory, sizeof(c->first_memory));
     int status = d->ops.open(d->self, c, &c->view, (struct td_arena *)&c->arena, &c->state);
     if (status != TD_OK) {
+        conn_discard_calls(c);
+        clear_arena(c);
         c->owner = NULL;
         conn_count_reason(c->shard->worker, d->name, "declined a connection that it had claimed");
         return false;
     }
     c->shard->worker->stats.connections[d - c->shard->worker->set->v]++;
     c->counted = true;
+    c->flow->client_fixed = true;
     c->stream[0].need = c->stream[1].need = 0;
     return true;
 }
@@ -150,7 +172,8 @@ void conn_release_owner(struct td_conn *c, int why)
                 oldest = call;
         conn_commit(c, oldest, TD_REQUEST_CUT | TD_RESPONSE_CUT);
     }
+    clear_arena(c);
     c->owner = NULL;
     c->state = NULL;
-    c->lost = false;
+    c->lost = c->takeover = false;
 }

@@ -12,65 +12,73 @@ enum {
 
 /* ---- Pieces: which packet brought which bytes ---- */
 
+/* Makes room for one more piece at the end. */
+static bool grow_pieces(struct td_conn *c, struct conn_stream *s)
+{
+    if (s->piece_at > s->piece_cap / 2) { /* more than half are done with */
+        s->piece_n -= s->piece_at;
+        memmove(s->pieces, s->pieces + s->piece_at, s->piece_n * sizeof(*s->pieces));
+        s->piece_at = 0;
+        return true;
+    }
+    bool first = s->pieces == s->few;
+    uint32_t cap = s->piece_cap * 2;
+    size_t more = (size_t)(first ? cap : cap - s->piece_cap) * sizeof(*s->pieces);
+    if (!flow_take(c->shard->flows, c->flow, more))
+        return false;
+    struct conn_piece *pieces = mem_realloc(first ? NULL : s->pieces, cap * sizeof(*pieces));
+    if (!pieces) {
+        flow_give(c->shard->flows, c->flow, more);
+        return false;
+    }
+    if (first)
+        memcpy(pieces, s->few, sizeof(s->few));
+    s->pieces = pieces;
+    s->piece_cap = cap;
+    return true;
+}
+
 static void add_piece(struct td_conn *c, struct conn_stream *s, uint64_t n, const struct flow_origin *origin)
 {
     s->end += n;
     s->datagram = origin->datagram;
-    if (s->piece_n == s->piece_cap) {
-        uint32_t cap = s->piece_cap * 2;
-        size_t more = (size_t)(s->pieces == s->few ? cap : cap - s->piece_cap) * sizeof(*s->pieces);
-        struct conn_piece *pieces = NULL;
-        if (flow_take(c->shard->flows, c->flow, more)) {
-            pieces = mem_realloc(s->pieces == s->few ? NULL : s->pieces, cap * sizeof(*pieces));
-            if (!pieces)
-                flow_give(c->shard->flows, c->flow, more);
-        }
-        if (!pieces) { /* no memory: these bytes are put down to the packet before them */
-            s->pieces[s->piece_n - 1].end = s->end;
-            return;
-        }
-        if (s->pieces == s->few)
-            memcpy(pieces, s->few, sizeof(s->few));
-        s->pieces = pieces;
-        s->piece_cap = cap;
-    }
-    s->pieces[s->piece_n++] = (struct conn_piece){s->end, origin->frame, origin->time_ns};
+    if (s->piece_n == s->piece_cap && !grow_pieces(c, s))
+        s->pieces[s->piece_n - 1].end = s->end; /* no memory: these bytes are put down to the packet before them */
+    else
+        s->pieces[s->piece_n++] = (struct conn_piece){s->end, origin->frame, origin->time_ns};
 }
 
 static void drop_pieces(struct conn_stream *s)
 {
-    uint32_t done = 0;
-    while (done < s->piece_n && s->pieces[done].end <= s->next)
-        done++;
-    if (done) {
-        s->piece_n -= done;
-        memmove(s->pieces, s->pieces + done, s->piece_n * sizeof(*s->pieces));
-    }
+    while (s->piece_at < s->piece_n && s->pieces[s->piece_at].end <= s->next)
+        s->piece_at++;
+    if (s->piece_at == s->piece_n)
+        s->piece_at = s->piece_n = 0;
 }
 
 static void drop_kept(struct td_conn *c, struct conn_stream *s)
 {
     s->next = s->end;
     s->need = 0;
-    s->piece_n = 0;
+    s->piece_at = s->piece_n = 0;
     if (s->kept.cap) {
         flow_give(c->shard->flows, c->flow, s->kept.cap);
         buf_clear(&s->kept);
     }
 }
 
-/* Gives new bytes to the calls that were promised them. */
-static void feed_marks(struct td_conn *c, int dir, uint64_t begin, uint64_t end, const struct flow_origin *origin, bool missing)
+/* Gives new bytes, or what is missing in their place (no origin), to the calls that were promised them. */
+static void feed_marks(struct td_conn *c, int dir, uint64_t begin, uint64_t end, const struct flow_origin *origin)
 {
     for (uint32_t i = 0; i < c->mark_n; i++) {
         struct conn_mark *m = &c->marks[i];
         if (m->dir != dir)
             continue;
-        uint64_t stop = m->end < end ? m->end : end;
-        if (missing)
-            m->call->half[dir].missing += stop - begin;
-        else
-            conn_add_packet(c, m->call, dir, origin->frame, origin->time_ns, stop - begin);
+        uint64_t from = m->begin > begin ? m->begin : begin, to = m->end < end ? m->end : end;
+        if (from < to && origin)
+            conn_add_packet(m->call, dir, origin, to - from);
+        else if (from < to)
+            m->call->half[dir].missing += to - from;
         if (m->end <= end)
             c->marks[i--] = c->marks[--c->mark_n];
     }
@@ -98,8 +106,6 @@ static struct td_conn *new_conn(struct shard *shard, struct flow *f)
         c->stream[side].pieces = c->stream[side].few;
         c->stream[side].piece_cap = CONN_FEW_PIECES;
     }
-    arena_init(&c->arena, 0);
-    arena_lend(&c->arena, c->first_memory, sizeof(c->first_memory));
     f->user = c;
     return c;
 }
@@ -120,8 +126,7 @@ static void free_conn(struct td_conn *c)
         flow_give(flows, c->flow, c->mark_cap * sizeof(*c->marks));
         mem_free(c->marks);
     }
-    flow_give(flows, c->flow, c->arena.used + sizeof(*c));
-    arena_clear(&c->arena);
+    flow_give(flows, c->flow, sizeof(*c));
     c->flow->user = NULL;
     if (w->conn_pool_n < CONN_POOL) {
         c->pool_next = w->conn_pool;
@@ -132,27 +137,6 @@ static void free_conn(struct td_conn *c)
     }
 }
 
-bool conn_reserve(struct td_conn *c, struct buf *b, size_t more, size_t *charged)
-{
-    if (b->cap - b->n >= more)
-        return true;
-    size_t before = b->cap, held = c->flow->memory;
-    size_t limit = flow_limit(c->shard->flows);
-    if (held >= limit || more > limit - held) {
-        c->shard->worker->stats.over_limit++;
-        return false;
-    }
-    b->max = before + (limit - held);
-    b->failed = false;
-    bool grown = buf_reserve(b, more);
-    size_t delta = b->cap - before;
-    if (!flow_take(c->shard->flows, c->flow, delta))
-        return false; /* cannot be: the ceiling was what is left */
-    if (charged)
-        *charged += delta;
-    return grown;
-}
-
 /* The claim is over and nobody follows: the connection's bytes are of no interest any more. */
 static void lose(struct td_conn *c)
 {
@@ -160,7 +144,11 @@ static void lose(struct td_conn *c)
         return;
     c->shard->worker->stats.lost_claims[c->owner - c->shard->worker->set->v]++;
     conn_release_owner(c, TD_CLOSE_LOST);
-    c->view.flags |= TD_FLOW_MIDSTREAM;
+    if (c->view.flags & TD_FLOW_ROLE_GUESSED) { /* by one who was wrong */
+        c->flow->client = -1;
+        c->flow->client_fixed = false;
+    }
+    c->view.flags = TD_FLOW_MIDSTREAM;
     for (int side = 0; side < 2; side++) {
         c->stream[side].skip_to = 0;
         drop_kept(c, &c->stream[side]);
@@ -169,14 +157,22 @@ static void lose(struct td_conn *c)
 
 /* ---- Presenting bytes to the owner ---- */
 
+static struct td_step show(struct td_conn *c, int side, const struct td_chunk *chunk)
+{
+    c->feeding = true;
+    struct td_step step = c->owner->ops.data(c->state, c, conn_dir(c, side), chunk);
+    c->feeding = false;
+    return step;
+}
+
 /* Presents [next, end) of a stream; returns how many bytes are left over. After a takeover the rest is for others. */
-static size_t present(struct td_conn *c, int side, struct td_slice bytes, int64_t time_ns, uint32_t flags)
+static size_t present(struct td_conn *c, int side, struct td_slice bytes, uint32_t flags)
 {
     struct conn_stream *s = &c->stream[side];
-    int dir = conn_dir(c, side);
+    int64_t time_ns = s->pieces[s->piece_n - 1].time_ns;
     while (bytes.n) {
         struct td_chunk chunk = {.bytes = bytes, .offset = s->next, .time_ns = time_ns, .flags = flags};
-        struct td_step step = c->owner->ops.data(c->state, c, dir, &chunk);
+        struct td_step step = show(c, side, &chunk);
         if (step.status != TD_OK || c->lost) {
             lose(c);
             return 0;
@@ -192,12 +188,24 @@ static size_t present(struct td_conn *c, int side, struct td_slice bytes, int64_
         drop_pieces(s);
         if (c->takeover)
             return bytes.n;
-        if (step.used == 0 || step.need == 0 || step.need > bytes.n) {
-            s->need = step.need > bytes.n ? step.need : bytes.n + 1;
+        s->need = step.need > bytes.n ? step.need : 0;
+        if (step.used == 0 || step.need == 0 || s->need)
             break;
-        }
     }
     return bytes.n;
+}
+
+/* Room for `more` kept bytes, within the connection's limit. */
+static bool reserve_kept(struct td_conn *c, struct buf *kept, size_t more)
+{
+    if (kept->cap - kept->n >= more)
+        return true;
+    size_t before = kept->cap, held = c->flow->memory, limit = flow_limit(c->shard->flows);
+    if (held >= limit)
+        return false;
+    kept->max = before + (limit - held);
+    kept->failed = false;
+    return buf_reserve(kept, more) && flow_take(c->shard->flows, c->flow, kept->cap - before);
 }
 
 static void keep(struct td_conn *c, int side, struct td_slice bytes)
@@ -205,10 +213,11 @@ static void keep(struct td_conn *c, int side, struct td_slice bytes)
     struct conn_stream *s = &c->stream[side];
     if (!bytes.n)
         return;
-    if (conn_reserve(c, &s->kept, bytes.n, NULL)) {
+    if (reserve_kept(c, &s->kept, bytes.n)) {
         buf_put_slice(&s->kept, bytes);
         return;
     }
+    c->shard->worker->stats.over_limit++;
     if (c->owner)
         conn_count_reason(c->shard->worker, c->owner->name, "more bytes to be kept than maxConnectionMemory allows");
     lose(c);
@@ -216,11 +225,11 @@ static void keep(struct td_conn *c, int side, struct td_slice bytes)
 }
 
 /* Presents what was kept and keeps what is left. */
-static void present_kept(struct td_conn *c, int side, int64_t time_ns, uint32_t flags)
+static void present_kept(struct td_conn *c, int side, uint32_t flags)
 {
     struct conn_stream *s = &c->stream[side];
-    size_t left = present(c, side, buf_slice(&s->kept), time_ns, flags);
-    if (!c->owner && !c->takeover) {
+    size_t left = present(c, side, buf_slice(&s->kept), flags);
+    if (!c->owner) {
         drop_kept(c, s);
     } else if (left == 0) {
         buf_reset(&s->kept);
@@ -234,22 +243,28 @@ static void present_kept(struct td_conn *c, int side, int64_t time_ns, uint32_t 
 
 /* What one side says may tell how to read what the other has sent (the answer to a request to upgrade): once `side` has got
  * further, bytes that were kept of the other are shown again, and so in turn. */
-static void resume_other(struct td_conn *c, int side, uint64_t before, int64_t time_ns)
+static void resume_other(struct td_conn *c, int side, uint64_t before)
 {
-    while (c->owner && !c->takeover && c->stream[side].next != before && c->stream[!side].kept.n) {
+    while (c->owner && !c->takeover && c->stream[side].next != before) {
         side = !side;
-        before = c->stream[side].next;
-        present_kept(c, side, time_ns, 0);
+        const struct conn_stream *s = &c->stream[side];
+        if (!s->kept.n || s->kept.n < s->need)
+            return;
+        before = s->next;
+        present_kept(c, side, 0);
     }
 }
 
-/* Looks for an owner by the bytes at the front of a side. True: there is one. */
+/* Looks for an owner by the bytes at the front of a side. True: there is one, and these bytes are next for it. */
 static bool find_owner(struct td_conn *c, int side, struct td_slice bytes, bool last)
 {
     struct conn_stream *s = &c->stream[side];
     bool udp = c->flow->key.transport == 17;
     switch (conn_claim(c, side, bytes, last)) {
-    case CLAIM_TAKEN: return true;
+    case CLAIM_TAKEN:
+        if (c->stream[!side].kept.n) /* it came first, but was not enough to tell by */
+            present_kept(c, !side, 0);
+        return c->owner && !c->takeover;
     case CLAIM_MORE: s->need = bytes.n + 1; return false;
     default: break;
     }
@@ -267,38 +282,49 @@ static void takeover(struct td_conn *c)
     struct td_slice key = td_str(c->takeover_key);
     const struct dissector_set *set = c->shard->worker->set;
     const struct dissector *parent = c->owner;
-    c->takeover = false;
     conn_release_owner(c, TD_CLOSE_TAKEOVER);
     c->stream[0].need = c->stream[1].need = 0;
     c->probes = 0;
     if (!point)
         return;
     const struct dissector *child = dissector_for_point(set, point, key);
-    if (child && conn_open(c, child))
+    if (child && conn_open(c, child, 0))
         return;
     c->flow->ignored = true;
     conn_count_reason(c->shard->worker, parent->name, "handed over to a protocol without dissector");
 }
 
-/* Lets both sides' kept bytes on, for as long as hand-overs give them new owners. */
-static void resume(struct td_conn *c, int64_t time_ns)
+/* Lets both sides' kept bytes on, for as long as hand-overs give them new owners. `ending`: the side to which nothing can
+ * be added, or -1. */
+static void resume(struct td_conn *c, int ending)
 {
     for (int round = 0; c->takeover && round < TAKEOVERS; round++) {
         takeover(c);
         for (int i = 0; i < 2; i++) {
             int side = c->flow->client == 1 ? !i : i; /* client first */
+            bool last = side == ending;
             struct conn_stream *s = &c->stream[side];
             if (c->flow->ignored)
                 drop_kept(c, s);
-            if (s->kept.n && (c->owner || find_owner(c, side, buf_slice(&s->kept), false)) && !c->takeover)
-                present_kept(c, side, time_ns, 0);
+            if (s->kept.n && (c->owner || find_owner(c, side, buf_slice(&s->kept), last)) && !c->takeover)
+                present_kept(c, side, last ? TD_CHUNK_LAST : 0);
         }
     }
     if (c->takeover) {
-        c->takeover = false;
         lose(c);
         c->flow->ignored = true;
     }
+}
+
+/* Nothing can be added to what was kept of a side: shows it a last time. */
+static void flush_side(struct td_conn *c, int side)
+{
+    struct conn_stream *s = &c->stream[side];
+    if (s->kept.n && (c->owner || find_owner(c, side, buf_slice(&s->kept), true)))
+        present_kept(c, side, TD_CHUNK_LAST);
+    if (c->takeover)
+        resume(c, side);
+    drop_kept(c, s);
 }
 
 /* ---- Events ---- */
@@ -315,31 +341,29 @@ static void on_data(void *ctx, struct flow *f, int side, uint64_t offset, struct
     uint64_t before = s->next;
     add_piece(c, s, bytes.n, origin);
     if (c->mark_n)
-        feed_marks(c, conn_dir(c, side), offset, s->end, origin, false);
+        feed_marks(c, conn_dir(c, side), offset, s->end, origin);
     if (s->skip_to > offset) {
         uint64_t skip = s->skip_to - offset < bytes.n ? s->skip_to - offset : bytes.n;
         bytes = td_sub(bytes, (size_t)skip, bytes.n);
         s->next += skip;
         drop_pieces(s);
-        if (!bytes.n)
-            return;
     }
     if (s->kept.n) {
         keep(c, side, bytes);
-        if (s->kept.n >= s->need && s->kept.n && (c->owner || find_owner(c, side, buf_slice(&s->kept), false)))
-            present_kept(c, side, origin->time_ns, 0);
-    } else if (c->owner || find_owner(c, side, bytes, false)) {
-        size_t left = present(c, side, bytes, origin->time_ns, 0);
+        if (s->kept.n && s->kept.n >= s->need && (c->owner || find_owner(c, side, buf_slice(&s->kept), false)))
+            present_kept(c, side, 0);
+    } else if (bytes.n && (c->owner || find_owner(c, side, bytes, false))) {
+        size_t left = present(c, side, bytes, 0);
         keep(c, side, td_sub(bytes, bytes.n - left, bytes.n));
-    } else if (s->need) {
+    } else if (s->need || c->takeover) {
         keep(c, side, bytes);
     }
-    if (!c->owner && !c->takeover && !s->kept.n)
+    if (!c->owner && !s->kept.n)
         drop_kept(c, s);
     s->datagram = NULL;
-    resume_other(c, side, before, origin->time_ns);
+    resume_other(c, side, before);
     if (c->takeover)
-        resume(c, origin->time_ns);
+        resume(c, -1);
 }
 
 static void on_datagram(void *ctx, struct flow *f, int side, struct td_slice bytes, bool cut, const struct flow_origin *origin)
@@ -353,19 +377,18 @@ static void on_datagram(void *ctx, struct flow *f, int side, struct td_slice byt
     add_piece(c, s, bytes.n, origin);
     s->next = offset;
     if (c->mark_n)
-        feed_marks(c, conn_dir(c, side), offset, s->end, origin, false);
+        feed_marks(c, conn_dir(c, side), offset, s->end, origin);
     if (c->owner || find_owner(c, side, bytes, true)) {
         struct td_chunk chunk = {.bytes = bytes, .offset = offset, .time_ns = origin->time_ns,
                                  .flags = TD_CHUNK_DATAGRAM | TD_CHUNK_LAST | (cut ? TD_CHUNK_CUT : 0)};
-        struct td_step step = c->owner->ops.data(c->state, c, conn_dir(c, side), &chunk);
+        struct td_step step = show(c, side, &chunk);
         if (step.status != TD_OK || c->lost)
             lose(c);
         if (c->takeover)
             takeover(c);
     }
     s->datagram = NULL;
-    s->next = s->end;
-    s->piece_n = 0;
+    drop_kept(c, s);
 }
 
 static void on_gap(void *ctx, struct flow *f, int side, uint64_t offset, uint64_t len)
@@ -376,13 +399,9 @@ static void on_gap(void *ctx, struct flow *f, int side, uint64_t offset, uint64_
         return;
     struct conn_stream *s = &c->stream[side];
     uint64_t end = offset + len;
-    if (c->owner && s->kept.n)
-        present_kept(c, side, f->last_ns, TD_CHUNK_LAST);
-    if (c->takeover)
-        resume(c, f->last_ns);
-    drop_kept(c, s);
+    flush_side(c, side);
     if (c->mark_n)
-        feed_marks(c, conn_dir(c, side), offset, end, NULL, true);
+        feed_marks(c, conn_dir(c, side), offset, end, NULL);
     s->next = s->end = end;
     if (s->skip_to >= end)
         return;
@@ -397,17 +416,9 @@ static void on_gap(void *ctx, struct flow *f, int side, uint64_t offset, uint64_
 
 static void finish_side(struct td_conn *c, int side)
 {
-    struct conn_stream *s = &c->stream[side];
-    if (s->eof)
-        return;
-    s->eof = true;
-    if (s->kept.n && !c->owner)
-        (void)find_owner(c, side, buf_slice(&s->kept), true);
-    if (c->owner && s->kept.n)
-        present_kept(c, side, c->flow->last_ns, TD_CHUNK_LAST);
-    if (c->takeover)
-        resume(c, c->flow->last_ns);
-    drop_kept(c, s);
+    if (!c->stream[side].eof)
+        flush_side(c, side);
+    c->stream[side].eof = true;
 }
 
 static void on_eof(void *ctx, struct flow *f, int side)

@@ -89,17 +89,17 @@ struct conn_stream {
     uint64_t next;      /* first byte not used yet */
     uint64_t end;       /* behind the last byte that came */
     uint64_t skip_to;   /* bytes before this are dropped */
-    size_t need;        /* do not present fewer bytes than this */
+    size_t need;        /* do not present fewer bytes than this; 0: any more will do */
     struct buf kept;    /* [next, end), if they had to be kept */
     struct conn_piece few[CONN_FEW_PIECES], *pieces;
-    uint32_t piece_n, piece_cap;
+    uint32_t piece_at, piece_n, piece_cap; /* pieces [at, n) are alive */
     const struct decode_datagram *datagram; /* of the last piece, while it is delivered */
     bool eof;
 };
 
 struct conn_mark { /* bytes to come that belong to a call */
     struct td_call *call;
-    uint64_t end;
+    uint64_t begin, end;
     uint8_t dir;
 };
 
@@ -119,10 +119,11 @@ struct td_conn {
     bool confirmed, lost, tls, counted;
     uint8_t violations;
     uint16_t probes;
-    bool takeover;                    /* asked for within data() */
+    bool feeding;                     /* within data() */
+    bool takeover;                    /* asked for there */
     const char *takeover_point;
     char takeover_key[64];
-    alignas(16) uint8_t first_memory[448];
+    alignas(16) uint8_t first_memory[320];
 };
 
 /* What a side of the flow is for the dissector: TD_CLIENT or TD_SERVER, and back. */
@@ -137,18 +138,18 @@ extern const struct flow_ops conn_flow_ops;
 /* claim.c: chooses a dissector by the beginning of what `side` sent. */
 enum claim_result { CLAIM_NOBODY, CLAIM_MORE, CLAIM_TAKEN };
 enum claim_result conn_claim(struct td_conn *c, int side, struct td_slice bytes, bool last);
-/* Opens `d` on the connection; false if it declined. */
-bool conn_open(struct td_conn *c, const struct dissector *d);
+/* Opens `d` on the connection; false if it declined. `flags`: TD_FLOW_CONFIGURED or 0. */
+bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags);
 /* Ends the claim; calls that are open are committed as cut. */
 void conn_release_owner(struct td_conn *c, int why);
 
 /* host.c */
 extern const struct td_host dissect_host_template; /* the dissection part of td_host */
 void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags);
-/* Makes room for `more` bytes in a buffer that the connection pays for; false: over the limit. */
-bool conn_reserve(struct td_conn *c, struct buf *b, size_t more, size_t *charged);
+/* Ends all open calls without anybody seeing them. */
+void conn_discard_calls(struct td_conn *c);
 /* Adds a packet's bytes to a call, which pays for the list of frames. */
-void conn_add_packet(struct td_conn *c, struct td_call *call, int dir, uint64_t frame, int64_t time_ns, uint64_t bytes);
+void conn_add_packet(struct td_call *call, int dir, const struct flow_origin *origin, uint64_t bytes);
 void conn_count_reason(struct worker *w, const char *dissector, const char *why);
 
 #endif

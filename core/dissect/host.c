@@ -76,8 +76,7 @@ static struct td_call *host_call(struct td_conn *c)
 {
     struct worker *w = c->shard->worker;
     struct td_call *call = w->call_pool;
-    size_t size = call ? call_memory(call) : sizeof(*call);
-    if (!flow_take(c->shard->flows, c->flow, size)) {
+    if (!flow_take(c->shard->flows, c->flow, sizeof(*call))) {
         w->stats.over_limit++;
         return NULL;
     }
@@ -85,7 +84,7 @@ static struct td_call *host_call(struct td_conn *c)
         w->call_pool = call->next;
         w->call_pool_n--;
     } else if (!(call = mem_calloc(1, sizeof(*call)))) {
-        flow_give(c->shard->flows, c->flow, size);
+        flow_give(c->shard->flows, c->flow, sizeof(*call));
         return NULL;
     }
     call->conn = c;
@@ -95,7 +94,7 @@ static struct td_call *host_call(struct td_conn *c)
     call->protocol = c->owner->protocol;
     call->flow = &c->view;
     call->conn_id = c->flow->id;
-    call->charged = size;
+    call->charged = sizeof(*call);
     call->serial = c->serial++;
     call->next = c->calls;
     if (c->calls)
@@ -116,58 +115,86 @@ static bool is_idle(const struct td_call *call, uint32_t field)
     return !call || (field < FIELD_MAX && !(call->wanted[field / 64] >> (field % 64) & 1));
 }
 
+/* What a buffer with `n` bytes costs: as buf_grow() sizes it. Not its capacity, which depends on what the call was used for
+ * before: results must not depend on that. */
+static size_t buffer_cost(size_t n)
+{
+    if (n <= 64)
+        return n ? 64 : 0;
+    return (size_t)1 << (64 - __builtin_clzll(n - 1));
+}
+
+/* Takes what a buffer of the call's costs more if it grows from `n` to `to` bytes; false: over the connection's limit. */
+static bool charge(struct td_call *call, size_t n, size_t to)
+{
+    size_t before = buffer_cost(n), after = buffer_cost(to);
+    if (after <= before)
+        return true;
+    struct shard *shard = call->conn->shard;
+    if (!flow_take(shard->flows, call->conn->flow, after - before)) {
+        shard->worker->stats.over_limit++;
+        return false;
+    }
+    call->charged += after - before;
+    return true;
+}
+
+/* Takes what one more value of `n` bytes costs. */
+static bool charge_value(struct td_call *call, size_t n)
+{
+    if (charge(call, call->values.n, call->values.n + CALL_VALUE_HEADER + n))
+        return true;
+    call->incomplete_values = true;
+    return false;
+}
+
 static void host_set_u64(struct td_call *call, uint32_t field, uint64_t value)
 {
-    if (is_idle(call, field))
-        return;
-    (void)conn_reserve(call->conn, &call->values, 64, &call->charged);
-    if (!call_set_u64(call, field, value))
+    if (!is_idle(call, field) && charge_value(call, 0) && !call_set_u64(call, field, value))
         misuse(call);
 }
 
 static void host_set_i64(struct td_call *call, uint32_t field, int64_t value)
 {
-    if (is_idle(call, field))
-        return;
-    (void)conn_reserve(call->conn, &call->values, 64, &call->charged);
-    if (!call_set_i64(call, field, value))
+    if (!is_idle(call, field) && charge_value(call, 0) && !call_set_i64(call, field, value))
         misuse(call);
 }
 
-/* The buffer in which a bytes value lands. */
-static struct buf *target_buffer(struct td_call *call, uint32_t field)
+/* The body for a field with TD_F_BODY, with `more` bytes paid for; else NULL, and it is known why. `anew`: instead of what it has. */
+static struct call_body *pay_body(struct td_call *call, uint32_t field, size_t more, bool anew)
 {
-    if (field < call->fields->n && (call->fields->fields[field].flags & TD_F_BODY))
-        for (int i = 0; i < CALL_BODIES; i++)
-            if (!call->bodies[i].used || call->bodies[i].field == field)
-                return &call->bodies[i].bytes;
-    return &call->values;
+    struct call_body *body = call_make_body(call, field);
+    if (!body) {
+        misuse(call);
+        return NULL;
+    }
+    if (body->cut && !anew)
+        return NULL; /* no bytes behind a hole */
+    if (charge(call, body->bytes.n, anew ? more : body->bytes.n + more))
+        return body;
+    body->cut = true;
+    return NULL;
 }
 
 static void host_set_bytes(struct td_call *call, uint32_t field, struct td_slice value)
 {
     if (is_idle(call, field))
         return;
-    (void)conn_reserve(call->conn, target_buffer(call, field), value.n + 64, &call->charged);
-    if (!call_set_bytes(call, field, value))
+    bool body = field < call->fields->n && (call->fields->fields[field].flags & TD_F_BODY);
+    bool paid = body ? pay_body(call, field, value.n, true) != NULL : charge_value(call, value.n);
+    if (paid && !call_set_bytes(call, field, value))
         misuse(call);
 }
 
 static void host_append_bytes(struct td_call *call, uint32_t field, struct td_slice more)
 {
-    if (is_idle(call, field))
-        return;
-    (void)conn_reserve(call->conn, target_buffer(call, field), more.n, &call->charged);
-    if (!call_append_bytes(call, field, more))
-        misuse(call);
+    if (!is_idle(call, field) && pay_body(call, field, more.n, false))
+        (void)call_append_bytes(call, field, more); /* pay_body() has checked the field */
 }
 
 static void host_set_pair(struct td_call *call, uint32_t field, struct td_slice name, struct td_slice value)
 {
-    if (is_idle(call, field))
-        return;
-    (void)conn_reserve(call->conn, &call->values, name.n + value.n + 64, &call->charged);
-    if (!call_set_pair(call, field, name, value))
+    if (!is_idle(call, field) && charge_value(call, name.n + value.n) && !call_set_pair(call, field, name, value))
         misuse(call);
 }
 
@@ -185,43 +212,51 @@ static struct td_slice host_peek(struct td_call *call, uint32_t field)
 
 /* ---- Marks ---- */
 
-void conn_add_packet(struct td_conn *c, struct td_call *call, int dir, uint64_t frame, int64_t time_ns, uint64_t bytes)
+void conn_add_packet(struct td_call *call, int dir, const struct flow_origin *origin, uint64_t bytes)
 {
     struct call_half *half = &call->half[dir];
-    size_t before = half->frames.more.cap;
-    call_add_packet(half, frame, time_ns, bytes);
-    size_t more = half->frames.more.cap - before;
-    if (more && flow_take(c->shard->flows, c->flow, more))
-        call->charged += more;
-    else if (more)
+    size_t before = half->frames.more.n;
+    for (uint32_t i = 0; origin->datagram && i < origin->datagram->frame_count; i++)
+        call_add_packet(half, origin->datagram->frames[i], origin->time_ns, 0);
+    call_add_packet(half, origin->frame, origin->time_ns, bytes);
+    if (!charge(call, before, half->frames.more.n))
         half->frames.cut = true; /* no further */
 }
 
-static void add_piece_to_call(struct td_conn *c, const struct conn_stream *s, const struct conn_piece *piece, struct td_call *call,
-                              int dir, uint64_t bytes)
-{
-    const struct decode_datagram *fragments = piece == &s->pieces[s->piece_n - 1] ? s->datagram : NULL;
-    for (uint32_t i = 0; fragments && i < fragments->frame_count; i++)
-        conn_add_packet(c, call, dir, fragments->frames[i], piece->time_ns, 0);
-    conn_add_packet(c, call, dir, piece->frame, piece->time_ns, bytes);
-}
-
-static void promise(struct td_conn *c, struct td_call *call, int dir, uint64_t end)
+/* Remembers bytes that are still to come. */
+static void promise(struct td_conn *c, struct td_call *call, int dir, uint64_t begin, uint64_t end)
 {
     if (c->mark_n == c->mark_cap) {
         uint32_t cap = c->mark_cap ? c->mark_cap * 2 : 2;
         size_t more = (cap - c->mark_cap) * sizeof(*c->marks);
-        if (cap > CONN_MARKS || !flow_take(c->shard->flows, c->flow, more))
-            return;
-        struct conn_mark *marks = mem_realloc(c->marks, cap * sizeof(*marks));
+        struct conn_mark *marks = NULL;
+        if (cap <= CONN_MARKS && flow_take(c->shard->flows, c->flow, more)) {
+            marks = mem_realloc(c->marks, cap * sizeof(*marks));
+            if (!marks)
+                flow_give(c->shard->flows, c->flow, more);
+        }
         if (!marks) {
-            flow_give(c->shard->flows, c->flow, more);
+            call->half[dir].cut = true; /* what comes of it will not be known */
             return;
         }
         c->marks = marks;
         c->mark_cap = cap;
     }
-    c->marks[c->mark_n++] = (struct conn_mark){call, end, (uint8_t)dir};
+    c->marks[c->mark_n++] = (struct conn_mark){call, begin, end, (uint8_t)dir};
+}
+
+/* The first piece that reaches beyond `offset`. */
+static uint32_t find_piece(const struct conn_stream *s, uint64_t offset)
+{
+    uint32_t low = s->piece_at, high = s->piece_n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (s->pieces[middle].end <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 static void host_mark(struct td_call *call, int dir, uint64_t begin, uint64_t end)
@@ -230,20 +265,42 @@ static void host_mark(struct td_call *call, int dir, uint64_t begin, uint64_t en
         return;
     struct td_conn *c = call->conn;
     const struct conn_stream *s = &c->stream[conn_dir(c, dir)]; /* its own inverse */
-    uint64_t from = s->next;
-    for (uint32_t i = 0; i < s->piece_n && from < end; from = s->pieces[i++].end) {
-        uint64_t lo = begin > from ? begin : from, hi = end < s->pieces[i].end ? end : s->pieces[i].end;
-        if (lo < hi)
-            add_piece_to_call(c, s, &s->pieces[i], call, dir, hi - lo);
+    if (begin < s->next)
+        begin = s->next;
+    for (uint32_t i = find_piece(s, begin); i < s->piece_n && begin < end; i++) {
+        const struct conn_piece *piece = &s->pieces[i];
+        uint64_t to = end < piece->end ? end : piece->end;
+        struct flow_origin origin = {piece->frame, piece->time_ns, i + 1 == s->piece_n ? s->datagram : NULL};
+        conn_add_packet(call, dir, &origin, to - begin);
+        begin = to;
     }
     if (end > s->end)
-        promise(c, call, dir, end);
+        promise(c, call, dir, begin > s->end ? begin : s->end, end);
 }
 
 static void host_commit(struct td_call *call, uint32_t flags)
 {
     if (call)
         conn_commit(call->conn, call, flags);
+}
+
+/* Takes a call out of its connection's list, gives back what it cost and makes it ready for use by others. */
+static void release_call(struct td_conn *c, struct td_call *call)
+{
+    struct worker *w = c->shard->worker;
+    *call->link = call->next;
+    if (call->next)
+        call->next->link = call->link;
+    flow_give(c->shard->flows, c->flow, call->charged);
+    if (w->call_pool_n < CALL_POOL) {
+        call_reset(call, CALL_KEEP);
+        call->next = w->call_pool;
+        w->call_pool = call;
+        w->call_pool_n++;
+    } else {
+        call_clear(call);
+        mem_free(call);
+    }
 }
 
 void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
@@ -263,24 +320,20 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
     w->stats.calls[index]++;
     w->stats.incomplete[index] += !call_half_complete(&call->half[0]) || !call_half_complete(&call->half[1]);
     w->on_call(w->on_call_ctx, call, &w->out);
+    release_call(c, call);
+}
 
-    *call->link = call->next;
-    if (call->next)
-        call->next->link = call->link;
-    flow_give(c->shard->flows, c->flow, call->charged);
-    if (w->call_pool_n < CALL_POOL) {
-        call_reset(call, CALL_KEEP);
-        call->next = w->call_pool;
-        w->call_pool = call;
-        w->call_pool_n++;
-    } else {
-        call_clear(call);
-        mem_free(call);
-    }
+void conn_discard_calls(struct td_conn *c)
+{
+    c->mark_n = 0;
+    while (c->calls)
+        release_call(c, c->calls);
 }
 
 static int host_takeover(struct td_conn *c, const char *point, struct td_slice key)
 {
+    if (!c->feeding)
+        return TD_E_INTERNAL; /* only data() says where the other protocol begins */
     if (key.n >= sizeof(c->takeover_key))
         return TD_E_LIMIT;
     c->takeover = true;

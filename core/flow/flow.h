@@ -81,6 +81,7 @@ struct flow {
     bool ignored;               /* nobody wants the bytes: no reassembly */
     bool saw_reset;
     bool simultaneous;          /* both sides sent a bare SYN */
+    bool client_fixed;          /* those above rely on `client`: no later SYN changes it */
     uint8_t gaps;               /* holes declared so far, saturating */
     uint16_t waited;            /* packets since a hole that was acknowledged was first seen */
     uint64_t id;                /* frame of its first packet: unique and independent of threads */

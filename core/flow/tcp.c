@@ -407,6 +407,8 @@ static void take_syn(struct flow *f, int side, const struct tcp_header *h)
     if (!s->started)
         *s = (struct tcp_side){.started = true, .seq0 = h->seq + 1, .fin = UINT64_MAX};
     s->syn = true;
+    if (f->client_fixed)
+        return;
     if (!(h->flags & TCP_ACK) && f->client == !side && f->side[!side].syn)
         f->simultaneous = true; /* RFC 9293 section 3.5: the bytes must tell who asks */
     f->client = f->simultaneous ? -1 : (int8_t)((h->flags & TCP_ACK) ? !side : side);

@@ -100,19 +100,21 @@ static struct td_step framed(struct connection *c, int dir, const struct td_chun
     struct side *side = &c->side[dir];
     struct td_cursor cursor = td_cursor(rest);
     size_t size = td_be16(&cursor) + (size_t)LENGTH;
-    bool waiting = rest.n < size && !(chunk->flags & TD_CHUNK_LAST);
-    if (waiting && rest.n < LENGTH + DNS_HEADER_SIZE)
-        return td_need(0, LENGTH + DNS_HEADER_SIZE);
     struct dns_place at = {td_sub(rest, LENGTH, size), begin, begin + size, chunk->time_ns, dir, rest.n < size};
-    if (waiting && dns_header_possible(at.bytes, size - LENGTH))
-        return td_need(0, size);
-    if (!waiting && at.cut) /* the next one's place is known even if what lies before it is missing */
-        side->skip_to = at.end;
-    if (!waiting && at.cut && at.bytes.n < DNS_HEADER_SIZE)
-        return td_used(rest.n);
-    if (waiting)
+    if (at.cut && !(chunk->flags & TD_CHUNK_LAST)) {
+        if (rest.n < LENGTH + DNS_HEADER_SIZE)
+            return td_need(0, LENGTH + DNS_HEADER_SIZE);
+        if (dns_header_possible(at.bytes, size - LENGTH))
+            return td_need(0, size);
         c->exchange.host->violation(c->exchange.conn, "a length without a message");
-    if (waiting || !dns_exchange_message(&c->exchange, &at)) {
+        side->lost = true;
+        return td_used(1);
+    }
+    if (at.cut) /* the next one's place is known even if what lies before it is missing */
+        side->skip_to = at.end;
+    if (at.cut && at.bytes.n < DNS_HEADER_SIZE)
+        return td_used(rest.n);
+    if (!dns_exchange_message(&c->exchange, &at)) {
         side->lost = true;
         return td_used(1);
     }

@@ -68,6 +68,7 @@ struct dns_wants {
     bool records; /* any of the sections, or the answers' data */
     uint32_t mask; /* bit by field */
 };
+_Static_assert(DNS_FIELDS <= 32, "a bit for each field");
 struct dns_wants dns_wants(const struct td_host *host, struct td_conn *conn);
 
 /* Where to write: the call and what limits its size. */

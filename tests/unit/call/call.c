@@ -57,9 +57,12 @@ static void test_values(void)
 
 static void test_wrong_types(void)
 {
-    ok(!call_set_u64(&call, F_METHOD, 1) && !call_set_u64(&call, F_OFFSET, 1) && !call_set_u64(&call, F_TOOK, 1), "u64 is for u64, bool and enum");
-    ok(!call_set_i64(&call, F_METHOD, 1) && !call_set_i64(&call, F_STATUS, 1) && !call_set_i64(&call, F_KIND, 1), "i64 is for i64, times, durations");
-    ok(!call_set_bytes(&call, F_STATUS, TD_LIT("x")) && !call_set_bytes(&call, F_REQUEST_HEADERS, TD_LIT("x")), "bytes are for text, bytes, addresses");
+    ok(!call_set_u64(&call, F_METHOD, 1) && !call_set_u64(&call, F_OFFSET, 1) && !call_set_u64(&call, F_TOOK, 1),
+       "u64 is for u64, bool and enum");
+    ok(!call_set_i64(&call, F_METHOD, 1) && !call_set_i64(&call, F_STATUS, 1) && !call_set_i64(&call, F_KIND, 1),
+       "i64 is for i64, times, durations");
+    ok(!call_set_bytes(&call, F_STATUS, TD_LIT("x")) && !call_set_bytes(&call, F_REQUEST_HEADERS, TD_LIT("x")),
+       "bytes are for text, bytes, addresses");
     ok(!call_set_bytes(&call, F_ADDRESS, TD_LIT("12345")) && !call_set_bytes(&call, F_ADDRESS, TD_LIT("")), "an address has 4 or 16 bytes");
     ok(!call_set_pair(&call, F_METHOD, TD_LIT("a"), TD_LIT("b")), "pairs are for maps");
     ok(!call_append_bytes(&call, F_METHOD, TD_LIT("x")), "only bodies are appended to");
@@ -127,7 +130,8 @@ static void test_bodies(void)
     uint32_t at = 0;
     is_str(body_of(F_REQUEST_BODY), NULL, "no body yet");
     ok(call_append_bytes(&call, F_REQUEST_BODY, TD_LIT("one ")) && call_append_bytes(&call, F_REQUEST_BODY, TD_LIT("two")), "appended");
-    ok(call_append_bytes(&call, F_RESPONSE_BODY, TD_LIT("answer")) && call_append_bytes(&call, F_REQUEST_BODY, TD_LIT("!")), "another between");
+    ok(call_append_bytes(&call, F_RESPONSE_BODY, TD_LIT("answer")) && call_append_bytes(&call, F_REQUEST_BODY, TD_LIT("!")),
+       "another between");
     is_str(body_of(F_REQUEST_BODY), "one two!", "the one");
     is_str(body_of(F_RESPONSE_BODY), "answer", "the other");
     ok(call_has(&call, F_REQUEST_BODY) && !call_next_value(&call, F_REQUEST_BODY, &at, &v), "a body is there, and has no values");

@@ -235,7 +235,8 @@ struct td_host {
     struct td_slice (*peek)(struct td_call *, uint32_t field);
     /* Bytes [begin, end) of the stream sent by `dir` belong to this call. From marks the core knows times, packets,
      * sizes and gaps. `begin` must not lie before the chunk that is being handled; `end` may lie in the future
-     * (a body that is skipped) and may be UINT64_MAX (until the close, or until the commit). */
+     * (a body that is skipped) and may be UINT64_MAX (until the close, or until the commit). Marks of one call must not
+     * overlap, or bytes count twice. */
     void (*mark)(struct td_call *, int dir, uint64_t begin, uint64_t end);
     /* The call is whole, or as whole as it gets. The handle dies. */
     void (*commit)(struct td_call *, uint32_t flags);
@@ -347,7 +348,7 @@ struct td_dissector {
     /* [worker] The connection is claimed. *state, from the arena or elsewhere, is passed to all below. */
     int (*open)(const void *self, struct td_conn *, const struct td_flow *, struct td_arena *, void **state);
     /* [worker] In-order bytes. Bytes not used are kept (up to the connection's budget) and presented again with
-     * what follows them. */
+     * what follows them, or when the other direction has got further. */
     struct td_step (*data)(void *state, struct td_conn *, int dir, const struct td_chunk *);
     /* [worker] Bytes [offset, offset + len) are missing and never come; what was kept before them was presented
      * with TD_CHUNK_LAST and is gone. TD_OK: resynchronised or resynchronising, go on. NULL or a failure: the claim ends.
