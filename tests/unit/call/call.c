@@ -124,6 +124,14 @@ static const char *body_of(uint32_t field)
     return text;
 }
 
+static size_t memory_of_bodies(void)
+{
+    size_t n = 0;
+    for (int i = 0; i < CALL_BODIES; i++)
+        n += call.bodies[i].bytes.cap;
+    return n;
+}
+
 static void test_bodies(void)
 {
     struct call_value v;
@@ -154,14 +162,14 @@ static void test_bodies(void)
     is_str(body_of(F_REQUEST_BODY), "short", "set anew it is whole");
     bytes->max = 0;
 
-    size_t with = call_memory(&call);
+    size_t with = memory_of_bodies();
     call_reset(&call, 1 << 20);
     is_str(body_of(F_REQUEST_BODY), NULL, "after a reset there are none");
-    is_int(call_memory(&call), with, "but the memory is kept");
+    ok(with && memory_of_bodies() == with, "but the memory is kept");
     call_append_bytes(&call, F_BODY_5, TD_LIT("5"));
     is_str(body_of(F_BODY_5), "5", "for another one");
     call_reset(&call, 0);
-    is_int(call_memory(&call), sizeof(call), "unless it is more than was allowed");
+    is_int(memory_of_bodies(), 0, "unless it is more than was allowed");
 }
 
 /* Reads a list back and compares; false at the first difference. */
@@ -215,6 +223,7 @@ static void test_frames_cut(void)
     is_int(f->count, 60, "all are counted");
     call_reset(&call, 0);
     ok(!f->cut, "reset");
+    f->more.max = 0;
     for (uint64_t frame = 1; !f->cut && frame < 100000000; frame += 200)
         call_add_frame(f, frame);
     ok(f->cut && f->count > 100000, "the limit of a list is more than 100,000 packets: %llu", (unsigned long long)f->count);
@@ -249,6 +258,9 @@ static void test_packets(void)
     is_int(call_time(&call), -10, "an answer alone begins the call");
     call_add_packet(h, 8, 100, 10);
     is_int(call_duration(&call), 0, "an answer before its question takes no time");
+    call.half[TD_CLIENT].first_ns = INT64_MIN;
+    call.half[TD_SERVER].last_ns = INT64_MAX;
+    is_int(call_duration(&call), INT64_MAX, "times at the ends of time");
 }
 
 int main(void)
