@@ -83,6 +83,12 @@ $(FUZZERS:%=$(BUILD)/tests/fuzz/%): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o
 	@echo "  LINK $@"
 	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(OBJ)/tests/fuzz/replay.o $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
 
+demo: ## set up, build, record what curl and dig ask nginx and dnsmasq, and show the calls
+	@tests/deps demo
+	@$(MAKE) -j$(JOBS) all
+	@tests/integration/record_traffic $(BUILD)/demo.pcap
+	$(BUILD)/tapedeck dissect $(BUILD)/demo.pcap
+
 check: all tests ## run the tests (T=word: only those whose path has the word)
 	@BUILD=$(BUILD) T=$(T) CC="$(CC)" tests/run
 

@@ -39,8 +39,8 @@ static inline size_t utf8_length(const uint8_t *p, size_t n)
 /* Appends text in which nothing steers a terminal: control characters (also U+0080 to U+009F) and bytes that are not
  * UTF-8 become \xNN, line breaks \n and \r. */
 enum utf8_style {
-    UTF8_CELL,  /* a cell of a table: tabs become \t, and backslashes double, so that the bytes can be told from the text */
-    UTF8_PROSE  /* a line for people: tabs and backslashes stay */
+    UTF8_CELL, /* a cell of a table: tabs become \t, and backslashes double, so that the bytes can be told from the text */
+    UTF8_PROSE /* a line for people: tabs and backslashes stay */
 };
 void utf8_put_printable(struct buf *out, struct td_slice text, enum utf8_style style);
 

@@ -32,7 +32,8 @@ int column_set_parse(struct column_set *set, const char *list, const struct fiel
                      struct error *err) MUST_CHECK;
 void column_set_clear(struct column_set *set);
 
-/* A value as text, without tabs, newlines and whatever steers a terminal (they become \t, \n, \xNN). Lists are joined by commas, maps by "; ". */
+/* A value as text, without tabs, newlines and what else steers a terminal (they become \t, \n, \xNN). Lists are joined by
+ * commas, maps by "; ". */
 void column_put(struct buf *out, const struct column *col, const struct td_call *c);
 /* All columns, separated by tabs, and a newline. */
 void column_put_row(struct buf *out, const struct column_set *set, const struct td_call *c);

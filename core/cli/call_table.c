@@ -87,7 +87,8 @@ void call_table_put_header(struct buf *out, const struct call_table *t)
 static const char *row_colour(const struct td_call *c, struct td_slice status)
 {
     bool failed = (status.n == 3 && (status.p[0] == '4' || status.p[0] == '5')) ||
-                  (status.n && (status.p[0] < '0' || status.p[0] > '9') && !td_eq(status, TD_LIT("NOERROR")) && !td_eq(status, TD_LIT("OK")));
+                  (status.n && (status.p[0] < '0' || status.p[0] > '9') && !td_eq(status, TD_LIT("NOERROR")) &&
+                   !td_eq(status, TD_LIT("OK")));
     if (failed)
         return "\033[31m";
     return call_half_complete(&c->half[TD_CLIENT]) && call_half_complete(&c->half[TD_SERVER]) ? NULL : "\033[33m";

@@ -81,6 +81,8 @@ static bool ask(const struct td_conn *c, const struct dissector *d, int side, st
         int enough = against_syn ? SCORE_CERTAIN : (view.flags & TD_FLOW_PORT_HINT) ? SCORE_HINTED : SCORE_ALONE;
         if (score >= enough && is_better(&mine, best))
             *best = mine;
+        if (score >= SCORE_CERTAIN)
+            break; /* nobody can be more certain of the other role */
     }
     return more;
 }

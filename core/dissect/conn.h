@@ -123,7 +123,7 @@ struct td_conn {
     bool takeover;                    /* asked for there */
     const char *takeover_point;
     char takeover_key[64];
-    alignas(16) uint8_t first_memory[448];
+    alignas(16) uint8_t first_memory[320];
 };
 
 /* What a side of the flow is for the dissector: TD_CLIENT or TD_SERVER, and back. */

@@ -284,6 +284,23 @@ static struct flow *choose_victim(struct flow_table *t)
     return victim;
 }
 
+/* When memory is full, every new connection drives out one that nobody has touched for long: so the next two victims are
+ * fetched from memory while there is other work to do. */
+static void prefetch_victims(const struct flow_table *t, const struct flow *victim)
+{
+    enum { LINE = 64, USER_LINES = 12 };
+    if (victim->newer == FLOW_NONE)
+        return;
+    const struct flow *next = flow_at(t, victim->newer); /* fetched last time */
+    for (size_t i = 0; next->user && i < USER_LINES; i++)
+        __builtin_prefetch((const uint8_t *)next->user + i * LINE);
+    if (next->newer == FLOW_NONE)
+        return;
+    const uint8_t *after = (const uint8_t *)flow_at(t, next->newer);
+    for (size_t i = 0; i < sizeof(struct flow); i += LINE)
+        __builtin_prefetch(after + i);
+}
+
 static void make_room(struct flow_table *t)
 {
     while (t->memory > t->limits.max_memory) {
@@ -294,6 +311,7 @@ static void make_room(struct flow_table *t)
             t->stats.evicted++;
             t->stats.evicted_embryonic += victim->state == FLOW_EMBRYONIC;
         }
+        prefetch_victims(t, victim);
         flow_remove(t, victim, FLOW_CLOSE_EVICTED);
     }
 }

@@ -18,7 +18,7 @@ check() { # check NAME STATUS
 
 compare() { # compare OPTIONS...: its status; prints into out and differences
     : >"$dir/differences"
-    "$root/tests/conformance/run_corpus" --tapedeck "$program" --corpus "$dir/corpus" --list-differences "$dir/differences" "$@" \
+    "$root/tests/conformance/run_corpus" -j1 --tapedeck "$program" --corpus "$dir/corpus" --list-differences "$dir/differences" "$@" \
         >"$dir/out" 2>&1
 }
 
@@ -28,19 +28,21 @@ false_fact() {
     local fields=$1
     shift
     python3 "$here/tiny_corpus.py" "$dir/corpus" "$@"
-    compare --expectations "$dir/none.json"
+    compare --expectations "$dir/none.json" --kind "${1%%.*}"
     [[ $? -eq 1 && -s $dir/differences && $(grep -vcE "\"field\": \"($fields)\"" "$dir/differences") -eq 0 ]] &&
         grep -qE "^ +($fields) .*FAIL$" "$dir/out"
     check "sees a false $fields ($1)" $?
 }
 
-# false_program NAME FIELD SCRIPT: a program that does this instead of the true one is found out.
+# false_program KIND NAME FIELD SCRIPT: a program that does this instead of the true one is found out.
 false_program() {
+    local kind=$1
+    shift
     python3 "$here/tiny_corpus.py" "$dir/corpus"
     printf '#!/bin/bash\n%s\n' "${3//PROGRAM/\"$true_program\"}" >"$dir/tapedeck"
     chmod +x "$dir/tapedeck"
     program=$dir/tapedeck
-    compare --timeout 1
+    compare --timeout 1 --kind "$kind"
     [[ $? -eq 1 ]] && grep -qE "^ +$2 .*FAIL$" "$dir/out"
     check "$1" $?
     program=$true_program
@@ -79,15 +81,15 @@ false_fact 'data_sha256|own reader' container.data_sha256 '"00"'
 false_fact 'ts_sha256|own reader' container.ts_sha256 '"00"'
 false_fact first_ts_ns container.first_ts_ns 1
 
-false_program "sees missing messages" recall '[[ $1 == dissect ]] || PROGRAM "$@"'
-false_program "sees missing messages in each field" headers '[[ $1 == dissect ]] || PROGRAM "$@"'
-false_program "sees a crash" -j1 'kill -SEGV $$'
-false_program "sees a hang" -j1 'sleep 30'
-false_program "sees a failure" -j1 'echo "tapedeck: no" >&2; exit 1'
-false_program "sees a sanitizer's report" -j1 'echo "ERROR: AddressSanitizer: leak" >&2; PROGRAM "$@"'
-false_program "sees output that depends on the threads" "same output" '[[ "$*" == *"-j 2"* ]] && echo "{}"; PROGRAM "$@"'
-false_program "sees what is not JSON" "valid JSON" 'PROGRAM "$@"; echo no'
-false_program "sees an export that loses a packet" "export packets" \
+false_program http1 "sees missing messages" recall '[[ $1 == dissect ]] || PROGRAM "$@"'
+false_program http1 "sees missing messages in each field" headers '[[ $1 == dissect ]] || PROGRAM "$@"'
+false_program survive "sees a crash" -j1 'kill -SEGV $$'
+false_program survive "sees a hang" -j1 'exec sleep 30'
+false_program survive "sees a failure" -j1 'echo "tapedeck: no" >&2; exit 1'
+false_program survive "sees a sanitizer's report" -j1 'echo "ERROR: AddressSanitizer: leak" >&2; PROGRAM "$@"'
+false_program survive "sees output that depends on the threads" "same output" '[[ "$*" == *"-j 2"* ]] && echo "{}"; PROGRAM "$@"'
+false_program survive "sees what is not JSON" "valid JSON" 'PROGRAM "$@"; echo no'
+false_program container "sees an export that loses a packet" "export packets" \
     'PROGRAM "$@" || exit; [[ $1 == export ]] && truncate -s -$((16 + 88)) "${!#}"; exit 0'
 
 # An excuse holds for exactly one difference, is counted, and is told when it no longer applies.
@@ -95,12 +97,12 @@ python3 "$here/tiny_corpus.py" "$dir/corpus" dns.messages.1.rcode 3
 cat >"$dir/excuses.json" <<'EXCUSES'
 [{"capture": "own/tiny", "kind": "dns", "frame": 9, "field": "rcode", "got": "0", "why": "made wrong here", "proof": "packet 9 says 0"}]
 EXCUSES
-compare --expectations "$dir/excuses.json"
+compare --expectations "$dir/excuses.json" --kind dns
 check "an excused difference does not count" $?
 grep -q '; 1 excused as wrong expectations; 0 stale' "$dir/out"
 check "but is told" $?
 python3 "$here/tiny_corpus.py" "$dir/corpus"
-compare --expectations "$dir/excuses.json"
+compare --expectations "$dir/excuses.json" --kind dns
 [[ $? -eq 1 ]] && grep -q '^stale: own/tiny dns rcode' "$dir/out"
 check "an excuse for nothing is told" $?
 echo "1..$number"

@@ -97,8 +97,9 @@ exec {pipeline}>&-
 look() { dig +tries=1 +time=5 -p "$dns_port" @127.0.0.1 "$@" >>"$work/dig.log" || die "dig $* failed"; }
 for question in "www.example.test A" "www.example.test AAAA" "alias.example.test A" "alias.example.test CNAME" "example.test MX" \
     "example.test TXT" "example.test ANY" "nowhere.example.test A" "www.example.test SRV" \
-    "www.example.test HTTPS" "www.example.test TYPE4711" "-x 192.0.2.10" "-x 2001:db8::10" "example.org A" "WwW.eXaMpLe.TeSt A" "www.example.test A +noedns" \
-    "www.example.test A +dnssec" "www.example.test A +nocookie +norecurse" "www.example.test A +tcp" "long.example.test TXT +noedns" \
+    "www.example.test HTTPS" "www.example.test TYPE4711" "-x 192.0.2.10" "-x 2001:db8::10" "example.org A" \
+    "WwW.eXaMpLe.TeSt A" "www.example.test A +noedns" "www.example.test A +dnssec" \
+    "www.example.test A +nocookie +norecurse" "www.example.test A +tcp" "long.example.test TXT +noedns" \
     "long.example.test TXT +bufsize=512" \
     "long.example.test TXT +bufsize=4096" "long.example.test TXT +ignore +noedns" "a.b.c.d.e.f.example.test A"; do
     # shellcheck disable=SC2086

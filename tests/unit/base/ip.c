@@ -27,8 +27,17 @@ int main(void)
     is_int(wrong, 0, "IPv4 as the C library writes it");
 
     /* RFC 5952 section 4: lower case, no leading zeros, the longest run of zeros is cut, the first of equals, never one alone. */
-    static const char *const v6[] = {"::", "::1", "2001:db8::1", "2001:db8:0:1:1:1:1:1", "2001:0:0:1::1", "2001:db8::1:0:0:1", "fe80::a00:27ff:fe4e:66a1",
-                                     "1:2:3:4:5:6:7:8", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::ffff:192.0.2.255", "64:ff9b::c000:201"};
+    static const char *const v6[] = {"::",
+                                     "::1",
+                                     "2001:db8::1",
+                                     "2001:db8:0:1:1:1:1:1",
+                                     "2001:0:0:1::1",
+                                     "2001:db8::1:0:0:1",
+                                     "fe80::a00:27ff:fe4e:66a1",
+                                     "1:2:3:4:5:6:7:8",
+                                     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                                     "::ffff:192.0.2.255",
+                                     "64:ff9b::c000:201"};
     for (size_t i = 0; i < sizeof(v6) / sizeof(v6[0]); i++)
         test_v6(v6[i]);
     return tap_done();

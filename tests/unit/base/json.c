@@ -75,19 +75,34 @@ static void test_utf8(void)
     static const struct {
         const char *name, *text, *want; /* want NULL: as it is */
     } cases[] = {
-        {"two bytes, the first", "\xc2\x80", NULL}, {"two bytes, the last", "\xdf\xbf", NULL},
-        {"three bytes, the first", "\xe0\xa0\x80", NULL}, {"three bytes, the last", "\xef\xbf\xbf", NULL},
-        {"before the surrogates", "\xed\x9f\xbf", NULL}, {"after the surrogates", "\xee\x80\x80", NULL},
-        {"four bytes, the first", "\xf0\x90\x80\x80", NULL}, {"four bytes, the last", "\xf4\x8f\xbf\xbf", NULL},
-        {"text around", "gr\xc3\xbc\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80!", NULL},
-        {"overlong, two bytes", "\xc0\x80", BAD BAD}, {"overlong, two bytes, the last", "\xc1\xbf", BAD BAD},
-        {"overlong, three bytes", "\xe0\x9f\xbf", BAD BAD BAD}, {"overlong, four bytes", "\xf0\x8f\xbf\xbf", BAD BAD BAD BAD},
-        {"a surrogate", "\xed\xa0\x80", BAD BAD BAD}, {"the last surrogate", "\xed\xbf\xbf", BAD BAD BAD},
-        {"beyond Unicode", "\xf4\x90\x80\x80", BAD BAD BAD BAD}, {"far beyond", "\xf5\x80\x80\x80", BAD BAD BAD BAD},
-        {"a lead that never is", "\xff", BAD}, {"a continuation alone", "a\x80z", "a" BAD "z"},
-        {"cut after one of two", "a\xc3", "a" BAD}, {"cut after two of three", "a\xe2\x82", "a" BAD BAD},
-        {"cut after three of four", "a\xf0\x9f\x98", "a" BAD BAD BAD}, {"a lead, then text", "\xe2z\x82", BAD "z" BAD},
-        {"third byte wrong", "\xf0\x9f\x41\x80", BAD BAD "A" BAD}, {"good after bad", "\xc3\xc3\xbc", BAD "\xc3\xbc"},
+        {"two bytes, the first", "\xc2\x80", NULL},
+        {"two bytes, the last", "\xdf\xbf", NULL},
+        {"three bytes, the first", "\xe0\xa0\x80", NULL},
+        {"three bytes, the last", "\xef\xbf\xbf", NULL},
+        {"before the surrogates", "\xed\x9f\xbf", NULL},
+        {"after the surrogates", "\xee\x80\x80", NULL},
+        {"four bytes, the first", "\xf0\x90\x80\x80", NULL},
+        {"four bytes, the last", "\xf4\x8f\xbf\xbf", NULL},
+        {"text around",
+         "gr\xc3\xbc\xc3\x9f"
+         "e \xe2\x82\xac \xf0\x9f\x98\x80!",
+         NULL},
+        {"overlong, two bytes", "\xc0\x80", BAD BAD},
+        {"overlong, two bytes, the last", "\xc1\xbf", BAD BAD},
+        {"overlong, three bytes", "\xe0\x9f\xbf", BAD BAD BAD},
+        {"overlong, four bytes", "\xf0\x8f\xbf\xbf", BAD BAD BAD BAD},
+        {"a surrogate", "\xed\xa0\x80", BAD BAD BAD},
+        {"the last surrogate", "\xed\xbf\xbf", BAD BAD BAD},
+        {"beyond Unicode", "\xf4\x90\x80\x80", BAD BAD BAD BAD},
+        {"far beyond", "\xf5\x80\x80\x80", BAD BAD BAD BAD},
+        {"a lead that never is", "\xff", BAD},
+        {"a continuation alone", "a\x80z", "a" BAD "z"},
+        {"cut after one of two", "a\xc3", "a" BAD},
+        {"cut after two of three", "a\xe2\x82", "a" BAD BAD},
+        {"cut after three of four", "a\xf0\x9f\x98", "a" BAD BAD BAD},
+        {"a lead, then text", "\xe2z\x82", BAD "z" BAD},
+        {"third byte wrong", "\xf0\x9f\x41\x80", BAD BAD "A" BAD},
+        {"good after bad", "\xc3\xc3\xbc", BAD "\xc3\xbc"},
         {"a byte order mark", "\xef\xbb\xbfx", NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -107,8 +122,15 @@ static void test_base64(void)
 {
     static const struct {
         const char *bytes, *text;
-    } cases[] = {{"", "\"\""}, {"f", "\"Zg==\""}, {"fo", "\"Zm8=\""}, {"foo", "\"Zm9v\""}, {"foob", "\"Zm9vYg==\""}, {"fooba", "\"Zm9vYmE=\""},
-                 {"foobar", "\"Zm9vYmFy\""}, {"\xfb\xff\xbf", "\"+/+/\""}, {"\xff\xff\xff\xff", "\"/////w==\""}};
+    } cases[] = {{"", "\"\""},
+                 {"f", "\"Zg==\""},
+                 {"fo", "\"Zm8=\""},
+                 {"foo", "\"Zm9v\""},
+                 {"foob", "\"Zm9vYg==\""},
+                 {"fooba", "\"Zm9vYmE=\""},
+                 {"foobar", "\"Zm9vYmFy\""},
+                 {"\xfb\xff\xbf", "\"+/+/\""},
+                 {"\xff\xff\xff\xff", "\"/////w==\""}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         buf_reset(&out);
         json_put_base64(&out, td_str(cases[i].bytes));

@@ -40,8 +40,10 @@ static const char *after_time(const char *line)
 
 static void test_text(void)
 {
-    is_str(after_time(LOGGED(TD_LOG_WARN, "plugin.http", "%d of %s", 3, "them")), "level=warn component=plugin.http msg=\"3 of them\"\n", "an event");
-    is_str(after_time(LOGGED(TD_LOG_INFO, "c", "a \"quoted\" \\ word")), "level=info component=c msg=\"a \\\"quoted\\\" \\\\ word\"\n", "quotes are escaped");
+    is_str(after_time(LOGGED(TD_LOG_WARN, "plugin.http", "%d of %s", 3, "them")), "level=warn component=plugin.http msg=\"3 of them\"\n",
+           "an event");
+    is_str(after_time(LOGGED(TD_LOG_INFO, "c", "a \"quoted\" \\ word")), "level=info component=c msg=\"a \\\"quoted\\\" \\\\ word\"\n",
+           "quotes are escaped");
     is_str(after_time(LOGGED(TD_LOG_ERROR, "c", "1\n2\r3\t4\033[31m5\x7f")),
            "level=error component=c msg=\"1\\x0a2\\x0d3\\x094\\x1b[31m5\\x7f\"\n", "one event is one line, whatever it says");
     is_str(after_time(LOGGED(TD_LOG_INFO, "c", "déjà vu")), "level=info component=c msg=\"déjà vu\"\n", "UTF-8 stays");
@@ -55,7 +57,8 @@ static void test_long(void)
     memset(component, 'c', sizeof(component) - 1);
     component[sizeof(component) - 1] = 0;
     size_t n = strlen(LOGGED(TD_LOG_ERROR, component, "%s", text));
-    ok(n > 4 * 1000 && n < sizeof(written) - 1 && strcmp(written + n - 6, "\\x0a\"\n") == 0, "a long text in which all is escaped is cut: %zu bytes", n);
+    ok(n > 4 * 1000 && n < sizeof(written) - 1 && strcmp(written + n - 6, "\\x0a\"\n") == 0,
+       "a long text in which all is escaped is cut: %zu bytes", n);
     is_int(strchr(written, '\n') - written, n - 1, "and is one line");
 }
 

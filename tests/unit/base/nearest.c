@@ -15,15 +15,35 @@ static const char *nearest_of(const char *wanted, const char *const *names)
 
 int main(void)
 {
-    static const char *const names[] = {"dissect", "capture", "plugin", "config", "http", "dns", "status_code", "request.headers", "url", NULL};
+    static const char *const names[] = {"dissect", "capture",     "plugin",          "config", "http",
+                                        "dns",     "status_code", "request.headers", "url",    NULL};
     static const struct {
         const char *wanted, *best;
     } cases[] = {
-        {"dissect", "dissect"}, {"disect", "dissect"}, {"dissectt", "dissect"}, {"dissekt", "dissect"}, {"idssect", "dissect"},
-        {"DISSECT", "dissect"}, {"IDSSECT", "dissect"}, {"Cofnig", "config"}, {"htpt", "http"}, {"HTPT", "http"}, {"DSN", "dns"}, {"dn", "dns"},
-        {"status-code", "status_code"}, {"statuscode", "status_code"}, {"statscod", "status_code"}, {"request.header", "request.headers"},
-        {"requestheaders", "request.headers"}, {"uri", "url"}, {"xyz", NULL}, {"d", NULL}, {"banana", NULL}, {"ssh", NULL},
-        {"", NULL}, {"configuration", NULL},
+        {"dissect", "dissect"},
+        {"disect", "dissect"},
+        {"dissectt", "dissect"},
+        {"dissekt", "dissect"},
+        {"idssect", "dissect"},
+        {"DISSECT", "dissect"},
+        {"IDSSECT", "dissect"},
+        {"Cofnig", "config"},
+        {"htpt", "http"},
+        {"HTPT", "http"},
+        {"DSN", "dns"},
+        {"dn", "dns"},
+        {"status-code", "status_code"},
+        {"statuscode", "status_code"},
+        {"statscod", "status_code"},
+        {"request.header", "request.headers"},
+        {"requestheaders", "request.headers"},
+        {"uri", "url"},
+        {"xyz", NULL},
+        {"d", NULL},
+        {"banana", NULL},
+        {"ssh", NULL},
+        {"", NULL},
+        {"configuration", NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         is_str(nearest_of(cases[i].wanted, names), cases[i].best, "\"%s\"", cases[i].wanted);

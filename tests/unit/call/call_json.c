@@ -58,16 +58,19 @@ static void test_every_type(void)
     call_add_packet(&call.half[TD_CLIENT], 6, 2 * S, 50);
     call_add_packet(&call.half[TD_SERVER], 7, 3 * S, 20);
     call.half[TD_SERVER].missing = 9;
-    const char *head = "{\"timestamp\":\"1970-01-01T00:00:01.000000000Z\",\"protocol\":\"SAMPLE\",\"transport\":\"TCP\",\"conn_id\":3,"
-                       "\"src\":{\"ip\":\"192.0.2.1\",\"port\":40001},\"dst\":{\"ip\":\"192.0.2.80\",\"port\":8080},\"elapsed_time\":2000000,"
-                       "\"method\":\"GET\",\"path\":\"/caf\xc3\xa9?\\\"\xef\xbf\xbd\",\"status_code\":404,\"x_secure\":false,\"x_offset\":-5,"
-                       "\"x_address\":\"2001:db8::1\",\"x_begun\":\"1970-01-01T00:00:00.000000000Z\",\"x_took\":1500,\"x_kind\":\"many\","
-                       "\"x_digest\":\"AP8Q\",\"x_tags\":[\"a\",\"b\"],\"x_codes\":[7],"
-                       "\"request\":{\"first_time\":\"1970-01-01T00:00:01.000000000Z\",\"last_time\":\"1970-01-01T00:00:02.000000000Z\",\"size\":150,"
-                       "\"frames\":[4,6],\"complete\":true";
-    const char *request = ",\"headers\":[{\"name\":\"Host\",\"value\":\"a\\tb\"},{\"name\":\"host\",\"value\":\"\"}],\"body\":\"{\\\"text\\\":1}\"";
-    const char *middle = "},\"response\":{\"first_time\":\"1970-01-01T00:00:03.000000000Z\",\"last_time\":\"1970-01-01T00:00:03.000000000Z\",\"size\":20,"
-                         "\"frames\":[7],\"complete\":false,\"missing_bytes\":9";
+    const char *head =
+        "{\"timestamp\":\"1970-01-01T00:00:01.000000000Z\",\"protocol\":\"SAMPLE\",\"transport\":\"TCP\",\"conn_id\":3,"
+        "\"src\":{\"ip\":\"192.0.2.1\",\"port\":40001},\"dst\":{\"ip\":\"192.0.2.80\",\"port\":8080},\"elapsed_time\":2000000,"
+        "\"method\":\"GET\",\"path\":\"/caf\xc3\xa9?\\\"\xef\xbf\xbd\",\"status_code\":404,\"x_secure\":false,\"x_offset\":-5,"
+        "\"x_address\":\"2001:db8::1\",\"x_begun\":\"1970-01-01T00:00:00.000000000Z\",\"x_took\":1500,\"x_kind\":\"many\","
+        "\"x_digest\":\"AP8Q\",\"x_tags\":[\"a\",\"b\"],\"x_codes\":[7],"
+        "\"request\":{\"first_time\":\"1970-01-01T00:00:01.000000000Z\",\"last_time\":\"1970-01-01T00:00:02.000000000Z\",\"size\":150,"
+        "\"frames\":[4,6],\"complete\":true";
+    const char *request =
+        ",\"headers\":[{\"name\":\"Host\",\"value\":\"a\\tb\"},{\"name\":\"host\",\"value\":\"\"}],\"body\":\"{\\\"text\\\":1}\"";
+    const char *middle =
+        "},\"response\":{\"first_time\":\"1970-01-01T00:00:03.000000000Z\",\"last_time\":\"1970-01-01T00:00:03.000000000Z\",\"size\":20,"
+        "\"frames\":[7],\"complete\":false,\"missing_bytes\":9";
     const char *body = ",\"body_base64\":\"iVBORw==\"";
     const char *tail = ",\"flags\":[\"qr\"]}}\n";
     struct buf want = {0};
@@ -109,8 +112,10 @@ static void test_ends(void)
     call.flow = &flow;
     call_add_packet(&call.half[TD_SERVER], 9, -1, 10);
     const char *text = json_of(true);
-    like(text, "{\"timestamp\":\"1969-12-31T23:59:59.999999999Z\",\"protocol\":\"SAMPLE\",\"transport\":\"UDP\",", "an answer alone, over UDP");
-    like(text, "\"src\":{\"ip\":\"2001:db8::\",\"port\":5353},\"dst\":{\"ip\":\"fe80::1\",\"port\":53},\"elapsed_time\":0,\"response\":{", "over IPv6");
+    like(text, "{\"timestamp\":\"1969-12-31T23:59:59.999999999Z\",\"protocol\":\"SAMPLE\",\"transport\":\"UDP\",",
+         "an answer alone, over UDP");
+    like(text, "\"src\":{\"ip\":\"2001:db8::\",\"port\":5353},\"dst\":{\"ip\":\"fe80::1\",\"port\":53},\"elapsed_time\":0,\"response\":{",
+         "over IPv6");
     ok(!strstr(text, "\"request\""), "a half that was not seen is not there");
     call.flow = &sample_flow;
 }

@@ -62,13 +62,42 @@ static void test_columns(void)
     static const struct {
         const char *name, *want;
     } columns[] = {
-        {"timestamp", "2026-01-02T03:04:05.000006789Z"}, {"protocol", "SAMPLE"}, {"transport", "TCP"}, {"conn_id", "3"}, {"elapsed_time", "1234"},
-        {"latency", "1.23ms"}, {"src", "192.0.2.1:40001"}, {"src.ip", "192.0.2.1"}, {"src.port", "40001"}, {"dst", "192.0.2.80:8080"},
-        {"dst.ip", "192.0.2.80"}, {"dst.port", "8080"}, {"summary.method", "GET"}, {"summary.target", "/x"}, {"summary.status", "404"},
-        {"request.size", "200"}, {"response.size", "30"}, {"request.frames", "4,6"}, {"response.frames", "7"}, {"complete", "true"},
-        {"method", "GET"}, {"path", "/x"}, {"status_code", "404"}, {"x_secure", "true"}, {"x_offset", "-5"}, {"x_address", "192.0.2.7"},
-        {"x_begun", "1970-01-01T00:00:01.000000000Z"}, {"x_took", "-1500"}, {"x_kind", "two"}, {"x_digest", "ab"}, {"x_tags", "a,b"},
-        {"x_codes", "7,8"}, {"x_unused", ""}, {"request.headers", "Host: h; Accept: "}, {"request.body", "line\\nline"}, {"response.body", ""},
+        {"timestamp", "2026-01-02T03:04:05.000006789Z"},
+        {"protocol", "SAMPLE"},
+        {"transport", "TCP"},
+        {"conn_id", "3"},
+        {"elapsed_time", "1234"},
+        {"latency", "1.23ms"},
+        {"src", "192.0.2.1:40001"},
+        {"src.ip", "192.0.2.1"},
+        {"src.port", "40001"},
+        {"dst", "192.0.2.80:8080"},
+        {"dst.ip", "192.0.2.80"},
+        {"dst.port", "8080"},
+        {"summary.method", "GET"},
+        {"summary.target", "/x"},
+        {"summary.status", "404"},
+        {"request.size", "200"},
+        {"response.size", "30"},
+        {"request.frames", "4,6"},
+        {"response.frames", "7"},
+        {"complete", "true"},
+        {"method", "GET"},
+        {"path", "/x"},
+        {"status_code", "404"},
+        {"x_secure", "true"},
+        {"x_offset", "-5"},
+        {"x_address", "192.0.2.7"},
+        {"x_begun", "1970-01-01T00:00:01.000000000Z"},
+        {"x_took", "-1500"},
+        {"x_kind", "two"},
+        {"x_digest", "ab"},
+        {"x_tags", "a,b"},
+        {"x_codes", "7,8"},
+        {"x_unused", ""},
+        {"request.headers", "Host: h; Accept: "},
+        {"request.body", "line\\nline"},
+        {"response.body", ""},
         {"y_name", ""}, /* the other component's */
     };
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
@@ -85,7 +114,8 @@ static void test_columns(void)
     memset(call.set, 0, sizeof(call.set));
     call_set_bytes(&call, 0, TD_LIT("n"));
     call_set_u64(&call, 1, 5);
-    is_str(row("method,y_name,status_code,summary.method,summary.target,summary.status"), "\tn\t5\t\tn\t5\n", "a call of the other component");
+    is_str(row("method,y_name,status_code,summary.method,summary.target,summary.status"), "\tn\t5\t\tn\t5\n",
+           "a call of the other component");
     call.component = 0;
     call.fields = &fields;
     memset(call.set, 0, sizeof(call.set));
@@ -96,9 +126,15 @@ static void test_escapes(void)
     static const struct {
         const char *name, *bytes, *want;
     } cases[] = {
-        {"tabs and newlines", "a\tb\nc\rd", "a\\tb\\nc\\rd"}, {"backslashes", "a\\tb", "a\\\\tb"}, {"control characters", "\033[31m\x7f\x01", "\\x1b[31m\\x7f\\x01"},
-        {"UTF-8", "caf\xc3\xa9 \xe2\x82\xac", "caf\xc3\xa9 \xe2\x82\xac"}, {"bytes that are not UTF-8", "a\xff\xc3z\xe2\x82", "a\\xff\\xc3z\\xe2\\x82"},
-        {"control characters of the second kind", "\xc2\x9b""31m\xc2\x80\xc2\x9f\xc2\xa0", "\\xc2\\x9b31m\\xc2\\x80\\xc2\\x9f\xc2\xa0"},
+        {"tabs and newlines", "a\tb\nc\rd", "a\\tb\\nc\\rd"},
+        {"backslashes", "a\\tb", "a\\\\tb"},
+        {"control characters", "\033[31m\x7f\x01", "\\x1b[31m\\x7f\\x01"},
+        {"UTF-8", "caf\xc3\xa9 \xe2\x82\xac", "caf\xc3\xa9 \xe2\x82\xac"},
+        {"bytes that are not UTF-8", "a\xff\xc3z\xe2\x82", "a\\xff\\xc3z\\xe2\\x82"},
+        {"control characters of the second kind",
+         "\xc2\x9b"
+         "31m\xc2\x80\xc2\x9f\xc2\xa0",
+         "\\xc2\\x9b31m\\xc2\\x80\\xc2\\x9f\xc2\xa0"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buf line = {0};

@@ -18,7 +18,8 @@ static void test_sample(void)
     is_int(wrong, 0, "each is found by its name");
     is_int(field_find(&set, TD_LIT("request.header")), -1, "a part of a name is none");
     is_int(field_find(&set, TD_LIT("")), -1, "nor is nothing");
-    ok(set.fields[F_REQUEST_HEADERS].group == FIELD_REQUEST && td_eq(set.fields[F_REQUEST_HEADERS].key, TD_LIT("headers")), "request.headers");
+    ok(set.fields[F_REQUEST_HEADERS].group == FIELD_REQUEST && td_eq(set.fields[F_REQUEST_HEADERS].key, TD_LIT("headers")),
+       "request.headers");
     ok(set.fields[F_RESPONSE_BODY].group == FIELD_RESPONSE && td_eq(set.fields[F_RESPONSE_BODY].key, TD_LIT("body")), "response.body");
     ok(set.fields[F_METHOD].group == FIELD_TOP && td_eq(set.fields[F_METHOD].key, TD_LIT("method")), "method");
 

@@ -5,8 +5,28 @@
 #include "call/call.h"
 
 enum sample_field {
-    F_METHOD, F_PATH, F_STATUS, F_SECURE, F_OFFSET, F_ADDRESS, F_BEGUN, F_TOOK, F_KIND, F_DIGEST, F_TAGS, F_CODES, F_UNUSED,
-    F_REQUEST_HEADERS, F_REQUEST_BODY, F_RESPONSE_HEADERS, F_RESPONSE_BODY, F_RESPONSE_FLAGS, F_BODY_3, F_BODY_4, F_BODY_5, F_COUNT
+    F_METHOD,
+    F_PATH,
+    F_STATUS,
+    F_SECURE,
+    F_OFFSET,
+    F_ADDRESS,
+    F_BEGUN,
+    F_TOOK,
+    F_KIND,
+    F_DIGEST,
+    F_TAGS,
+    F_CODES,
+    F_UNUSED,
+    F_REQUEST_HEADERS,
+    F_REQUEST_BODY,
+    F_RESPONSE_HEADERS,
+    F_RESPONSE_BODY,
+    F_RESPONSE_FLAGS,
+    F_BODY_3,
+    F_BODY_4,
+    F_BODY_5,
+    F_COUNT
 };
 
 static const struct td_name sample_kinds[] = {{1, "one"}, {2, "two"}, {1000, "many"}};
@@ -38,7 +58,10 @@ static const struct td_field sample_rows[] = {
 static const struct td_table sample_table = TD_TABLE(sample_rows);
 
 static const struct td_flow sample_flow = {
-    .ip = {{192, 0, 2, 1}, {192, 0, 2, 80}}, .port = {40001, 8080}, .ip_version = 4, .transport = 6,
+    .ip = {{192, 0, 2, 1}, {192, 0, 2, 80}},
+    .port = {40001, 8080},
+    .ip_version = 4,
+    .transport = 6,
 };
 
 /* Both to be cleared at the end. The status of field_set_init(). */
