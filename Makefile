@@ -78,10 +78,10 @@ $(UNIT:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
-$(FUZZERS:%=$(BUILD)/tests/fuzz/%): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay.o $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+$(FUZZERS:%=$(BUILD)/tests/fuzz/%): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o $(OBJ)/tests/fuzz/replay.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(OBJ)/tests/fuzz/replay.o $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(OBJ)/tests/fuzz/replay.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
 
 demo: ## set up, build, record what curl and dig ask nginx and dnsmasq, and show the calls
 	@tests/deps demo
@@ -105,9 +105,9 @@ fuzz: ## fuzz F=pcap for S=60 seconds (libFuzzer, ASan, UBSan)
 	@mkdir -p build/fuzz/work/$(F)
 	build/fuzz/fuzz_$(F) -max_total_time=$(or $(S),60) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
 		-artifact_prefix=build/fuzz/ build/fuzz/work/$(F) tests/fuzz/corpus/$(F)
-build/fuzz/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a
+build/fuzz/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a
 	@echo "  LINK $@"
-	@$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -rdynamic -o $@ $< $(OBJ)/tests/mock_host.o $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
+	@$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -rdynamic -o $@ $< $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
 
 bless: all ## accept what the captures beside the dissectors give now, after showing the difference (T=word: only those)
 	@BUILD=$(BUILD) T=$(T) tests/integration/golden.sh bless

@@ -4,7 +4,8 @@
 
 #include "base/units.h"
 
-enum { PENDING = 16, F_NAME = 0, F_CODE, F_BODY, F_PAIRS };
+enum { PENDING = 16, MOST = 100000 /* that a line can ask for of bytes, pairs, calls */ };
+enum { F_NAME, F_CODE, F_BODY, F_PAIRS };
 
 struct toy {
     const char *name;
@@ -87,7 +88,7 @@ static void start_call(struct toy_conn *c, struct td_slice name)
 
 static void make_calls(struct toy_conn *c, uint64_t n)
 {
-    for (; n; n--)
+    for (n = n < MOST ? n : MOST; n; n--)
         if (!c->self->host->call(c->conn)) {
             LOG("nocall ");
             return;
@@ -97,7 +98,7 @@ static void make_calls(struct toy_conn *c, uint64_t n)
 static void fill(struct toy_conn *c, int dir, uint64_t n)
 {
     static const uint8_t bytes[4096];
-    for (; n; n -= n < sizeof(bytes) ? n : sizeof(bytes))
+    for (n = n < MOST ? n : MOST; n; n -= n < sizeof(bytes) ? n : sizeof(bytes))
         c->self->host->append_bytes(c->current[dir], F_BODY, td_bytes(bytes, n < sizeof(bytes) ? (size_t)n : sizeof(bytes)));
 }
 
@@ -132,7 +133,7 @@ static uint64_t do_line(struct toy_conn *c, int dir, const char *line, uint64_t 
             c->current[TD_CLIENT] = NULL;
         c->current[TD_SERVER] = NULL;
     } else if (strncmp(line, "skip ", 5) == 0) {
-        skipped = n;
+        skipped = n < UINT64_C(1) << 40 ? n : UINT64_C(1) << 40;
     } else if (strncmp(line, "wait ", 5) == 0) {
         c->wanted[dir] = (size_t)n;
     } else if (strcmp(line, "tail") == 0) {
@@ -140,8 +141,8 @@ static uint64_t do_line(struct toy_conn *c, int dir, const char *line, uint64_t 
         c->tail[dir] = true;
         belongs = false;
     } else if (strncmp(line, "ahead ", 6) == 0) {
-        uint64_t from = end + n;
-        host->mark(c->current[dir], dir, from, from + strtoull(strchr(word, ' '), NULL, 10));
+        const char *second = strchr(word, ' ');
+        host->mark(c->current[dir], dir, end + n, end + n + (second ? strtoull(second, NULL, 10) : 0));
     } else if (strncmp(line, "hold ", 5) == 0) {
         c->held[dir] = true;
         c->hold_need = (size_t)n;
@@ -150,7 +151,7 @@ static uint64_t do_line(struct toy_conn *c, int dir, const char *line, uint64_t 
     } else if (strncmp(line, "fill ", 5) == 0) {
         fill(c, dir, n);
     } else if (strncmp(line, "pairs ", 6) == 0) {
-        for (; n; n--)
+        for (n = n < MOST ? n : MOST; n; n--)
             host->set_pair(c->current[dir], F_PAIRS, TD_LIT("name"), TD_LIT("a value of some length"));
     } else if (strncmp(line, "calls ", 6) == 0) {
         make_calls(c, n);
