@@ -11,7 +11,7 @@ T        ?=
 MAKEFLAGS += --no-print-directory
 
 PACKAGES := yaml-0.1 jansson libzstd zlib libpcap libcrypto
-CFLAGS   ?= -O2 -g
+CFLAGS   ?= -O3 -g
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wimplicit-fallthrough
 # What may silently change the layout or the meaning of an interface is an error everywhere, WERROR or not.
 WARN     += -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=return-type
