@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "call/call_json.h"
 
 static void must(int status, const struct error *err)
@@ -23,7 +24,7 @@ static int keep_output(void *ctx, struct td_slice bytes)
 {
     struct rig *rig = ctx;
     buf_put_slice(&rig->out, bytes);
-    return TD_OK;
+    return rig->out.failed ? TD_E_NOMEM : TD_OK;
 }
 
 void rig_open(struct rig *rig, const struct td_plugin *const *plugins)
@@ -58,6 +59,8 @@ const char *rig_run(struct rig *rig, struct td_slice pcap)
     rig->options.on_call_ctx = rig->options.write_ctx = rig;
     buf_reset(&rig->out);
     must(capture_open_memory(pcap, &capture, &err), &err);
+    rig->stats = (struct engine_stats){0};
+    mem_fail_at(rig->fail_at);
     rig->status = engine_new(&rig->options, &engine, &rig->error);
     if (rig->status == TD_OK) {
         rig->status = engine_run(engine, capture, &rig->error);
@@ -67,6 +70,8 @@ const char *rig_run(struct rig *rig, struct td_slice pcap)
         engine_stats(engine, &rig->stats);
         engine_free(engine);
     }
+    rig->failed = mem_failed();
+    mem_fail_at(0);
     capture_close(capture);
     return buf_cstr(&rig->out);
 }

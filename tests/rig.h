@@ -12,6 +12,8 @@ struct rig {
     struct enabled_dissectors dissectors;
     struct engine_options options; /* for the next run; rig_open() sets one thread and the configuration's defaults */
     bool payload;                  /* the usual on_call, JSON lines, shows headers and bodies */
+    unsigned long fail_at;         /* the nth allocation of a run fails; 0: none */
+    bool failed;                   /* it was reached in the last run */
     struct buf out;                /* of the last run */
     struct engine_stats stats;     /* of the last run */
     int status;                    /* of the last run: the first failure of engine_run() and engine_finish() */

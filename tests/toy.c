@@ -19,7 +19,7 @@ struct toy_conn {
     unsigned n;
     struct td_call *current[2];
     size_t wanted[2], hold_need;
-    bool held[2], over;
+    bool held[2], tail[2], over;
 };
 
 static struct buf *log_to;
@@ -113,9 +113,11 @@ static uint64_t do_line(struct toy_conn *c, int dir, const char *line, uint64_t 
     const char *space = strchr(line, ' ');
     const char *word = space ? space + 1 : "";
     uint64_t n = strtoull(word, NULL, 10), skipped = 0;
-    bool belongs = true;
+    bool belongs = !c->tail[dir];
     if (strncmp(line, "ask ", 4) == 0 && dir == TD_CLIENT) {
         start_call(c, td_str(word));
+        belongs = true;
+        c->tail[dir] = false;
     } else if (strncmp(line, "reply ", 6) == 0 && dir == TD_SERVER) {
         struct td_call *call = c->n ? c->pending[0] : host->call(c->conn);
         c->current[TD_SERVER] = call;
@@ -135,6 +137,7 @@ static uint64_t do_line(struct toy_conn *c, int dir, const char *line, uint64_t 
         c->wanted[dir] = (size_t)n;
     } else if (strcmp(line, "tail") == 0) {
         host->mark(c->current[dir], dir, begin, UINT64_MAX);
+        c->tail[dir] = true;
         belongs = false;
     } else if (strncmp(line, "ahead ", 6) == 0) {
         uint64_t from = end + n;
@@ -163,6 +166,8 @@ static uint64_t do_line(struct toy_conn *c, int dir, const char *line, uint64_t 
         host->confirm(c->conn);
     } else if (strcmp(line, "bad") == 0) {
         host->violation(c->conn, "toy: a line that says bad");
+    } else if (strcmp(line, "more") != 0) {
+        belongs = false;
     }
     if (belongs)
         host->mark(c->current[dir], dir, begin, end + skipped);

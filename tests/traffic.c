@@ -32,6 +32,18 @@ void traffic_clear(struct traffic *t)
     buf_clear(&t->pcap);
 }
 
+void traffic_frame(struct traffic *t, struct td_slice frame)
+{
+    size_t captured = t->snaplen && t->snaplen < frame.n ? t->snaplen : frame.n;
+    put32(&t->pcap, (uint32_t)(t->time_ns / NS_PER_S));
+    put32(&t->pcap, (uint32_t)(t->time_ns % NS_PER_S));
+    put32(&t->pcap, (uint32_t)captured);
+    put32(&t->pcap, (uint32_t)frame.n);
+    buf_put(&t->pcap, frame.p, captured);
+    t->time_ns += t->step_ns;
+    t->frames++;
+}
+
 static void put_packet(struct traffic *t, uint8_t transport, struct peer from, struct peer to, struct td_slice l4, struct td_slice payload)
 {
     static const uint8_t ethernet[14] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0};
@@ -46,15 +58,8 @@ static void put_packet(struct traffic *t, uint8_t transport, struct peer from, s
     buf_put(&p, to.ip, 4);
     buf_put_slice(&p, l4);
     buf_put_slice(&p, payload);
-    size_t captured = t->snaplen && t->snaplen < p.n ? t->snaplen : p.n;
-    put32(&t->pcap, (uint32_t)(t->time_ns / NS_PER_S));
-    put32(&t->pcap, (uint32_t)(t->time_ns % NS_PER_S));
-    put32(&t->pcap, (uint32_t)captured);
-    put32(&t->pcap, (uint32_t)p.n);
-    buf_put(&t->pcap, p.p, captured);
+    traffic_frame(t, buf_slice(&p));
     buf_clear(&p);
-    t->time_ns += t->step_ns;
-    t->frames++;
 }
 
 void traffic_tcp(struct traffic *t, struct peer from, struct peer to, uint32_t seq, uint32_t ack, uint8_t flags, struct td_slice payload)

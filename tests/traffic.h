@@ -26,6 +26,9 @@ void traffic_clear(struct traffic *t);
 void traffic_tcp(struct traffic *t, struct peer from, struct peer to, uint32_t seq, uint32_t ack, uint8_t flags, struct td_slice payload);
 void traffic_udp(struct traffic *t, struct peer from, struct peer to, struct td_slice payload);
 
+/* One packet as it is on the wire, Ethernet header and all. */
+void traffic_frame(struct traffic *t, struct td_slice frame);
+
 /* A TCP connection that keeps its own numbers. */
 struct talk {
     struct traffic *t;

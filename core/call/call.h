@@ -54,7 +54,6 @@ struct td_call {
     uint32_t first[FIELD_MAX], last[FIELD_MAX]; /* their chains, as offsets in `values`; valid for fields that are set */
     struct call_body bodies[CALL_BODIES];
     uint32_t flags;               /* td_commit_flag */
-    uint64_t serial;              /* order of its beginning within the connection */
     size_t charged;               /* memory accounted for */
     bool incomplete_values;       /* memory was short: values are missing */
 };

@@ -121,12 +121,18 @@ static int take_option(struct export_command *cmd, int opt, char **argv)
 static int parse_options(struct export_command *cmd, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"write", required_argument, NULL, 'w'},        {"format", required_argument, NULL, OPT_FORMAT},
-        {"option", required_argument, NULL, 'O'},       {"bpf", required_argument, NULL, OPT_BPF},
-        {"start", required_argument, NULL, OPT_START},  {"end", required_argument, NULL, OPT_END},
-        {"conn", required_argument, NULL, OPT_CONN},    {"linktype", required_argument, NULL, OPT_LINKTYPE},
-        {"config", required_argument, NULL, 'c'},       {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},               {0},
+        {"write", required_argument, NULL, 'w'},
+        {"format", required_argument, NULL, OPT_FORMAT},
+        {"option", required_argument, NULL, 'O'},
+        {"bpf", required_argument, NULL, OPT_BPF},
+        {"start", required_argument, NULL, OPT_START},
+        {"end", required_argument, NULL, OPT_END},
+        {"conn", required_argument, NULL, OPT_CONN},
+        {"linktype", required_argument, NULL, OPT_LINKTYPE},
+        {"config", required_argument, NULL, 'c'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     int opt, code;
     optind = 0;

@@ -87,6 +87,8 @@ static void print_limits(FILE *out, const struct engine_stats *s)
                 ull(s->flow.evicted), ull(s->dissect.evicted_calls), ull(s->flow.evicted_embryonic));
     if (s->dissect.over_limit)
         fprintf(out, "limit: tap.dissection.maxConnectionMemory was reached %llu times; calls are cut there\n", ull(s->dissect.over_limit));
+    if (s->flow.no_memory || s->dissect.no_memory)
+        fprintf(out, "memory: the system had none left %llu times; packets or calls were left out\n", ull(s->flow.no_memory + s->dissect.no_memory));
     if (s->dissect.misuse)
         fprintf(out, "defect: dissectors set fields that they have not declared so %llu times\n", ull(s->dissect.misuse));
 }

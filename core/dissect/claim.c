@@ -165,13 +165,8 @@ bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags)
 void conn_release_owner(struct td_conn *c, int why)
 {
     c->owner->ops.close(c->state, c, why);
-    while (c->calls) { /* oldest first, as they were begun */
-        struct td_call *oldest = c->calls;
-        for (struct td_call *call = c->calls; call; call = call->next)
-            if (call->serial < oldest->serial)
-                oldest = call;
-        conn_commit(c, oldest, TD_REQUEST_CUT | TD_RESPONSE_CUT);
-    }
+    while (c->calls)
+        conn_commit(c, c->calls, TD_REQUEST_CUT | TD_RESPONSE_CUT);
     clear_arena(c);
     c->owner = NULL;
     c->state = NULL;

@@ -24,11 +24,15 @@ static bool grow_pieces(struct td_conn *c, struct conn_stream *s)
     bool first = s->pieces == s->few;
     uint32_t cap = s->piece_cap * 2;
     size_t more = (size_t)(first ? cap : cap - s->piece_cap) * sizeof(*s->pieces);
-    if (!flow_take(c->shard->flows, c->flow, more))
+    struct dissect_stats *stats = &c->shard->worker->stats;
+    if (!flow_take(c->shard->flows, c->flow, more)) {
+        stats->over_limit++;
         return false;
+    }
     struct conn_piece *pieces = mem_realloc(first ? NULL : s->pieces, cap * sizeof(*pieces));
     if (!pieces) {
         flow_give(c->shard->flows, c->flow, more);
+        stats->no_memory++;
         return false;
     }
     if (first)
@@ -89,14 +93,17 @@ static void feed_marks(struct td_conn *c, int dir, uint64_t begin, uint64_t end,
 static struct td_conn *new_conn(struct shard *shard, struct flow *f)
 {
     struct worker *w = shard->worker;
-    if (!flow_take(shard->flows, f, sizeof(struct td_conn)))
+    if (!flow_take(shard->flows, f, sizeof(struct td_conn))) {
+        w->stats.over_limit++;
         return NULL;
+    }
     struct td_conn *c = w->conn_pool;
     if (c) {
         w->conn_pool = c->pool_next;
         w->conn_pool_n--;
     } else if (!(c = mem_alloc(sizeof(*c)))) {
         flow_give(shard->flows, f, sizeof(*c));
+        w->stats.no_memory++;
         return NULL;
     }
     memset(c, 0, offsetof(struct td_conn, first_memory));
@@ -106,6 +113,7 @@ static struct td_conn *new_conn(struct shard *shard, struct flow *f)
         c->stream[side].pieces = c->stream[side].few;
         c->stream[side].piece_cap = CONN_FEW_PIECES;
     }
+    c->calls_end = &c->calls;
     f->user = c;
     return c;
 }

@@ -34,6 +34,7 @@ struct dissect_stats {
     uint64_t lost_claims[DISSECTOR_MAX];
     uint64_t unclaimed_tcp, unclaimed_udp;
     uint64_t over_limit;                 /* times that a connection reached its memory limit */
+    uint64_t no_memory;                  /* times that the system had none: packets or calls were left out */
     uint64_t evicted_calls;              /* connections evicted while calls were open */
     uint64_t misuse;                     /* setter calls with a wrong field or type */
     struct dissect_reason reasons[REASON_MAX];
@@ -111,10 +112,9 @@ struct td_conn {
     void *state;
     struct td_flow view;
     struct conn_stream stream[2];     /* by side */
-    struct td_call *calls;            /* open */
+    struct td_call *calls, **calls_end; /* open, in the order of their beginning; where the next one is linked in */
     struct conn_mark *marks;
     uint32_t mark_n, mark_cap;
-    uint64_t serial;
     struct arena arena;
     bool confirmed, lost, tls, counted;
     uint8_t violations;

@@ -378,6 +378,8 @@ int engine_run(struct engine *e, struct capture *capture, struct error *err)
 {
     e->capture = capture;
     int status = run_source(e, fill_packets, err);
+    if (status == TD_OK)
+        status = capture_check(capture, err);
     e->frame_base = e->last_frame;
     e->capture = NULL;
     return status;
@@ -561,6 +563,7 @@ static void add_dissect_stats(struct dissect_stats *sum, const struct dissect_st
     sum->unclaimed_tcp += s->unclaimed_tcp;
     sum->unclaimed_udp += s->unclaimed_udp;
     sum->over_limit += s->over_limit;
+    sum->no_memory += s->no_memory;
     sum->evicted_calls += s->evicted_calls;
     sum->misuse += s->misuse;
     for (uint32_t i = 0; i < s->reason_n; i++)

@@ -85,6 +85,7 @@ static struct td_call *host_call(struct td_conn *c)
         w->call_pool_n--;
     } else if (!(call = mem_calloc(1, sizeof(*call)))) {
         flow_give(c->shard->flows, c->flow, sizeof(*call));
+        w->stats.no_memory++;
         return NULL;
     }
     call->conn = c;
@@ -95,12 +96,10 @@ static struct td_call *host_call(struct td_conn *c)
     call->flow = &c->view;
     call->conn_id = c->flow->id;
     call->charged = sizeof(*call);
-    call->serial = c->serial++;
-    call->next = c->calls;
-    if (c->calls)
-        c->calls->link = &call->next;
-    call->link = &c->calls;
-    c->calls = call;
+    call->next = NULL;
+    call->link = c->calls_end;
+    *c->calls_end = call;
+    c->calls_end = &call->next;
     return call;
 }
 
@@ -216,7 +215,8 @@ void conn_add_packet(struct td_call *call, int dir, const struct flow_origin *or
 {
     struct call_half *half = &call->half[dir];
     size_t before = half->frames.more.n;
-    for (uint32_t i = 0; origin->datagram && i < origin->datagram->frame_count; i++)
+    bool known = half->frames.count && half->frames.last == origin->frame;
+    for (uint32_t i = 0; !known && origin->datagram && i < origin->datagram->frame_count; i++)
         call_add_packet(half, origin->datagram->frames[i], origin->time_ns, 0);
     call_add_packet(half, origin->frame, origin->time_ns, bytes);
     if (!charge(call, before, half->frames.more.n))
@@ -291,6 +291,8 @@ static void release_call(struct td_conn *c, struct td_call *call)
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
+    else
+        c->calls_end = call->link;
     flow_give(c->shard->flows, c->flow, call->charged);
     if (w->call_pool_n < CALL_POOL) {
         call_reset(call, CALL_KEEP);

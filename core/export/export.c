@@ -5,8 +5,8 @@
 
 struct run {
     const struct export_request *request;
-    struct source **sources;  /* as they were named */
-    struct source **heap;     /* those that have a packet, the earliest first */
+    struct source **sources; /* as they were named */
+    struct source **heap;    /* those that have a packet, the earliest first */
     size_t heap_n;
     struct td_interface *rows;
     uint32_t row_count;
@@ -119,7 +119,7 @@ static int find_row(const struct run *r, const struct source *s, const struct pa
         }
     }
     return error_set(err, TD_E_UNSUPPORTED,
-                     "%s: packet %llu is of link type %u, which comes after the output was begun without it; export each link type by itself",
+                     "%s: packet %llu is of link type %u, which nothing announced when the output began; choose one with --linktype",
                      s->path, (unsigned long long)p->frame, p->linktype);
 }
 

@@ -10,8 +10,8 @@
 #include "plugin/instance.h"
 
 struct export_request {
-    struct td_inst *exporter;        /* an instance of an exporter */
-    const char *const *paths;        /* captures; "-" is standard input */
+    struct td_inst *exporter; /* an instance of an exporter */
+    const char *const *paths; /* captures; "-" is standard input */
     size_t path_count;
     const struct selection *selection;
     /* Takes the output's bytes in order; on failure fills the error. */

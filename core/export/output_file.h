@@ -10,10 +10,10 @@
 
 struct output_file {
     int fd;
-    bool direct;      /* standard output, a pipe or a device */
-    char *path;       /* what it will be called */
-    char *temporary;  /* its name until then */
-    bool named;       /* `temporary` exists */
+    bool direct;     /* standard output, a pipe or a device */
+    char *path;      /* what it will be called */
+    char *temporary; /* its name until then */
+    bool named;      /* `temporary` exists */
 };
 
 /* "-" is standard output. */

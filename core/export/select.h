@@ -7,16 +7,16 @@
 
 /* Both directions of it. */
 struct select_connection {
-    uint8_t ip[2][16];   /* IPv4 in the first four bytes, the rest zero */
+    uint8_t ip[2][16]; /* IPv4 in the first four bytes, the rest zero */
     uint16_t port[2];
-    uint8_t ip_version;  /* 4 or 6; 0: any connection */
-    uint8_t transport;   /* 6 TCP, 17 UDP; 0: either */
+    uint8_t ip_version; /* 4 or 6; 0: any connection */
+    uint8_t transport;  /* 6 TCP, 17 UDP; 0: either */
 };
 
 struct selection {
-    int64_t start_ns, end_ns;  /* start <= time < end; INT64_MIN, INT64_MAX: no bound */
-    int32_t linktype;          /* -1: any */
-    struct bpf *bpf;           /* NULL: no filter */
+    int64_t start_ns, end_ns; /* start <= time < end; INT64_MIN, INT64_MAX: no bound */
+    int32_t linktype;         /* -1: any */
+    struct bpf *bpf;          /* NULL: no filter */
     struct select_connection connection;
 };
 

@@ -123,6 +123,7 @@ struct flow_stats {
     uint64_t evicted_embryonic;   /* of these: without any payload (SYN floods) */
     uint64_t timed_out;
     uint64_t before_start;        /* segments older than the first one seen of their side */
+    uint64_t no_memory;           /* packets left out because the system had no memory for their connection */
 };
 
 struct flow_table;

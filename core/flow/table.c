@@ -318,7 +318,7 @@ static void make_room(struct flow_table *t)
 
 /* ---- Connections ---- */
 
-static struct flow *create_flow(struct flow_table *t, const struct flow_packet *pkt, const struct flow_key *key, uint32_t hash)
+static struct flow *new_flow(struct flow_table *t, const struct flow_packet *pkt, const struct flow_key *key, uint32_t hash)
 {
     if ((t->count + 1) * 4ull > (t->slot_mask + 1ull) * 3 && !grow_slots(t))
         return NULL;
@@ -365,7 +365,9 @@ struct flow *flow_find(struct flow_table *t, const struct flow_packet *pkt, bool
         if (memcmp(&f->key, &key, sizeof(key)) == 0)
             return f;
     }
-    return create ? create_flow(t, pkt, &key, hash) : NULL;
+    struct flow *f = create ? new_flow(t, pkt, &key, hash) : NULL;
+    t->stats.no_memory += create && !f;
+    return f;
 }
 
 void flow_close(struct flow_table *t, struct flow *f, enum flow_close why)

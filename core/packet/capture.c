@@ -19,15 +19,26 @@ struct capture {
     struct pcapng_reader pcapng; /* the other */
     struct error fault;          /* told by each capture_read() from now on; status TD_OK: none */
     char format[96];
-    char name[];                 /* for errors */
+    char name[]; /* for errors */
 };
+
+static void add_to_format(struct capture *c, const char *word)
+{
+    size_t n = strlen(c->format);
+    snprintf(c->format + n, sizeof(c->format) - n, "%s%s", n ? ", " : "", word);
+}
 
 static void describe_format(struct capture *c)
 {
-    const char *variant = c->is_pcapng ? NULL : c->pcap.variant;
-    snprintf(c->format, sizeof(c->format), "%s%s%s%s%s%s%s", c->is_pcapng ? "pcapng" : "pcap",
-             !c->is_pcapng && c->pcap.ns_per_tick == 1 ? ", nanoseconds" : "", variant ? ", " : "", variant ? variant : "",
-             (c->is_pcapng ? c->pcapng.big : c->pcap.big) ? ", big-endian" : "", c->in.packing ? ", " : "", c->in.packing ? c->in.packing : "");
+    add_to_format(c, c->is_pcapng ? "pcapng" : "pcap");
+    if (!c->is_pcapng && c->pcap.ns_per_tick == 1)
+        add_to_format(c, "nanoseconds");
+    if (!c->is_pcapng && c->pcap.variant)
+        add_to_format(c, c->pcap.variant);
+    if (c->is_pcapng ? c->pcapng.big : c->pcap.big)
+        add_to_format(c, "big-endian");
+    if (c->in.packing)
+        add_to_format(c, c->in.packing);
 }
 
 static int open_format(struct capture *c, struct error *err)
@@ -138,7 +149,7 @@ int capture_check(struct capture *c, struct error *err)
 {
     if (c->in.ops->shrunk_to(&c->in) == UINT64_MAX)
         return TD_OK;
-    return error_set(err, TD_E_CORRUPT, "%s: the file was made shorter while it was read; some packets were seen with zeros in them", c->name);
+    return error_set(err, TD_E_CORRUPT, "%s: the file was made shorter while it was read; some packets had zeros in them", c->name);
 }
 
 size_t capture_interface_count(const struct capture *c)

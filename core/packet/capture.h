@@ -17,10 +17,10 @@ struct capture_interface {
     const char *description; /* if_description, or NULL */
     const char *filter;      /* if_filter as text, or NULL */
     uint32_t linktype;
-    uint32_t snaplen;        /* 0: unlimited */
-    uint32_t section;        /* from 0 */
-    uint64_t ticks_per_s;    /* resolution; for powers of two as well */
-    int64_t offset_s;        /* if_tsoffset; already added to packets' times */
+    uint32_t snaplen;     /* 0: unlimited */
+    uint32_t section;     /* from 0 */
+    uint64_t ticks_per_s; /* resolution; for powers of two as well */
+    int64_t offset_s;     /* if_tsoffset; already added to packets' times */
 };
 
 struct capture_name { /* from name-resolution blocks */

@@ -17,7 +17,7 @@ struct decompress {
     size_t zstd_hint; /* bytes that zstd would like next: up to the end of a block */
     bool in_member;   /* inside a gzip member or zstd frame */
     bool done;
-    size_t at, n;     /* in[at, n) waits to be decompressed */
+    size_t at, n; /* in[at, n) waits to be decompressed */
     uint8_t in[INPUT_BYTES];
 };
 
@@ -76,7 +76,8 @@ void decompress_free(struct decompress *d)
 
 static int corrupt(struct decompress *d, struct error *err, const char *why, const char *detail)
 {
-    return error_set(err, TD_E_CORRUPT, "compressed offset %llu: %s%s", (unsigned long long)(d->raw->position - (d->n - d->at)), why, detail);
+    return error_set(err, TD_E_CORRUPT, "compressed offset %llu: %s%s", (unsigned long long)(d->raw->position - (d->n - d->at)), why,
+                     detail);
 }
 
 /* Tops the input up to `want` bytes, unless the data ends before. */

@@ -26,7 +26,7 @@ const char *foreign_describe(struct td_slice head)
         {TD_LIT("PK\x03\x04"), "is a zip archive" UNPACK},
         {TD_LIT("7z\xbc\xaf"), "is a 7z archive" UNPACK},
         {TD_LIT("BZh"), "is bzip2 data" UNPACK},
-        {TD_LIT("\xfd" "7zXZ"), "is xz data" UNPACK},
+        {TD_LIT("\3757zXZ"), "is xz data" UNPACK},
         {TD_LIT("\x04\x22\x4d\x18"), "is lz4 data" UNPACK},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

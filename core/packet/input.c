@@ -78,11 +78,16 @@ int input_open_memory(struct input *in, struct td_slice data, struct error *err)
 static int open_path(const char *path, int *ret_fd, struct error *err)
 {
     int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, errno == ENOENT ? TD_E_NOT_FOUND : errno == EACCES ? TD_E_DENIED : TD_E_INTERNAL, "cannot open: %s",
-                         strerror(errno));
-    *ret_fd = fd;
-    return TD_OK;
+    if (fd >= 0) {
+        *ret_fd = fd;
+        return TD_OK;
+    }
+    int status = TD_E_INTERNAL;
+    if (errno == ENOENT)
+        status = TD_E_NOT_FOUND;
+    else if (errno == EACCES)
+        status = TD_E_DENIED;
+    return error_set(err, status, "cannot open: %s", strerror(errno));
 }
 
 int input_open(struct input *in, const char *path, struct error *err)

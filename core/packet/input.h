@@ -24,16 +24,16 @@ struct input_ops {
 
 struct input {
     const uint8_t *p, *end;
-    struct block *block;  /* holds them; the input's own reference */
-    uint64_t end_offset;  /* of `end` in the (decompressed) data */
-    uint64_t size;        /* of the file, 0: unknown */
-    struct error error;   /* what ended it too early, without the file's name; status TD_OK: nothing */
-    bool ended;           /* nothing follows `end` */
+    struct block *block;      /* holds them; the input's own reference */
+    uint64_t end_offset;      /* of `end` in the (decompressed) data */
+    uint64_t size;            /* of the file, 0: unknown */
+    struct error error;       /* what ended it too early, without the file's name; status TD_OK: nothing */
+    bool ended;               /* nothing follows `end` */
     const atomic_bool *fault; /* set when bytes behind the end of a shrunken file were touched; or NULL */
-    bool live;            /* a pipe: more may arrive later */
-    const char *packing;  /* "gzip", "zstd" or NULL */
+    bool live;                /* a pipe: more may arrive later */
+    const char *packing;      /* "gzip", "zstd" or NULL */
     const struct input_ops *ops;
-    void *source;         /* the ops' own */
+    void *source; /* the ops' own */
 };
 
 /* "-" is standard input. */

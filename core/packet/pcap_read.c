@@ -47,7 +47,8 @@ static bool plausible_modified(const uint8_t *p, bool big)
 {
     uint32_t ifindex = bytes_u32(p, big);
     uint16_t protocol = bytes_u16(p + 4, big);
-    return ifindex <= 10000 && p[6] <= 4 && (protocol >= 0x600 || protocol <= 0x17 || protocol == 0x60 || protocol == 0x200 || protocol == 0x400);
+    return ifindex <= 10000 && p[6] <= 4 &&
+           (protocol >= 0x600 || protocol <= 0x17 || protocol == 0x60 || protocol == 0x200 || protocol == 0x400);
 }
 
 /* Nokia's word, as far as it was ever seen: 0xXfbfYZ0W; editcap writes 0. */
@@ -55,7 +56,8 @@ static bool plausible_nokia(const uint8_t *p, bool big)
 {
     uint32_t word = bytes_u32(p, big);
     uint32_t x = word >> 28, y = word >> 12 & 15, z = word >> 8 & 15, w = word & 15;
-    return word == 0 || ((word & 0x0fff00f0) == 0x0fbf0000 && (x == 9 || x == 11) && (y == 11 || y == 13) && (z == 6 || z == 9) && (w == 1 || w == 2));
+    return word == 0 ||
+           ((word & 0x0fff00f0) == 0x0fbf0000 && (x == 9 || x == 11) && (y == 11 || y == 13) && (z == 6 || z == 9) && (w == 1 || w == 2));
 }
 
 /* Do the first records make sense with headers of this length? False as well if there is none. */
@@ -175,7 +177,8 @@ int pcap_open(struct pcap_reader *r, struct input *in, struct tables *tables, st
 /* ---- Packets ---- */
 
 /* The whole records in [p, end). Inlined once for each byte order. */
-static inline __attribute__((always_inline)) size_t parse(struct pcap_reader *r, struct input *in, struct packet *packets, size_t max, bool big)
+static inline __attribute__((always_inline)) size_t parse(struct pcap_reader *r, struct input *in, struct packet *packets, size_t max,
+                                                          bool big)
 {
     const uint8_t *p = in->p, *end = in->end;
     const size_t header_len = r->header_len;
@@ -188,12 +191,13 @@ static inline __attribute__((always_inline)) size_t parse(struct pcap_reader *r,
         struct record rec = load_record(p, big, lengths);
         if (rec.caplen > (size_t)(end - p) - header_len || rec.caplen > CAPTURE_MAX_PACKET)
             break;
+        frame++;
         packets[n++] = (struct packet){
             .p = p + header_len,
             .caplen = rec.caplen,
             .len = rec.len > rec.caplen ? rec.len : rec.caplen,
             .time_ns = (int64_t)bytes_u32(p, big) * NS_PER_S + (int64_t)rec.fraction * ns_per_tick,
-            .frame = ++frame,
+            .frame = frame,
             .linktype = linktype,
         };
         p += header_len + rec.caplen;
@@ -211,7 +215,7 @@ static int next_record(struct pcap_reader *r, struct input *in, struct error *er
         uint32_t caplen = load_record(in->p, r->big, r->lengths).caplen;
         if (caplen > CAPTURE_MAX_PACKET)
             return error_set(err, TD_E_CORRUPT,
-                             "offset %llu: packet %llu claims %u captured bytes, more than the %d that are possible; the file is damaged here",
+                             "offset %llu: packet %llu claims %u captured bytes; more than %d are not possible, the file is damaged here",
                              (unsigned long long)input_offset(in), frame, caplen, CAPTURE_MAX_PACKET);
         if (input_need(in, r->header_len + caplen))
             return 1;

@@ -20,12 +20,12 @@ enum pcap_lengths { PCAP_LENGTHS_PLAIN = 0, PCAP_LENGTHS_SWAPPED, PCAP_LENGTHS_D
 
 struct pcap_reader {
     bool big;
-    uint8_t lengths;        /* pcap_lengths: which of the two comes first */
+    uint8_t lengths; /* pcap_lengths: which of the two comes first */
     uint16_t linktype;
-    uint32_t header_len;    /* of a record */
+    uint32_t header_len; /* of a record */
     uint32_t ns_per_tick;
-    uint64_t frames;        /* packets given out */
-    const char *variant;    /* for people; NULL: none */
+    uint64_t frames;     /* packets given out */
+    const char *variant; /* for people; NULL: none */
 };
 
 bool pcap_detect(struct td_slice head);

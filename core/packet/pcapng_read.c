@@ -15,11 +15,11 @@ enum block_type {
 };
 
 enum {
-    BLOCK_HEAD = 8,      /* type, length */
-    BLOCK_FRAME = 12,    /* and the length again behind it */
-    SECTION_MIN = 28,    /* whole blocks without options */
+    BLOCK_HEAD = 8,   /* type, length */
+    BLOCK_FRAME = 12, /* and the length again behind it */
+    SECTION_MIN = 28, /* whole blocks without options */
     INTERFACE_MIN = 20,
-    PACKET_HEAD = 28,    /* before the bytes of an enhanced or obsolete packet block */
+    PACKET_HEAD = 28, /* before the bytes of an enhanced or obsolete packet block */
     SIMPLE_HEAD = 12,
     SECRETS_HEAD = 16
 };
@@ -103,7 +103,7 @@ static int set_interface_option(struct pcapng_reader *r, const struct block_view
         break;
     case OPTION_RESOLUTION:
         if (value.n >= 1 && !set_resolution(value.p[0], iface, clock))
-            return error_set(err, TD_E_UNSUPPORTED, "offset %llu: interface %zu counts time in steps too fine to convert (if_tsresol 0x%02x)",
+            return error_set(err, TD_E_UNSUPPORTED, "offset %llu: interface %zu counts time in steps that are too fine (if_tsresol 0x%02x)",
                              (unsigned long long)b->offset, t->interface_count - 1, value.p[0]);
         break;
     case OPTION_OFFSET:
@@ -189,7 +189,9 @@ static int read_names(struct pcapng_reader *r, const struct block_view *b, struc
         size_t padded = ((size_t)len + 3) & ~(size_t)3;
         if (padded > (size_t)(end - p))
             return damaged(b, err, "a name resolution block with a record longer than the block");
-        int status = type == RECORD_IPV4 || type == RECORD_IPV6 ? read_name_record(r, type == RECORD_IPV4 ? 4 : 6, td_bytes(p, len), err) : TD_OK;
+        int status = TD_OK;
+        if (type == RECORD_IPV4 || type == RECORD_IPV6)
+            status = read_name_record(r, type == RECORD_IPV4 ? 4 : 6, td_bytes(p, len), err);
         if (status != TD_OK)
             return status;
         p += padded;
@@ -230,7 +232,7 @@ static int read_packet(struct pcapng_reader *r, const struct block_view *b, stru
     uint32_t iface = b->type == BLOCK_PACKET ? bytes_u16(b->p + 8, b->big) : bytes_u32(b->p + 8, b->big);
     uint32_t caplen = bytes_u32(b->p + 20, b->big), len = bytes_u32(b->p + 24, b->big);
     if (iface >= r->clock_count)
-        return error_set(err, TD_E_CORRUPT, "offset %llu: packet %llu names interface %u, but the section has %zu; the file is damaged here",
+        return error_set(err, TD_E_CORRUPT, "offset %llu: packet %llu names interface %u, but the section has %zu; the file is damaged",
                          (unsigned long long)b->offset, (unsigned long long)r->frames + 1, iface, r->clock_count);
     if (caplen > b->len - PACKET_HEAD - 4)
         return error_set(err, TD_E_CORRUPT, "offset %llu: packet %llu claims %u captured bytes in a block of %u; the file is damaged here",
@@ -286,17 +288,18 @@ static int next_block(struct pcapng_reader *r, struct input *in, bool wait, stru
             return 0;
         if (in->error.status != TD_OK)
             return error_set(err, in->error.status, "%s", in->error.text);
-        return error_set(err, TD_E_CORRUPT, "offset %llu: a block is cut: its header takes %d bytes and %zu are left", (unsigned long long)b.offset,
-                         BLOCK_FRAME, input_left(in));
+        return error_set(err, TD_E_CORRUPT, "offset %llu: a block is cut: its header takes %d bytes and %zu are left",
+                         (unsigned long long)b.offset, BLOCK_FRAME, input_left(in));
     }
     b.type = bytes_u32(in->p, b.big);
     if (b.type == BLOCK_SECTION && section_order(in->p, &b.big) != TD_OK)
         return damaged(&b, err, "a section header without the byte-order magic");
     b.len = bytes_u32(in->p + 4, b.big);
     if (b.len < BLOCK_FRAME || b.len % 4 || b.len > PCAPNG_MAX_BLOCK)
-        return error_set(err, TD_E_CORRUPT,
-                         "offset %llu: a block of type 0x%x claims %u bytes (it must be a multiple of 4, from %d to %d); the file is damaged here",
-                         (unsigned long long)b.offset, b.type, b.len, BLOCK_FRAME, PCAPNG_MAX_BLOCK);
+        return error_set(
+            err, TD_E_CORRUPT,
+            "offset %llu: a block of type 0x%x claims %u bytes, which is not a multiple of 4 from %d to %d; the file is damaged",
+            (unsigned long long)b.offset, b.type, b.len, BLOCK_FRAME, PCAPNG_MAX_BLOCK);
     if (wait ? !input_need(in, b.len) : input_left(in) < b.len) {
         if (!wait)
             return 0;
@@ -308,7 +311,8 @@ static int next_block(struct pcapng_reader *r, struct input *in, bool wait, stru
     b.p = in->p;
     uint32_t again = bytes_u32(b.p + b.len - 4, b.big);
     if (again != b.len)
-        return error_set(err, TD_E_CORRUPT, "offset %llu: a block of type 0x%x is %u bytes long in front and %u behind; the file is damaged here",
+        return error_set(err, TD_E_CORRUPT,
+                         "offset %llu: a block of type 0x%x is %u bytes long in front and %u behind; the file is damaged",
                          (unsigned long long)b.offset, b.type, b.len, again);
     *ret = b;
     return 1;

@@ -22,16 +22,16 @@ struct pcapng_clock {
 };
 
 struct pcapng_reader {
-    bool big;                    /* of this section */
+    bool big; /* of this section */
     bool in_section;
     uint32_t section;            /* from 0 */
     size_t first_interface;      /* of this section, among all */
     struct pcapng_clock *clocks; /* of this section's interfaces */
     size_t clock_count, clock_cap;
     int64_t last_time_ns;
-    uint64_t frames;             /* packets given out */
+    uint64_t frames; /* packets given out */
     struct tables *tables;
-    struct error fault;          /* what ended the reading; status TD_OK: nothing */
+    struct error fault; /* what ended the reading; status TD_OK: nothing */
 };
 
 bool pcapng_detect(struct td_slice head);

@@ -7,11 +7,11 @@
 enum { RAW_HEAD = 8 };
 
 struct raw {
-    int fd;                  /* -1: `memory` instead */
-    struct td_slice memory;  /* what is left of it */
-    uint8_t head[RAW_HEAD];  /* read ahead to see what it is; given out first */
+    int fd;                 /* -1: `memory` instead */
+    struct td_slice memory; /* what is left of it */
+    uint8_t head[RAW_HEAD]; /* read ahead to see what it is; given out first */
     size_t head_n;
-    uint64_t position;       /* bytes given out */
+    uint64_t position; /* bytes given out */
 };
 
 void raw_open_fd(struct raw *, int fd);

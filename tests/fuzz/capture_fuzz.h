@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "packet/capture.h"
+#include "packet/decompress.h"
 
 struct result {
     uint64_t packets, hash;
@@ -91,8 +92,7 @@ static inline void read_all_ways(struct td_slice bytes)
     log_set_level(TD_LOG_ERROR);
     struct result whole = read_all(bytes, 64);
     must_be_same(whole, read_all(bytes, 1));
-    bool packed = bytes.n >= 4 && (bytes.p[0] == 0x1f || memcmp(bytes.p, "\x28\xb5\x2f\xfd", 4) == 0 || memcmp(bytes.p + 1, "\x2a\x4d\x18", 3) == 0);
-    if (!packed)
+    if (decompress_detect(bytes) == DECOMPRESS_NONE)
         read_packed(bytes, whole);
 }
 

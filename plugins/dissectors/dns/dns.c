@@ -78,7 +78,7 @@ static int open_connection(const void *self, struct td_conn *conn, const struct 
     x->wants = dns_wants(inst->host, conn);
     x->variant = variant_of(flow);
     x->datagrams = flow->transport != TCP;
-    x->to_group = is_group(flow, 0) || is_group(flow, 1);
+    x->to_group = x->variant != DNS_UNICAST && (is_group(flow, 0) || is_group(flow, 1));
     dns_pending_init(&x->pending);
     c->side[0].lost = c->side[1].lost = flow->flags & TD_FLOW_MIDSTREAM;
     *ret_state = c;

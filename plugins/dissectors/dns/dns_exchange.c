@@ -128,6 +128,8 @@ static bool duplicate(const struct dns_exchange *x, const struct dns_message *m,
 
 static void remember(struct dns_exchange *x, const struct dns_message *m, const struct dns_place *at)
 {
+    if (!x->datagrams)
+        return;
     struct dns_seen *s = &x->seen[x->seen_at++ % DNS_SEEN];
     s->key = m->key;
     s->time_ns = at->time_ns;
@@ -157,19 +159,17 @@ static void take_response(struct dns_exchange *x, const struct dns_message *m, c
     struct dns_pending single = {0}, *p = NULL;
     if (!x->to_group)
         p = dns_pending_find(&x->pending, m->header.id, m->key, !at->dir);
-    if (!p && duplicate(x, m, at)) {
-        x->host->violation(x->conn, "the same response twice");
-        return;
-    }
-    if (x->datagrams)
-        remember(x, m, at);
     if (!p) {
         single.call = x->host->call(x->conn);
         x->host->set_u64(single.call, F_REQUEST, 0);
+        if (duplicate(x, m, at))
+            x->host->set_u64(single.call, F_DUPLICATE, 1);
         fill_response(x, &single, m, at);
+        remember(x, m, at);
         commit(x, &single);
         return;
     }
+    remember(x, m, at);
     fill_response(x, p, m, at);
     if (dns_transfer_goes_on(&p->transfer, m->bytes, &m->header, m->records_at)) {
         dns_pending_touch(&x->pending, p, at->time_ns);

@@ -45,6 +45,8 @@ const struct td_field dns_fields[DNS_FIELDS] = {
                            "How often the query was sent again before its answer; only set if it was.", NO_NAMES},
     [F_RESPONSE_MESSAGES] = {"dns_response_messages", TD_U64, TD_F_RESPONSE,
                              "Messages that a zone transfer took; only set if more than one.", NO_NAMES},
+    [F_DUPLICATE] = {"dns_duplicate", TD_BOOL, TD_F_RESPONSE,
+                     "The same response came 250 ms before or less: captured or delivered twice; only set if so.", NO_NAMES},
     [F_REQUEST_FLAGS] = {"request.flags", TD_STRING, REQUEST_LIST,
                          "Flags of the query: aa tc rd ra z ad cd; mdns: qu, cache-flush; llmnr: c tc t.", NO_NAMES},
     [F_RESPONSE_FLAGS] = {"response.flags", TD_STRING, RESPONSE_LIST,

@@ -28,6 +28,7 @@ enum dns_field {
     F_TOTAL_SIZE,
     F_RETRANSMISSIONS,
     F_RESPONSE_MESSAGES,
+    F_DUPLICATE,
     F_REQUEST_FLAGS,
     F_RESPONSE_FLAGS,
     F_REQUEST_ANSWERS, /* the sections in the order of the message, first of a query and then of a response */

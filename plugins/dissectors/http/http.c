@@ -27,6 +27,7 @@ static const struct td_field fields[] = {
     [F_HOST] = FIELD("http_host", TD_STRING, TD_F_REQUEST, "Host field, port included; without one, the authority of an absolute target."),
     [F_HTTP_VERSION] =
         FIELD("http_version", TD_STRING, TD_F_REQUEST | TD_F_RESPONSE, "Version of the request, or of a lone response: \"1.1\"."),
+    [F_RESPONSE_VERSION] = FIELD("http_response_version", TD_STRING, TD_F_RESPONSE, "Version of the final response: \"1.1\"."),
     [F_STATUS_CODE] = FIELD("status_code", TD_U64, TD_F_RESPONSE | TD_F_STATUS, "Status code of the final response (RFC 9110 section 15)."),
     [F_REASON] = FIELD("http_reason", TD_STRING, TD_F_RESPONSE, "Reason phrase of the final response."),
     [F_INFORMATIONAL] =

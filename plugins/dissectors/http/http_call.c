@@ -151,6 +151,7 @@ void http_set_response(const struct http_out *out, struct td_call *call, const s
         out->http->host->set_u64(call, F_STATUS_CODE, head->status);
     if (alone)
         set_text(out, call, F_HTTP_VERSION, head->version);
+    set_text(out, call, F_RESPONSE_VERSION, head->version);
     set_text(out, call, F_REASON, head->reason);
     set_value(out, call, F_RESPONSE_CONTENT_TYPE, head->content_type);
     set_headers(out, call, F_RESPONSE_HEADERS, head);

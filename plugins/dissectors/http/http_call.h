@@ -14,6 +14,7 @@ enum http_field_index {
     F_REQUEST_TARGET,
     F_HOST,
     F_HTTP_VERSION,
+    F_RESPONSE_VERSION,
     F_STATUS_CODE,
     F_REASON,
     F_INFORMATIONAL,

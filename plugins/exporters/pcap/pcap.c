@@ -29,11 +29,11 @@ struct output {
     void *ctx;
     uint32_t *linktypes; /* by interface */
     uint32_t interface_count;
-    uint32_t linktype;   /* of the first packet; before it, of the first interface */
+    uint32_t linktype; /* of the first packet; before it, of the first interface */
     uint32_t snaplen;
-    bool begun;          /* the header was written */
+    bool begun; /* the header was written */
     bool told_rounding, told_length;
-    size_t n;            /* bytes in the buffer */
+    size_t n; /* bytes in the buffer */
     uint8_t buffer[BUFFER_BYTES];
 };
 
@@ -158,16 +158,17 @@ static int check_linktype(struct output *o, const struct td_packet *p)
 {
     const struct exporter *e = o->exporter;
     if (p->iface >= o->interface_count)
-        return e->host->fail(e->inst, TD_E_INTERNAL, "a packet of interface %u, but there are %u", (unsigned)p->iface, (unsigned)o->interface_count);
+        return e->host->fail(e->inst, TD_E_INTERNAL, "a packet of interface %u of %u", (unsigned)p->iface, (unsigned)o->interface_count);
     uint32_t linktype = o->linktypes[p->iface];
     if (!o->begun)
         o->linktype = linktype;
     if (linktype == o->linktype)
         return TD_OK;
     return e->host->fail(e->inst, TD_E_UNSUPPORTED,
-                         "a pcap file holds packets of one link type, but here are packets of link type %u%s and of %u%s; choose one, as with "
-                         "--linktype %u",
-                         (unsigned)o->linktype, linktype_name(o->linktype), (unsigned)linktype, linktype_name(linktype), (unsigned)o->linktype);
+                         "a pcap file holds packets of one link type, but here are packets of link type %u%s and of %u%s; choose one, "
+                         "as with --linktype %u",
+                         (unsigned)o->linktype, linktype_name(o->linktype), (unsigned)linktype, linktype_name(linktype),
+                         (unsigned)o->linktype);
 }
 
 /* Things that the reader of the output should know, once each. */
@@ -180,7 +181,7 @@ static void tell_losses(struct output *o, const struct td_packet *p)
     }
     if (p->bytes.n > COMMON_SNAPLEN && !o->told_length) {
         o->told_length = true;
-        e->host->log(e->inst, TD_LOG_WARN, "a packet has %zu bytes; other programs refuse packets of more than %d", p->bytes.n, COMMON_SNAPLEN);
+        e->host->log(e->inst, TD_LOG_WARN, "a packet has %zu bytes; other programs refuse more than %d", p->bytes.n, COMMON_SNAPLEN);
     }
 }
 
@@ -193,9 +194,10 @@ static int packet(void *out, const struct td_packet *p)
         return status;
     int64_t seconds = p->time_ns / NS_PER_S, fraction = p->time_ns % NS_PER_S;
     if (p->time_ns < 0 || seconds > UINT32_MAX)
-        return e->host->fail(e->inst, TD_E_UNSUPPORTED,
-                             "a packet's time is %lld s after 1970, but pcap has times from 1970 to 2106 only; leave it out with a time window",
-                             (long long)seconds);
+        return e->host->fail(
+            e->inst, TD_E_UNSUPPORTED,
+            "a packet's time is %lld s after 1970, but pcap has times from 1970 to 2106 only; leave it out with --start or --end",
+            (long long)seconds);
     tell_losses(o, p);
     if (!o->begun)
         status = write_file_header(o);

@@ -66,17 +66,3 @@ def match(expected, ours, shared):
 def distance(expected, got):
     """In how many fields two messages differ: of several that end in one packet the nearest is meant; if in doubt, the first."""
     return sum(got.values.get(field, value) != value for field, value in expected.values.items())
-
-
-def repetitions(expected, found):
-    """{index: the earlier expected message that it repeats word for word}, for messages that were not found.
-
-    A datagram that the network brought twice is one message to tapedeck."""
-    repeated, first = {}, {}
-    for index, message in enumerate(expected):
-        key = (message.type, message.src, message.dst, message.start, repr(message.values))
-        if index in found:
-            first.setdefault(key, index)
-        elif key in first:
-            repeated[index] = first[key]
-    return repeated

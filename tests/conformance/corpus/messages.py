@@ -3,7 +3,7 @@
 from collections import Counter
 
 from .checks import Checks, FULL, OTHER
-from .matching import match, repetitions
+from .matching import match
 
 MISSING = "(message not found)"
 
@@ -16,14 +16,9 @@ def compare(protocol, capture, calls):
     levels = [protocol.level_of(fact) for fact in facts]
     ours = protocol.our_messages(calls)
     found = match(expected, ours, protocol.SHARED)
-    repeated = repetitions(expected, found) if protocol.SHARED else {}
-    found.update((index, found[first]) for index, first in repeated.items())
     for index, message in enumerate(expected):
         if levels[index]:
             compare_message(checks, protocol, index, levels[index], message, ours[found[index]] if index in found else None)
-            if protocol.SHARED:
-                checks.add(index, message.frames[-1], levels[index], "recall without repeats", index in found and index not in repeated,
-                           implied=True)
     compare_pairs(checks, capture.facts[protocol.KIND]["pairs"] if facts else [], levels, expected, ours, found)
     # Malformed captures are full of messages that one may or may not take for real.
     find_invented(checks, FULL if capture.expect == "parse" else OTHER, ours, set(found.values()),

@@ -46,7 +46,7 @@ static void send_at(struct session *s, int64_t ms, int dir, struct built b)
 static const char *summarise(struct session *s, const char *text)
 {
     static const char *const wanted[] = {"  dns_id: ",      "  dns_rcode: ", "  dns_questions: ",       "  dns_answers: ",
-                                         "  request: ",     "  response: ",  "  flags: ",               "  dns_retransmissions: ",
+                                         "  request: ",     "  response: ",  "  flags: ",               "  dns_retransmissions: ", "  dns_duplicate: ",
                                          "  dns_response_messages: "};
     size_t at = 0, line_n, room = sizeof(s->summary) - 1;
     for (const char *line = text; *line; line += line_n + (line[line_n] == '\n')) {
@@ -138,7 +138,7 @@ static void test_repeats(void)
     send_at(s, 500, TD_SERVER, answer(1, "a.test"));
     ENDS(s,
          "call|dns_id: 1|dns_rcode: 0|dns_questions: a.test|dns_answers: 198.51.100.7|request: 0-24|response: 0-46|"
-         "violation: the same response twice|"
+         "call|dns_id: 1|dns_rcode: 0|dns_questions: a.test|dns_answers: 198.51.100.7|dns_duplicate: 1|response: 46-92|"
          "call|dns_id: 1|dns_rcode: 0|dns_questions: a.test|dns_answers: 198.51.100.7|response: 92-138|",
          "an answer that comes twice at once, and again later");
     s = begin(UDP);

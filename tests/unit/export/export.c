@@ -27,13 +27,13 @@ static struct {
     struct td_host host;
     struct selection selection;
     bool nano;
-    struct buf out;                 /* what the exporter wrote */
-    size_t fail_after;              /* bytes after which the sink fails; 0: never */
+    struct buf out;    /* what the exporter wrote */
+    size_t fail_after; /* bytes after which the sink fails; 0: never */
     struct error damage[FILES];
     size_t damage_n;
     struct export_stats stats;
     struct error err;
-    struct seen seen;               /* the output, read again */
+    struct seen seen; /* the output, read again */
 } t;
 
 static void write_file(int i, const struct buf *b)
@@ -67,7 +67,8 @@ static int export_files(size_t n)
     struct yaml_tree *tree = NULL;
     if (t.nano && yaml_tree_parse(TD_LIT("precision: nano"), "test", &tree, &t.err) != TD_OK)
         return t.err.status;
-    int status = instance_create(registry_find(t.registry, TD_KIND_EXPORTER, "pcap"), tree ? yaml_tree_root(tree) : NULL, &t.host, &inst, &t.err);
+    const struct yaml_node *options = tree ? yaml_tree_root(tree) : NULL;
+    int status = instance_create(registry_find(t.registry, TD_KIND_EXPORTER, "pcap"), options, &t.host, &inst, &t.err);
     struct export_request request = {
         .exporter = inst, .paths = list, .path_count = n, .selection = &t.selection, .write = sink, .damaged = on_damage};
     buf_reset(&t.out);
@@ -286,8 +287,8 @@ static void test_allocation_failures(void)
 /* ---- Choosing ---- */
 
 /* Appends an IPv4 packet as raw IP; `fragment` is the field with flags and offset. */
-static void put_ip(struct buf *b, uint32_t seconds, unsigned from, unsigned to, uint8_t protocol, uint16_t id, uint16_t fragment, const void *data,
-                   size_t n)
+static void put_ip(struct buf *b, uint32_t seconds, unsigned from, unsigned to, uint8_t protocol, uint16_t id, uint16_t fragment,
+                   const void *data, size_t n)
 {
     put32(b, false, seconds);
     put32(b, false, 0);
@@ -334,14 +335,14 @@ static void test_connection(void)
     reset();
     put_pcap_header(&b, false, 0xa1b2c3d4, 2, 4, 65535, 101);
     size_t n = make_udp(udp, 5000, 53, 40);
-    put_ip(&b, 1, 1, 2, 17, 1, 0, udp, n);      /* the connection */
+    put_ip(&b, 1, 1, 2, 17, 1, 0, udp, n); /* the connection */
     n = make_udp(other, 53, 5000, 40);
-    put_ip(&b, 2, 2, 1, 17, 2, 0, other, n);    /* its other direction */
-    put_ip(&b, 3, 1, 2, 17, 3, 0, other, n);    /* ports the wrong way round */
-    put_ip(&b, 4, 1, 3, 17, 4, 0, udp, n);      /* another address */
-    put_ip(&b, 5, 1, 2, 17, 9, 0x2000, udp, 24); /* the first fragment of a datagram: held */
-    put_ip(&b, 6, 1, 2, 17, 1, 0, udp, n);      /* the connection: held behind it */
-    put_ip(&b, 7, 1, 2, 17, 8, 0x2000, other, 24); /* a fragment of something else */
+    put_ip(&b, 2, 2, 1, 17, 2, 0, other, n);         /* its other direction */
+    put_ip(&b, 3, 1, 2, 17, 3, 0, other, n);         /* ports the wrong way round */
+    put_ip(&b, 4, 1, 3, 17, 4, 0, udp, n);           /* another address */
+    put_ip(&b, 5, 1, 2, 17, 9, 0x2000, udp, 24);     /* the first fragment of a datagram: held */
+    put_ip(&b, 6, 1, 2, 17, 1, 0, udp, n);           /* the connection: held behind it */
+    put_ip(&b, 7, 1, 2, 17, 8, 0x2000, other, 24);   /* a fragment of something else */
     put_ip(&b, 8, 1, 2, 17, 9, 3, udp + 24, n - 24); /* the rest */
     put_ip(&b, 9, 1, 2, 17, 8, 3, other + 24, n - 24);
     put_ip(&b, 10, 1, 2, 17, 7, 0x2000, udp, 24); /* a fragment whose rest is missing */
@@ -351,7 +352,8 @@ static void test_connection(void)
     is_int(select_parse_connection("192.0.2.1:5000-192.0.2.2:53", &t.selection.connection, &t.err), TD_OK, "a connection");
     check_frames("connection", (const unsigned[]){1, 2, 5, 6, 8, 11, 12}, 7);
     is_int(t.stats.fragments_given_up, 1, "the fragment whose rest is missing is counted");
-    is_int(select_parse_connection("192.0.2.2:53-192.0.2.1:5000/udp", &t.selection.connection, &t.err), TD_OK, "the same from the other side");
+    is_int(select_parse_connection("192.0.2.2:53-192.0.2.1:5000/udp", &t.selection.connection, &t.err), TD_OK,
+           "the same from the other side");
     check_frames("connection, from the other side", (const unsigned[]){1, 2, 5, 6, 8, 11}, 6);
     t.selection.end_ns = 6000000000;
     check_frames("a window that cuts the datagram", (const unsigned[]){1, 2, 5}, 3);
@@ -373,11 +375,25 @@ static void test_parse_connection(void)
     is_int(c.transport, 6, "its transport");
     is_int(c.port[1], 65535, "its port");
     is_mem(c.ip[0], 16, "\x20\1\r\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16, "its address");
-    static const char *const wrong[] = {
-        "", "-", "192.0.2.1:1", "192.0.2.1:1-", "192.0.2.1-192.0.2.2:1", "192.0.2.1:1-192.0.2.2:65536", "192.0.2.1:1-192.0.2.2:",
-        "192.0.2.1:1-192.0.2.2:1x", "192.0.2.1:-1-192.0.2.2:1", "192.0.2.256:1-192.0.2.2:1", "192.0.2.1:1-[2001:db8::2]:1",
-        "192.0.2.1:1-192.0.2.2:1/sctp", "192.0.2.1:1-192.0.2.2:+1", "[192.0.2.1:1-192.0.2.2:1", "localhost:1-localhost:2", ":1-:2",
-        "[]:1-[]:2", "192.0.2.1:1-192.0.2.2:1-192.0.2.3:1", "/tcp"};
+    static const char *const wrong[] = {"",
+                                        "-",
+                                        "192.0.2.1:1",
+                                        "192.0.2.1:1-",
+                                        "192.0.2.1-192.0.2.2:1",
+                                        "192.0.2.1:1-192.0.2.2:65536",
+                                        "192.0.2.1:1-192.0.2.2:",
+                                        "192.0.2.1:1-192.0.2.2:1x",
+                                        "192.0.2.1:-1-192.0.2.2:1",
+                                        "192.0.2.256:1-192.0.2.2:1",
+                                        "192.0.2.1:1-[2001:db8::2]:1",
+                                        "192.0.2.1:1-192.0.2.2:1/sctp",
+                                        "192.0.2.1:1-192.0.2.2:+1",
+                                        "[192.0.2.1:1-192.0.2.2:1",
+                                        "localhost:1-localhost:2",
+                                        ":1-:2",
+                                        "[]:1-[]:2",
+                                        "192.0.2.1:1-192.0.2.2:1-192.0.2.3:1",
+                                        "/tcp"};
     bool refused = true;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         if (select_parse_connection(wrong[i], &c, &t.err) != TD_E_CONFIG) {
@@ -453,6 +469,14 @@ static void test_output_file(void)
     ok(read(fd, text, sizeof(text)) == 5 && memcmp(text, "third", 5) == 0, "and the file behind it is the new one");
     close(fd);
     unlink(link);
+
+    is_int(output_file_open(&f, paths[2], &err), TD_OK, "opens where a folder comes to stand");
+    unlink(paths[2]);
+    ok(mkdir(paths[2], 0700) == 0 && output_file_commit(&f, &err) < 0, "cannot be committed");
+    like(err.text, "cannot be replaced: Is a directory", "is told");
+    output_file_abort(&f);
+    snprintf(link, sizeof(link), "%s.tmp-%ld", paths[2], (long)getpid());
+    ok(access(link, F_OK) != 0 && rmdir(paths[2]) == 0, "and leaves no temporary file");
 
     is_int(output_file_open(&f, "/dev/full", &err), TD_OK, "a device is opened as it is");
     is_int(output_file_write(&f, TD_LIT("x"), &err), TD_E_LIMIT, "a full one");

@@ -36,7 +36,8 @@ static inline void put_pattern(struct buf *b, size_t n, unsigned seed)
 
 /* ---- pcap ---- */
 
-static inline void put_pcap_header(struct buf *b, bool big, uint32_t magic, unsigned major, unsigned minor, uint32_t snaplen, uint32_t network)
+static inline void put_pcap_header(struct buf *b, bool big, uint32_t magic, unsigned major, unsigned minor, uint32_t snaplen,
+                                   uint32_t network)
 {
     put32(b, big, magic);
     put16(b, big, (uint16_t)major);
@@ -46,7 +47,8 @@ static inline void put_pcap_header(struct buf *b, bool big, uint32_t magic, unsi
     put32(b, big, network);
 }
 
-static inline void put_pcap_record(struct buf *b, bool big, uint32_t seconds, uint32_t fraction, uint32_t caplen, uint32_t len, size_t extra_header)
+static inline void put_pcap_record(struct buf *b, bool big, uint32_t seconds, uint32_t fraction, uint32_t caplen, uint32_t len,
+                                   size_t extra_header)
 {
     static const uint8_t zeros[16];
     put32(b, big, seconds);
@@ -132,8 +134,8 @@ enum { SEEN_MAX = 64 };
 struct seen {
     int open_status, status; /* of capture_open and of the last capture_read */
     unsigned n;
-    struct packet v[SEEN_MAX];       /* the first ones; their bytes are in `data` */
-    struct buf data;                 /* of all packets */
+    struct packet v[SEEN_MAX]; /* the first ones; their bytes are in `data` */
+    struct buf data;           /* of all packets */
     struct capture_interface ifaces[8];
     size_t iface_n;
     char format[96];

@@ -80,6 +80,8 @@ static const struct {
     void (*pack)(struct buf *, struct td_slice);
 } packings[] = {{"gzip", pack_gzip}, {"zstd", pack_zstd}};
 
+static void see_pipe(struct td_slice bytes, size_t piece, bool non_blocking);
+
 /* ---- Files ---- */
 
 /* Packets of all sizes, so that some cross each window's end. */
@@ -108,6 +110,44 @@ static void test_windows(void)
     see_path(path, &s);
     check_plain("a packet longer than two windows", &b, 3);
     buf_clear(&b);
+}
+
+/* Names and secrets far longer than a window among packets; the same through a pipe and compressed. */
+static void test_pcapng_windows(void)
+{
+    struct buf b = {0}, body = {0}, packed = {0}, want = {0};
+    put_section(&b, false);
+    put_interface(&b, false, 1, 0, NULL);
+    for (unsigned i = 0; i < 3000; i++) {
+        uint32_t n = i * 37 % 5000;
+        put_enhanced(&b, false, 0, i, n, n);
+        put_pattern(&want, n, i);
+        if (i % 1000 == 500) {
+            put32(&body, false, 1);
+            put32(&body, false, MAPPED_MAX_WINDOW + 5);
+            put_pattern(&body, MAPPED_MAX_WINDOW + 5, i);
+            put_block(&b, false, 10, &body);
+        }
+    }
+    write_file(buf_slice(&b));
+    for (int k = 0; k < 3; k++) {
+        static const char *const ways[] = {"file", "pipe", "compressed"};
+        if (k == 0) {
+            see_path(path, &s);
+        } else if (k == 1) {
+            see_pipe(buf_slice(&b), 1 << 20, false);
+        } else {
+            pack_zstd(&packed, buf_slice(&b));
+            see_bytes(buf_slice(&packed), &s);
+        }
+        is_int(s.status, 0, "pcapng, %s: ends well", ways[k]);
+        is_int(s.n, 3000, "pcapng, %s: packets", ways[k]);
+        is_mem(s.data.p, s.data.n, want.p, want.n, "pcapng, %s: bytes", ways[k]);
+        seen_clear(&s);
+    }
+    buf_clear(&b);
+    buf_clear(&packed);
+    buf_clear(&want);
 }
 
 static void test_position(void)
@@ -248,6 +288,8 @@ static void test_shrinking_under_consumer(void)
     is_int(p[1].p[49000], 0, "what is gone reads as zero");
     is_int(capture_check(c, &err), TD_E_CORRUPT, "the check tells");
     like(err.text, path, "with the file's name");
+    is_int(truncate(path, (off_t)b.n), 0, "the file grows again");
+    is_int(capture_check(c, &err), TD_E_CORRUPT, "which mends nothing");
     block_unref(block);
     is_int(capture_read(c, p, 2, &block, &err), TD_E_CORRUPT, "and so does the next read");
     capture_close(c);
@@ -561,6 +603,22 @@ static void test_compressed_corrupt(void)
     buf_clear(&b);
 }
 
+/* One frame of many blocks, corrupt near its end: the blocks before are not lost with it. */
+static void test_zstd_blocks(void)
+{
+    struct buf b = {0}, packed = {0};
+    put_large_pcap(&b, 500);
+    pack_zstd(&packed, buf_slice(&b));
+    for (size_t i = packed.n * 7 / 8; i < packed.n; i++)
+        packed.p[i] = (uint8_t)~packed.p[i];
+    see_bytes(buf_slice(&packed), &s);
+    is_int(s.status, TD_E_CORRUPT, "zstd, a corrupt block: an error");
+    ok(s.data.n > b.n * 3 / 4, "zstd, a corrupt block: the blocks before it (%zu of %zu bytes)", s.data.n, b.n);
+    seen_clear(&s);
+    buf_clear(&packed);
+    buf_clear(&b);
+}
+
 static void test_compressed_allocation_failures(void)
 {
     struct buf b = {0}, packed = {0};
@@ -604,7 +662,9 @@ static void test_refusals(void)
     check_refused(TD_LIT("\xd4\xc3"), "is neither pcap nor pcapng");
     check_refused(TD_LIT("<html>"), "is text, neither pcap nor pcapng");
     check_refused(TD_LIT("snoop\0\0\0\0\0\0\2"), "is a snoop capture; convert it");
-    check_refused(TD_LIT("\xfd" "7zXZ\0\0\0\0"), "is xz data; unpack it first");
+    check_refused(TD_LIT("\xfd"
+                         "7zXZ\0\0\0\0"),
+                  "is xz data; unpack it first");
     check_refused(TD_LIT("\x1f\x8b"), "the gzip stream is cut");
     check_refused(TD_LIT("\xd4\xc3\xb2\xa1\2\0"), "the pcap file header is cut");
     see_path("/nonexistent/capture.pcap", &s);
@@ -623,6 +683,7 @@ int main(void)
     test_foreign_sigbus(); /* first: the child needs the default action below ours */
     signal(SIGBUS, on_foreign);
     test_windows();
+    test_pcapng_windows();
     test_position();
     test_block_outlives();
     test_stdin_file();
@@ -640,6 +701,7 @@ int main(void)
     test_compressed_garbage();
     test_compressed_cut_everywhere();
     test_compressed_corrupt();
+    test_zstd_blocks();
     test_compressed_allocation_failures();
     test_refusals();
     unlink(path);

@@ -153,9 +153,9 @@ static void test_oddities(void)
 {
     struct buf b = {0};
     put_pcap_header(&b, false, 0xa1b2c3d4, 2, 4, 64, 0x24000000 | 113); /* with the length of the frame check sequence */
-    put_pcap_record(&b, false, 4294967295u, 1, 200, 200, 0);             /* longer than the snaplen says; 2106 */
-    put_pcap_record(&b, false, 1, 2000000, 0, 0, 0);                     /* two seconds of microseconds; empty */
-    put_pcap_record(&b, false, 2, 0, 50, 40, 0);                         /* captured more than there was */
+    put_pcap_record(&b, false, 4294967295u, 1, 200, 200, 0);            /* longer than the snaplen says; 2106 */
+    put_pcap_record(&b, false, 1, 2000000, 0, 0, 0);                    /* two seconds of microseconds; empty */
+    put_pcap_record(&b, false, 2, 0, 50, 40, 0);                        /* captured more than there was */
     see_bytes(buf_slice(&b), &s);
     is_int(s.status, 0, "oddities: accepted");
     is_int(s.n, 3, "oddities: all packets");

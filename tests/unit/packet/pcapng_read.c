@@ -107,7 +107,7 @@ static void test_clocks(void)
     is_int(see_time(0, INT64_MAX, UINT64_MAX)->flags, PACKET_NO_TIME, "nor is what overflows everything");
     (void)see_time(20, 0, 0);
     is_int(s.status, TD_E_UNSUPPORTED, "10^-20 s is refused");
-    like(s.err.text, "offset 28: interface 0 counts time in steps too fine", "10^-20 s: the words");
+    like(s.err.text, "offset 28: interface 0 counts time in steps that are too fine", "10^-20 s: the words");
     (void)see_time(0x80 | 64, 0, 0);
     is_int(s.status, TD_E_UNSUPPORTED, "2^-64 s is refused");
 }
