@@ -100,7 +100,7 @@ static void trouble(struct rig *rig, const struct traffic *t)
 {
     for (unsigned threads = 1; threads <= 4; threads++) {
         struct engine_options options = rig->options;
-        struct engine *engine;
+        struct engine *engine = NULL;
         struct capture *capture;
         struct error err = {0};
         size_t left = 50000;
