@@ -86,7 +86,7 @@ $(FUZZERS:%=$(BUILD)/tests/fuzz/%): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o
 demo: ## set up, build, record what curl and dig ask nginx and dnsmasq, and show the calls
 	@tests/deps demo
 	@$(MAKE) -j$(JOBS) all
-	@tests/integration/record_traffic $(BUILD)/demo.pcap
+	@WITH_SUDO=1 tests/integration/record_traffic $(BUILD)/demo.pcap
 	$(BUILD)/tapedeck dissect $(BUILD)/demo.pcap
 
 check: all tests ## run the tests (T=word: only those whose path has the word)
