@@ -11,7 +11,7 @@ T        ?=
 MAKEFLAGS += --no-print-directory
 
 PACKAGES := yaml-0.1 jansson libzstd zlib libpcap libcrypto
-CFLAGS   ?= -O2 -g
+CFLAGS   ?= -O3 -g
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wimplicit-fallthrough
 # What may silently change the layout or the meaning of an interface is an error everywhere, WERROR or not.
 WARN     += -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=return-type
@@ -86,7 +86,7 @@ $(FUZZERS:%=$(BUILD)/tests/fuzz/%): $(BUILD)/tests/fuzz/%: $(OBJ)/tests/fuzz/%.o
 demo: ## set up, build, record what curl and dig ask nginx and dnsmasq, and show the calls
 	@tests/deps demo
 	@$(MAKE) -j$(JOBS) all
-	@tests/integration/record_traffic $(BUILD)/demo.pcap
+	@WITH_SUDO=1 tests/integration/record_traffic $(BUILD)/demo.pcap
 	$(BUILD)/tapedeck dissect $(BUILD)/demo.pcap
 
 check: all tests ## run the tests (T=word: only those whose path has the word)

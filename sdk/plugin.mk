@@ -13,7 +13,7 @@ SDK_DIR   := $(patsubst %/,%,$(dir $(PLUGIN_MK)))
 SDK_INCLUDE ?= $(firstword $(wildcard $(SDK_DIR)/include/tapedeck/..) $(wildcard $(SDK_DIR)/../../include/tapedeck/..))
 
 CC      ?= cc
-CFLAGS  ?= -O2 -g
+CFLAGS  ?= -O3 -g
 WERROR  ?=
 DEFS    ?= -Wl,-z,defs
 OUT     ?= build

@@ -2,7 +2,7 @@
 #
 # Where the system allows it, they run in a network namespace of their own: nobody else's traffic is captured, the usual
 # ports are free, and being root is not necessary. Where it does not, as in most containers, on the machine's loopback
-# interface with other ports; capturing then needs to be root.
+# interface with other ports; capturing then needs to be root, through sudo if WITH_SUDO is set.
 
 # enter_namespace "$0" "$@": starts the script again inside a namespace. Returns if it runs there, or cannot.
 enter_namespace() {
@@ -11,6 +11,9 @@ enter_namespace() {
         [[ $(id -u) -eq 0 ]] || how+=(--map-current-user --keep-caps)
         if "${how[@]}" ip link set lo up 2>/dev/null; then
             IN_NAMESPACE=1 exec "${how[@]}" "$@"
+        fi
+        if [[ -n ${WITH_SUDO:-} && $(id -u) -ne 0 ]] && command -v sudo >/dev/null; then
+            exec sudo "$@"
         fi
         http_port=8080 dns_port=8053
     else

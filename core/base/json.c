@@ -2,24 +2,6 @@
 
 #include "base/utf8.h"
 
-/* Bytes at `p` that a JSON string takes as they are: printable ASCII without quote and backslash. Eight at a time. */
-static size_t plain_run(const uint8_t *p, size_t n)
-{
-    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        uint64_t v;
-        memcpy(&v, p + i, 8);
-        uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\', del = v ^ ones * 0x7f;
-        uint64_t odd = ((v - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones) | v) & highs;
-        if (odd)
-            break;
-    }
-    while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
-        i++;
-    return i;
-}
-
 static void put_escaped(struct buf *b, uint8_t c)
 {
     static const char hex[] = "0123456789abcdef";
@@ -38,7 +20,7 @@ void json_put_string(struct buf *b, struct td_slice text)
 {
     buf_putc(b, '"');
     for (size_t i = 0; i < text.n;) {
-        size_t run = plain_run(text.p + i, text.n - i);
+        size_t run = utf8_plain_run(text.p + i, text.n - i);
         buf_put(b, text.p + i, run);
         i += run;
         if (i == text.n)

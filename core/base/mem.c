@@ -35,9 +35,10 @@ void *mem_alloc(size_t n)
 
 void *mem_calloc(size_t count, size_t size)
 {
-    if (fail_countdown && must_fail())
+    size_t n;
+    if ((fail_countdown && must_fail()) || __builtin_mul_overflow(count, size, &n))
         return NULL;
-    return calloc(count ? count : 1, size ? size : 1);
+    return calloc(n ? n : 1, 1);
 }
 
 void *mem_realloc(void *p, size_t n)

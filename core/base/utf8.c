@@ -1,5 +1,22 @@
 #include "base/utf8.h"
 
+size_t utf8_plain_run(const uint8_t *p, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t v;
+        memcpy(&v, p + i, 8);
+        uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\', del = v ^ ones * 0x7f;
+        uint64_t odd = ((v - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones) | v) & highs;
+        if (odd)
+            break;
+    }
+    while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+        i++;
+    return i;
+}
+
 static bool is_plain(uint8_t c)
 {
     return c >= 0x20 && c < 0x7f && c != '\\';
@@ -29,7 +46,7 @@ static void put_escaped(struct buf *out, uint8_t c)
 void utf8_put_printable(struct buf *out, struct td_slice text, enum utf8_style style)
 {
     size_t begin = 0; /* of what was not yet put */
-    for (size_t i = 0; i < text.n;) {
+    for (size_t i = utf8_plain_run(text.p, text.n); i < text.n;) {
         size_t length = is_plain(text.p[i]) ? 1 : printable_length(text.p + i, text.n - i, style);
         if (!length) {
             buf_put(out, text.p + begin, i - begin);

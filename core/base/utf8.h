@@ -36,6 +36,9 @@ static inline size_t utf8_length(const uint8_t *p, size_t n)
     return length;
 }
 
+/* Bytes at the beginning of `p` that need no second look: printable ASCII but quotes and backslashes. Eight at a time. */
+size_t utf8_plain_run(const uint8_t *p, size_t n);
+
 /* Appends text in which nothing steers a terminal: control characters (also U+0080 to U+009F) and bytes that are not
  * UTF-8 become \xNN, line breaks \n and \r. */
 enum utf8_style {

@@ -65,7 +65,8 @@ static int parse_options(struct dissect_command *cmd, int argc, char **argv)
 {
     enum { OPT_PAYLOAD = 256, OPT_FIELDS, OPT_BPF };
     static const struct option options[] = {
-        {"output", required_argument, NULL, 'o'}, {"payload", no_argument, NULL, OPT_PAYLOAD}, {"fields", required_argument, NULL, OPT_FIELDS},
+        {"output", required_argument, NULL, 'o'}, {"payload", no_argument, NULL, OPT_PAYLOAD},
+        {"fields", required_argument, NULL, OPT_FIELDS},
         {"bpf", required_argument, NULL, OPT_BPF}, {"decode-as", required_argument, NULL, 'd'}, {"config", required_argument, NULL, 'c'},
         {"jobs", required_argument, NULL, 'j'}, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
     int opt;

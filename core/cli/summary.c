@@ -88,7 +88,8 @@ static void print_limits(FILE *out, const struct engine_stats *s)
     if (s->dissect.over_limit)
         fprintf(out, "limit: tap.dissection.maxConnectionMemory was reached %llu times; calls are cut there\n", ull(s->dissect.over_limit));
     if (s->flow.no_memory || s->dissect.no_memory)
-        fprintf(out, "memory: the system had none left %llu times; packets or calls were left out\n", ull(s->flow.no_memory + s->dissect.no_memory));
+        fprintf(out, "memory: the system had none left %llu times; packets or calls were left out\n",
+                ull(s->flow.no_memory + s->dissect.no_memory));
     if (s->dissect.misuse)
         fprintf(out, "defect: dissectors set fields that they have not declared so %llu times\n", ull(s->dissect.misuse));
 }
@@ -101,7 +102,8 @@ void summary_print(FILE *out, const struct engine_stats *s, const struct dissect
     for (uint32_t i = 0; i < set->n; i++)
         if (s->dissect.connections[i])
             fprintf(out, "%s: %llu calls (%llu incomplete) on %llu connections%s\n", set->v[i].protocol, ull(s->dissect.calls[i]),
-                    ull(s->dissect.incomplete[i]), ull(s->dissect.connections[i]), s->dissect.lost_claims[i] ? ", of which some turned out to be something else" : "");
+                    ull(s->dissect.incomplete[i]), ull(s->dissect.connections[i]),
+                    s->dissect.lost_claims[i] ? ", of which some turned out to be something else" : "");
     print_unclaimed(out, &s->dissect);
     print_decode(out, &s->decode);
     print_flow(out, &s->flow);

@@ -338,7 +338,7 @@ int pcapng_read(struct pcapng_reader *r, struct input *in, struct packet *packet
 {
     size_t n = 0;
     while (n < max && r->fault.status == TD_OK) {
-        struct block_view b;
+        struct block_view b = {0};
         /* Waiting may move on to another block of memory, so not once there are packets: they share one. */
         int status = next_block(r, in, n == 0, &b, &r->fault);
         if (status == 0)
@@ -359,7 +359,7 @@ int pcapng_read(struct pcapng_reader *r, struct input *in, struct packet *packet
 int pcapng_open(struct pcapng_reader *r, struct input *in, struct tables *tables, struct error *err)
 {
     *r = (struct pcapng_reader){.tables = tables};
-    struct block_view b;
+    struct block_view b = {0};
     int status = next_block(r, in, true, &b, err);
     if (status == 0)
         return error_set(err, TD_E_CORRUPT, "offset %llu: the file is empty", (unsigned long long)input_offset(in));

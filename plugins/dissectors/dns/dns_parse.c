@@ -45,24 +45,10 @@ void dns_skip_name(struct td_cursor *c)
  * this is dig's. */
 enum { PLAIN, BACKSLASH, DECIMAL };
 
-static inline int escape_of(uint8_t c)
-{
-    if (c <= ' ' || c >= 0x7f)
-        return DECIMAL;
-    switch (c) {
-    case '"':
-    case '$':
-    case '(':
-    case ')':
-    case '.':
-    case ';':
-    case '@':
-    case '\\':
-        return BACKSLASH;
-    default:
-        return PLAIN;
-    }
-}
+static const uint8_t escapes[256] = {
+    [0 ... ' '] = DECIMAL, ['"'] = BACKSLASH, ['$'] = BACKSLASH, ['('] = BACKSLASH, [')'] = BACKSLASH, ['.'] = BACKSLASH,
+    [';'] = BACKSLASH, ['@'] = BACKSLASH, ['\\'] = BACKSLASH, [0x7f ... 0xff] = DECIMAL,
+};
 
 static void put_label(struct dns_text *t, const uint8_t *label, size_t n, bool lower)
 {
@@ -73,14 +59,9 @@ static void put_label(struct dns_text *t, const uint8_t *label, size_t n, bool l
     char *p = t->p + t->n;
     for (size_t i = 0; i < n; i++) {
         uint8_t c = lower ? td_ascii_lower(label[i]) : label[i];
-        if ((uint8_t)((c | 0x20) - 'a') < 26) { /* a letter, most often */
-            *p++ = (char)c;
-            continue;
-        }
-        int escape = escape_of(c);
-        if (escape != PLAIN)
+        if (escapes[c] != PLAIN)
             *p++ = '\\';
-        if (escape == DECIMAL) {
+        if (escapes[c] == DECIMAL) {
             *p++ = (char)('0' + c / 100);
             *p++ = (char)('0' + c / 10 % 10);
             c = (uint8_t)('0' + c % 10);

@@ -95,19 +95,12 @@ static bool stop_later(void *ctx, uint64_t packets)
     return packets < *(uint64_t *)ctx;
 }
 
-static struct engine *start_engine(const struct engine_options *options, const struct traffic *t, struct capture **ret_capture)
-{
-    struct engine *engine;
-    if (capture_open_memory(buf_slice(&t->pcap), ret_capture, NULL) != TD_OK || engine_new(options, &engine, NULL) != TD_OK)
-        abort();
-    return engine;
-}
-
 /* An engine whose output fails, or that is told to stop, ends at once and in order. */
 static void trouble(struct rig *rig, const struct traffic *t)
 {
     for (unsigned threads = 1; threads <= 4; threads++) {
         struct engine_options options = rig->options;
+        struct engine *engine = NULL;
         struct capture *capture;
         struct error err = {0};
         size_t left = 50000;
@@ -115,7 +108,7 @@ static void trouble(struct rig *rig, const struct traffic *t)
         options.threads = threads;
         options.write = fail_later;
         options.write_ctx = &left;
-        struct engine *engine = start_engine(&options, t, &capture);
+        ok(capture_open_memory(buf_slice(&t->pcap), &capture, &err) == TD_OK && engine_new(&options, &engine, &err) == TD_OK, "start");
         is_int(engine_run(engine, capture, &err), TD_E_INTERNAL, "%u threads: the output fails", threads);
         like(err.text, "the output cannot be written", "and that is said");
         is_int(engine_finish(engine, &err), TD_E_INTERNAL, "it stays so to the end");
@@ -126,7 +119,7 @@ static void trouble(struct rig *rig, const struct traffic *t)
         options.write_ctx = rig;
         options.progress = stop_later;
         options.progress_ctx = &limit;
-        engine = start_engine(&options, t, &capture);
+        ok(capture_open_memory(buf_slice(&t->pcap), &capture, &err) == TD_OK && engine_new(&options, &engine, &err) == TD_OK, "start");
         is_int(engine_run(engine, capture, &err), TD_E_CANCELLED, "%u threads: told to stop", threads);
         is_int(engine_finish(engine, &err), TD_OK, "what was read is written");
         engine_free(engine);
