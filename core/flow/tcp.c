@@ -189,16 +189,21 @@ static bool skip_acked_hole(struct flow_table *t, struct flow *f, int side)
     return true;
 }
 
-/* Lets the oldest waiting segment through, whatever it waits for. */
+/* Lets the oldest waiting segment through. What it waits for is lost: a hole before it or, so that the loss of a question is
+ * told before its answer, one in the other direction. */
 static void force_front(struct flow_table *t, struct flow *f)
 {
     struct tcp_segment *a = f->side[0].queue, *b = f->side[1].queue;
     int side = !a || (b && b->frame < a->frame);
-    struct tcp_side *s = &f->side[side];
-    s->queue->after = 0;
+    const struct tcp_side *s = &f->side[side], *other = &f->side[!side];
     uint64_t to = without_fin(s, s->queue->offset);
+    uint64_t other_to = other->queue && other->queue->offset < s->queue->after ? other->queue->offset : s->queue->after;
     if (to > s->next) /* however far: what was kept before a hole and what follows it must not be taken for neighbours */
         give_up(t, f, side, to);
+    else if (must_wait(f, side, other_to))
+        give_up(t, f, !side, without_fin(other, other_to));
+    else
+        s->queue->after = 0; /* the two directions wait for each other */
     (void)deliver_front(t, f, side);
 }
 
