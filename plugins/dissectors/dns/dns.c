@@ -121,7 +121,8 @@ static struct td_step framed(struct connection *c, int dir, const struct td_chun
     return td_used(at.cut ? rest.n : size);
 }
 
-/* Looks for a message after bytes of which nothing is known. */
+/* Looks for a message after bytes of which nothing is known. With each packet that comes: what may begin here would need more
+ * bytes to tell, but a message that is certain may follow it at once. */
 static struct td_step resync(struct connection *c, int dir, const struct td_chunk *chunk, struct td_slice rest)
 {
     size_t need, skipped = dns_find_frame(rest, dir == TD_SERVER, &need);
@@ -129,7 +130,7 @@ static struct td_step resync(struct connection *c, int dir, const struct td_chun
         c->side[dir].lost = false;
     else if (chunk->flags & TD_CHUNK_LAST)
         skipped = rest.n;
-    return td_need(skipped, need);
+    return td_used(skipped);
 }
 
 static struct td_step stream(struct connection *c, int dir, const struct td_chunk *chunk)
@@ -162,6 +163,7 @@ static int gap(void *state, struct td_conn *conn, int dir, uint64_t offset, uint
     struct connection *c = state;
     struct side *side = &c->side[dir];
     (void)conn;
+    dns_exchange_gap(&c->exchange, dir);
     if (side->skip_to < offset + len)
         side->lost = true;
     return TD_OK;

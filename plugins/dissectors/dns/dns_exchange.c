@@ -171,7 +171,10 @@ static void take_response(struct dns_exchange *x, const struct dns_message *m, c
     }
     remember(x, m, at);
     fill_response(x, p, m, at);
-    if (dns_transfer_goes_on(&p->transfer, m->bytes, &m->header, m->records_at)) {
+    bool more = dns_transfer_goes_on(&p->transfer, m->bytes, &m->header, m->records_at);
+    if (p->transfer.headless)
+        p->flags |= TD_RESPONSE_CUT;
+    if (more) {
         dns_pending_touch(&x->pending, p, at->time_ns);
         return;
     }
@@ -215,6 +218,13 @@ bool dns_exchange_message(struct dns_exchange *x, const struct dns_place *at)
     else
         take_query(x, &m, at);
     return true;
+}
+
+void dns_exchange_gap(struct dns_exchange *x, int dir)
+{
+    for (struct dns_pending *p = x->pending.oldest; p; p = p->newer)
+        if (p->transfer.kind != DNS_TRANSFER_NONE && p->dir != dir)
+            p->flags |= TD_RESPONSE_CUT; /* one of its messages may be lost */
 }
 
 void dns_exchange_close(struct dns_exchange *x)

@@ -53,6 +53,9 @@ struct dns_place {
 /* A message. False if it is none; then nothing was done with it but to count the violation. */
 bool dns_exchange_message(struct dns_exchange *x, const struct dns_place *at);
 
+/* Bytes of what `dir` sends are missing. */
+void dns_exchange_gap(struct dns_exchange *x, int dir);
+
 /* Commits all that is open. */
 void dns_exchange_close(struct dns_exchange *x);
 

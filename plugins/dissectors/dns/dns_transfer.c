@@ -63,11 +63,14 @@ bool dns_transfer_goes_on(struct dns_transfer *t, struct td_slice answer, const 
         if (c.failed)
             return true; /* damaged: what follows still belongs to it */
         t->records++;
-        if (r.type != DNS_SOA) {
-            if (t->records == 1)
+        t->headless |= t->records == 1 && r.type != DNS_SOA;
+        if (t->headless) { /* the next SOA closes a full transfer; of differences nothing is known */
+            if (r.type == DNS_SOA || t->kind == DNS_TRANSFER_INCREMENTAL)
                 return false;
             continue;
         }
+        if (r.type != DNS_SOA)
+            continue;
         if (!read_serial(answer, &r, &serial) || closes(t, serial))
             return false;
     }
