@@ -573,7 +573,7 @@ bool mock_open(struct mock *m, uint32_t flow_flags)
     struct td_flow flow;
     memset(&flow, 0, sizeof(flow));
     flow.size = sizeof(flow);
-    flow.flags = flow_flags;
+    flow.flags = flow_flags | TD_FLOW_PORT_HINT;
     flow.ip_version = 4;
     flow.transport = 6;
     flow.port[TD_CLIENT] = 40000;

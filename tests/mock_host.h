@@ -63,7 +63,7 @@ struct mock {
 bool mock_init(struct mock *m, const struct td_plugin *plugin, unsigned options);
 /* Changes an option before mock_open(); INT, SIZE, BOOL only. */
 void mock_option(struct mock *m, const char *name, uint64_t value);
-/* A TCP connection from port 40000 to port 80. */
+/* A TCP connection from port 40000 to port 80, which is one that the dissector claims. */
 bool mock_open(struct mock *m, uint32_t flow_flags);
 bool mock_open_flow(struct mock *m, const struct td_flow *flow);
 /* The next bytes of a direction. */

@@ -44,8 +44,10 @@ struct td_step http_data(void *state, struct td_conn *conn, int dir, const struc
         at += outcome.used;
         if (outcome.used)
             c->side[dir].scanned = 0;
-        if (outcome.then == HTTP_WAIT)
+        if (outcome.then == HTTP_WAIT) {
+            c->side[dir].seen = chunk->offset + chunk->bytes.n;
             return td_used(at);
+        }
     }
     return td_used(chunk->bytes.n);
 }
@@ -111,6 +113,7 @@ int http_open(const void *self, struct td_conn *conn, const struct td_flow *flow
         c->out.wanted |= http->host->wants(conn, field) ? 1u << field : 0;
     c->keep_fields = http_wants(&c->out, F_REQUEST_HEADERS) || http_wants(&c->out, F_RESPONSE_HEADERS) ||
                      http_wants(&c->out, F_REQUEST_COOKIES) || http_wants(&c->out, F_RESPONSE_COOKIES);
+    c->doubtful = !(flow->flags & (TD_FLOW_PORT_HINT | TD_FLOW_CONFIGURED));
     http_pairing_init(&c->pairing, arena);
     if (flow->flags & TD_FLOW_MIDSTREAM) {
         http_look_for_start(&c->side[TD_CLIENT], true);

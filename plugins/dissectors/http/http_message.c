@@ -132,6 +132,8 @@ struct http_outcome http_at_start(struct http_conn *c, int dir, const struct htt
         return http_wait_after(0);
     case HTTP_OK: break;
     }
+    if (!c->confirmed && c->doubtful && dir == TD_CLIENT && head.version.n == 0)
+        return http_lost(); /* HTTP/0.9, of which the beginning looked like more: not enough without a port (see probe) */
     if (!c->confirmed) {
         c->confirmed = true;
         c->out.http->host->confirm(c->out.conn);
@@ -142,22 +144,37 @@ struct http_outcome http_at_start(struct http_conn *c, int dir, const struct htt
     return begin_message(c, dir, in, &head);
 }
 
+/* Where in the input the newest packet begins, if it is large enough for a start line; else at its end. Peers like to begin a
+ * message with a packet, even if the body before it did not end with a line. */
+static size_t packet_start(const struct http_side *side, const struct http_input *in)
+{
+    uint64_t at = side->seen - in->offset;
+    return side->seen >= in->offset && at < in->bytes.n && in->bytes.n - at >= sizeof("GET / HTTP/1.1\r\n") - 1 ? (size_t)at : in->bytes.n;
+}
+
 /* How many bytes are passed over; *ret_found: behind them a message begins. Lines that cannot be judged yet are left. */
 static size_t pass_over(struct http_side *side, enum http_kind kind, const struct http_input *in, bool *ret_found)
 {
-    size_t at = 0;
+    size_t at = 0, packet = packet_start(side, in);
     *ret_found = false;
     while (at < in->bytes.n) {
         const uint8_t *lf;
-        if (side->line_start) {
+        size_t next;
+        if (side->line_start || at == packet) {
             enum http_result result = http_plausible(td_sub(in->bytes, at, in->bytes.n), kind);
             *ret_found = result == HTTP_OK;
+            side->line_start = true; /* in case these bytes come again */
             if (result == HTTP_OK || (result == HTTP_MORE && !in->last))
                 break;
         }
         lf = (const uint8_t *)memchr(in->bytes.p + at, '\n', in->bytes.n - at);
+        next = lf ? (size_t)(lf - in->bytes.p) + 1 : in->bytes.n;
         side->line_start = lf != NULL;
-        at = lf ? (size_t)(lf - in->bytes.p) + 1 : in->bytes.n;
+        if (at < packet && packet < next) {
+            next = packet;
+            side->line_start = false;
+        }
+        at = next;
     }
     return at;
 }

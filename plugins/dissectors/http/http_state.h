@@ -23,6 +23,7 @@ struct http_side {
     uint8_t framing;   /* HTTP_IN_QUESTION: http_framing of the body, if there is one */
     bool line_start;   /* HTTP_LOOKING: the next byte begins a line */
     bool kept_back;    /* the last data() left bytes unused because of `tunnel` */
+    uint64_t seen;     /* stream offset up to which bytes were shown before: a packet begins there */
     size_t scanned;    /* of the unused bytes: no head or trailer section ends in them */
     uint64_t body_end; /* HTTP_IN_LENGTH: stream offset. HTTP_IN_QUESTION: the length */
     uint64_t marked;   /* the message's bytes before this offset are marked */
@@ -39,6 +40,7 @@ struct http_conn {
     struct http_exchange *tunnel;
     bool confirmed;
     bool keep_fields; /* somebody wants header fields or cookies */
+    bool doubtful;    /* neither a port nor the user speaks for HTTP */
     bool over;        /* handed over to another protocol */
 };
 
