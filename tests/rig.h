@@ -22,6 +22,8 @@ struct rig {
 
 /* `plugins` ends with NULL. Prints a line and ends the program when something fails. */
 void rig_open(struct rig *rig, const struct td_plugin *const *plugins);
+/* With all plugins that were built, as shared objects. */
+void rig_open_built(struct rig *rig);
 /* A rule as of the command line: "tcp.port==8888,http". */
 void rig_decode_as(struct rig *rig, const char *rule);
 /* Dissects a capture; the output as text, valid until the next run. */
