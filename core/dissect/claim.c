@@ -152,7 +152,7 @@ bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags)
         conn_discard_calls(c);
         clear_arena(c);
         c->owner = NULL;
-        conn_count_reason(c->shard->worker, d->name, "declined a connection that it had claimed");
+        stats_count_reason(&c->shard->worker->stats, d->name, "declined a connection that it had claimed");
         return false;
     }
     c->shard->worker->stats.connections[d - c->shard->worker->set->v]++;

@@ -10,38 +10,8 @@
 #include "base/arena.h"
 #include "call/call.h"
 #include "dissect/dissector.h"
+#include "dissect/stats.h"
 #include "flow/flow.h"
-
-/* ---- Counting ---- */
-
-enum { REASON_MAX = 64, PORT_MAX = 64 };
-
-struct dissect_reason { /* a constant text and how often */
-    const char *dissector, *why;
-    uint64_t count;
-};
-
-struct dissect_port { /* connections that nobody claimed, by the likely server's port */
-    uint8_t transport;
-    uint16_t port;
-    bool tls;
-    uint64_t connections, bytes;
-};
-
-struct dissect_stats {
-    uint64_t connections[DISSECTOR_MAX]; /* claimed */
-    uint64_t calls[DISSECTOR_MAX], incomplete[DISSECTOR_MAX];
-    uint64_t lost_claims[DISSECTOR_MAX];
-    uint64_t unclaimed_tcp, unclaimed_udp;
-    uint64_t over_limit;                 /* times that a connection reached its memory limit */
-    uint64_t no_memory;                  /* times that the system had none: packets or calls were left out */
-    uint64_t evicted_calls;              /* connections evicted while calls were open */
-    uint64_t misuse;                     /* setter calls with a wrong field or type */
-    struct dissect_reason reasons[REASON_MAX];
-    uint32_t reason_n;
-    struct dissect_port ports[PORT_MAX];
-    uint32_t port_n;
-};
 
 /* ---- Worker and shard ---- */
 
@@ -150,6 +120,5 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags);
 void conn_discard_calls(struct td_conn *c);
 /* Adds a packet's bytes to a call, which pays for the list of frames. */
 void conn_add_packet(struct td_call *call, int dir, const struct flow_origin *origin, uint64_t bytes);
-void conn_count_reason(struct worker *w, const char *dissector, const char *why);
 
 #endif

@@ -526,52 +526,6 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
     return TD_OK;
 }
 
-/* Adds rows that mean the same, drops none. */
-static void add_reason(struct dissect_stats *sum, const struct dissect_reason *r)
-{
-    for (uint32_t i = 0; i < sum->reason_n; i++)
-        if (strcmp(sum->reasons[i].why, r->why) == 0 && strcmp(sum->reasons[i].dissector, r->dissector) == 0) {
-            sum->reasons[i].count += r->count;
-            return;
-        }
-    if (sum->reason_n < REASON_MAX)
-        sum->reasons[sum->reason_n++] = *r;
-}
-
-static void add_port(struct dissect_stats *sum, const struct dissect_port *p)
-{
-    for (uint32_t i = 0; i < sum->port_n; i++) {
-        struct dissect_port *have = &sum->ports[i];
-        if (have->transport == p->transport && have->port == p->port && have->tls == p->tls) {
-            have->connections += p->connections;
-            have->bytes += p->bytes;
-            return;
-        }
-    }
-    if (sum->port_n < PORT_MAX)
-        sum->ports[sum->port_n++] = *p;
-}
-
-static void add_dissect_stats(struct dissect_stats *sum, const struct dissect_stats *s)
-{
-    for (int i = 0; i < DISSECTOR_MAX; i++) {
-        sum->connections[i] += s->connections[i];
-        sum->calls[i] += s->calls[i];
-        sum->incomplete[i] += s->incomplete[i];
-        sum->lost_claims[i] += s->lost_claims[i];
-    }
-    sum->unclaimed_tcp += s->unclaimed_tcp;
-    sum->unclaimed_udp += s->unclaimed_udp;
-    sum->over_limit += s->over_limit;
-    sum->no_memory += s->no_memory;
-    sum->evicted_calls += s->evicted_calls;
-    sum->misuse += s->misuse;
-    for (uint32_t i = 0; i < s->reason_n; i++)
-        add_reason(sum, &s->reasons[i]);
-    for (uint32_t i = 0; i < s->port_n; i++)
-        add_port(sum, &s->ports[i]);
-}
-
 void engine_stats(const struct engine *e, struct engine_stats *ret)
 {
     *ret = (struct engine_stats){.packets = e->packet_n, .bytes = e->byte_n, .decode = *decoder_stats(e->decoder)};
@@ -583,7 +537,7 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
             to[j] += from[j];
     }
     for (unsigned i = 0; i < e->options.threads; i++)
-        add_dissect_stats(&ret->dissect, &e->workers[i].stats);
+        stats_add(&ret->dissect, &e->workers[i].stats);
 }
 
 static void discard_call(void *ctx, const struct td_call *call, struct buf *out)
