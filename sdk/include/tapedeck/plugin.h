@@ -71,7 +71,9 @@ struct td_table {
     const void *v;
     uint32_t n, stride;
 };
+/* clang-format off */
 #define TD_TABLE(a) { (a), (uint32_t)(sizeof(a) / sizeof((a)[0])), (uint32_t)sizeof((a)[0]) }
+/* clang-format on */
 
 /* The core's own; a plugin only passes the pointers back. */
 struct td_inst;  /* an instance of a component; lives from create to destroy */
@@ -119,6 +121,7 @@ struct td_option {
 #else
 #define TD_OFFSET_(S, m, T) ((uint32_t) _Generic(((S *)0)->m, T : offsetof(S, m)))
 #endif
+/* clang-format off */
 #define TD_STR_OPT(S, m, nm, d, h) \
     { nm, TD_OPT_STR, 0, TD_OFFSET_(S, m, const char *), d, h, 0, 0, NULL }
 #define TD_REQUIRED_STR_OPT(S, m, nm, h) \
@@ -137,6 +140,7 @@ struct td_option {
     { nm, TD_OPT_ENUM, 0, TD_OFFSET_(S, m, uint32_t), d, h, 0, 0, ch }
 #define TD_STRLIST_OPT(S, m, nm, d, h) \
     { nm, TD_OPT_STRLIST, 0, TD_OFFSET_(S, m, struct td_strlist), d, h, 0, 0, NULL }
+/* clang-format on */
 
 /* ---- Fields -------------------------------------------------------------------------------------------------- */
 
