@@ -4,10 +4,10 @@
 #include "base/mem.h"
 
 enum {
-    TCP_PROBES = 64,      /* segments whose beginning is looked at before a connection is given up */
+    TCP_PROBES = 64, /* segments whose beginning is looked at before a connection is given up */
     UDP_PROBES = 4,
-    CONN_POOL = 64,       /* kept for reuse by each worker */
-    TAKEOVERS = 8,        /* protocols that may follow each other within one delivery */
+    CONN_POOL = 64, /* kept for reuse by each worker */
+    TAKEOVERS = 8,  /* protocols that may follow each other within one delivery */
 };
 
 /* ---- Pieces: which packet brought which bytes ---- */
@@ -387,7 +387,9 @@ static void on_datagram(void *ctx, struct flow *f, int side, struct td_slice byt
     if (c->mark_n)
         feed_marks(c, conn_dir(c, side), offset, s->end, origin);
     if (c->owner || find_owner(c, side, bytes, true)) {
-        struct td_chunk chunk = {.bytes = bytes, .offset = offset, .time_ns = origin->time_ns,
+        struct td_chunk chunk = {.bytes = bytes,
+                                 .offset = offset,
+                                 .time_ns = origin->time_ns,
                                  .flags = TD_CHUNK_DATAGRAM | TD_CHUNK_LAST | (cut ? TD_CHUNK_CUT : 0)};
         struct td_step step = show(c, side, &chunk);
         if (step.status != TD_OK || c->lost)

@@ -27,7 +27,7 @@ struct worker {
     const struct dissector_set *set;
     dissect_call_fn *on_call;
     void *on_call_ctx;
-    struct buf out;           /* what on_call wrote since it was last taken */
+    struct buf out; /* what on_call wrote since it was last taken */
     uint8_t *scratch;
     size_t scratch_n;
     struct td_call *call_pool;
@@ -57,13 +57,13 @@ struct conn_piece { /* which packet brought the bytes up to `end` */
 enum { CONN_FEW_PIECES = 2, CONN_MARKS = 64 };
 
 struct conn_stream {
-    uint64_t next;      /* first byte not used yet */
-    uint64_t end;       /* behind the last byte that came */
-    uint64_t skip_to;   /* bytes before this are dropped */
-    size_t need;        /* do not present fewer bytes than this; 0: any more will do */
-    struct buf kept;    /* [next, end), if they had to be kept */
+    uint64_t next;    /* first byte not used yet */
+    uint64_t end;     /* behind the last byte that came */
+    uint64_t skip_to; /* bytes before this are dropped */
+    size_t need;      /* do not present fewer bytes than this; 0: any more will do */
+    struct buf kept;  /* [next, end), if they had to be kept */
     struct conn_piece few[CONN_FEW_PIECES], *pieces;
-    uint32_t piece_at, piece_n, piece_cap; /* pieces [at, n) are alive */
+    uint32_t piece_at, piece_n, piece_cap;  /* pieces [at, n) are alive */
     const struct decode_datagram *datagram; /* of the last piece, while it is delivered */
     bool eof;
 };
@@ -78,10 +78,10 @@ struct td_conn {
     struct td_conn *pool_next;
     struct shard *shard;
     struct flow *flow;
-    const struct dissector *owner;    /* NULL: not claimed */
+    const struct dissector *owner; /* NULL: not claimed */
     void *state;
     struct td_flow view;
-    struct conn_stream stream[2];     /* by side */
+    struct conn_stream stream[2];       /* by side */
     struct td_call *calls, **calls_end; /* open, in the order of their beginning; where the next one is linked in */
     struct conn_mark *marks;
     uint32_t mark_n, mark_cap;
@@ -89,8 +89,8 @@ struct td_conn {
     bool confirmed, lost, tls, counted;
     uint8_t violations;
     uint16_t probes;
-    bool feeding;                     /* within data() */
-    bool takeover;                    /* asked for there */
+    bool feeding;  /* within data() */
+    bool takeover; /* asked for there */
     const char *takeover_point;
     char takeover_key[64];
     alignas(16) uint8_t first_memory[320];

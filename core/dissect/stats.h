@@ -23,10 +23,10 @@ struct dissect_stats {
     uint64_t calls[DISSECTOR_MAX], incomplete[DISSECTOR_MAX];
     uint64_t lost_claims[DISSECTOR_MAX];
     uint64_t unclaimed_tcp, unclaimed_udp;
-    uint64_t over_limit;                 /* times that a connection reached its memory limit */
-    uint64_t no_memory;                  /* times that the system had none: packets or calls were left out */
-    uint64_t evicted_calls;              /* connections evicted while calls were open */
-    uint64_t misuse;                     /* setter calls with a wrong field or type */
+    uint64_t over_limit;    /* times that a connection reached its memory limit */
+    uint64_t no_memory;     /* times that the system had none: packets or calls were left out */
+    uint64_t evicted_calls; /* connections evicted while calls were open */
+    uint64_t misuse;        /* setter calls with a wrong field or type */
     struct dissect_reason reasons[REASON_MAX];
     uint32_t reason_n;
     struct dissect_port ports[PORT_MAX];
