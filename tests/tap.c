@@ -20,9 +20,9 @@ static bool report(bool passed, const char *file, int line, const char *fmt, va_
     return passed;
 }
 
-#define REPORT(passed)                                     \
-    va_list args;                                          \
-    va_start(args, fmt);                                   \
+#define REPORT(passed)                                      \
+    va_list args;                                           \
+    va_start(args, fmt);                                    \
     bool passed_ = report((passed), file, line, fmt, args); \
     va_end(args)
 

@@ -187,8 +187,7 @@ static struct td_step toy_data(void *state, struct td_conn *conn, int dir, const
     (void)conn;
     LOG("%c%llu+%zu@%lld%s%s%s ", side_letter(dir), (unsigned long long)chunk->offset, chunk->bytes.n,
         (long long)(chunk->time_ns / NS_PER_MS - 1700000000000ll), chunk->flags & TD_CHUNK_DATAGRAM ? "d" : "",
-        chunk->flags & TD_CHUNK_CUT ? "x" : "",
-        (chunk->flags & (TD_CHUNK_LAST | TD_CHUNK_DATAGRAM)) == TD_CHUNK_LAST ? "!" : "");
+        chunk->flags & TD_CHUNK_CUT ? "x" : "", (chunk->flags & (TD_CHUNK_LAST | TD_CHUNK_DATAGRAM)) == TD_CHUNK_LAST ? "!" : "");
     while (at < chunk->bytes.n) {
         char line[256];
         struct td_slice rest = td_sub(chunk->bytes, (size_t)at, chunk->bytes.n);
@@ -291,22 +290,36 @@ static const struct td_field fields[] = {
 
 static const struct td_claim toy_claims[] = {{.on = TD_ON_TCP}, {.on = TD_ON_UDP}, {.on = TD_ON_TCP, .port_lo = 7000, .port_hi = 7000}};
 static const struct td_claim alpha_claims[] = {{.on = TD_ON_TCP, .port_lo = 7001, .port_hi = 7001}};
-static const struct td_claim beta_claims[] = {{.on = TD_ON_TCP, .port_lo = 7002, .port_hi = 7002}, {.on = TD_ON_UDP, .port_lo = 7002, .port_hi = 7002}};
+static const struct td_claim beta_claims[] = {{.on = TD_ON_TCP, .port_lo = 7002, .port_hi = 7002},
+                                              {.on = TD_ON_UDP, .port_lo = 7002, .port_hi = 7002}};
 static const struct td_claim child_claims[] = {{.on = TD_ON_POINT, .point = "toy.over", .key = "child"}};
 static const struct td_claim orphan_claims[] = {{.on = TD_ON_POINT, .point = "toy.other"}};
 static const struct td_point points[] = {{"toy.over", "After a line that says over; the key is the word behind it."}};
 
-#define TOY(id) \
+#define TOY(id)                                                                                                   \
     static int id##_create(struct td_inst *inst, const struct td_host *host, const void *config, void **ret_self) \
-    { \
-        (void)config; \
-        return create_named(inst, host, #id, ret_self); \
-    } \
-    static const struct td_dissector id##_ops = {.size = sizeof(id##_ops), .max_probe = 200, .fields = TD_TABLE(fields), \
-        .claims = TD_TABLE(id##_claims), .points = TD_TABLE(points), .probe = toy_probe, .open = toy_open, .data = toy_data, \
-        .gap = toy_gap, .eof = toy_eof, .close = toy_close}; \
-    static const struct td_component id##_component = {.size = sizeof(id##_component), .kind = TD_KIND_DISSECTOR, .name = #id, \
-        .summary = "A dissector for tests", .create = id##_create, .destroy = destroy_any, .ops = &id##_ops};
+    {                                                                                                             \
+        (void)config;                                                                                             \
+        return create_named(inst, host, #id, ret_self);                                                           \
+    }                                                                                                             \
+    static const struct td_dissector id##_ops = {.size = sizeof(id##_ops),                                        \
+                                                 .max_probe = 200,                                                \
+                                                 .fields = TD_TABLE(fields),                                      \
+                                                 .claims = TD_TABLE(id##_claims),                                 \
+                                                 .points = TD_TABLE(points),                                      \
+                                                 .probe = toy_probe,                                              \
+                                                 .open = toy_open,                                                \
+                                                 .data = toy_data,                                                \
+                                                 .gap = toy_gap,                                                  \
+                                                 .eof = toy_eof,                                                  \
+                                                 .close = toy_close};                                             \
+    static const struct td_component id##_component = {.size = sizeof(id##_component),                            \
+                                                       .kind = TD_KIND_DISSECTOR,                                 \
+                                                       .name = #id,                                               \
+                                                       .summary = "A dissector for tests",                        \
+                                                       .create = id##_create,                                     \
+                                                       .destroy = destroy_any,                                    \
+                                                       .ops = &id##_ops};
 
 TOY(toy)
 TOY(alpha)
@@ -314,12 +327,16 @@ TOY(beta)
 TOY(child)
 TOY(orphan)
 
-static const struct td_component *const components[] = {&toy_component, &alpha_component, &beta_component, &child_component,
-                                                        &orphan_component, NULL};
+static const struct td_component *const components[] = {&toy_component,   &alpha_component,  &beta_component,
+                                                        &child_component, &orphan_component, NULL};
 
-const struct td_plugin td_plugin_v1_toy = {
-    .size = sizeof(struct td_plugin), .target_minor = TD_TARGET_MINOR, .header_minor = TD_ABI_MINOR,
-    .name = "toy", .version = "1.0", .license = "Apache-2.0", .components = components};
+const struct td_plugin td_plugin_v1_toy = {.size = sizeof(struct td_plugin),
+                                           .target_minor = TD_TARGET_MINOR,
+                                           .header_minor = TD_ABI_MINOR,
+                                           .name = "toy",
+                                           .version = "1.0",
+                                           .license = "Apache-2.0",
+                                           .components = components};
 
 /* ---- Calls as text ---- */
 

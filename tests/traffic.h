@@ -9,9 +9,9 @@ enum { FIN = 0x01, SYN = 0x02, RST = 0x04, PSH = 0x08, ACK = 0x10, URG = 0x20 };
 
 struct traffic {
     struct buf pcap;
-    int64_t time_ns;   /* of the next packet */
-    int64_t step_ns;   /* between packets */
-    uint32_t snaplen;  /* captured bytes of a packet; 0: all */
+    int64_t time_ns;  /* of the next packet */
+    int64_t step_ns;  /* between packets */
+    uint32_t snaplen; /* captured bytes of a packet; 0: all */
     uint64_t frames;
 };
 
@@ -32,8 +32,8 @@ void traffic_frame(struct traffic *t, struct td_slice frame);
 /* A TCP connection that keeps its own numbers. */
 struct talk {
     struct traffic *t;
-    struct peer peer[2];  /* client, server */
-    uint32_t seq[2];      /* next */
+    struct peer peer[2]; /* client, server */
+    uint32_t seq[2];     /* next */
 };
 
 /* With the handshake. */

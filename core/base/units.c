@@ -49,8 +49,16 @@ bool units_parse_size(const char *text, uint64_t *ret_bytes)
         uint64_t unit;
     } units[] = {
         {"", 1},
-        {"k", 1000}, {"M", 1000000}, {"G", 1000000000}, {"T", 1000000000000}, {"P", 1000000000000000},
-        {"Ki", 1ull << 10}, {"Mi", 1ull << 20}, {"Gi", 1ull << 30}, {"Ti", 1ull << 40}, {"Pi", 1ull << 50},
+        {"k", 1000},
+        {"M", 1000000},
+        {"G", 1000000000},
+        {"T", 1000000000000},
+        {"P", 1000000000000000},
+        {"Ki", 1ull << 10},
+        {"Mi", 1ull << 20},
+        {"Gi", 1ull << 30},
+        {"Ti", 1ull << 40},
+        {"Pi", 1ull << 50},
     };
     uint64_t whole;
     uint32_t nano;
@@ -66,9 +74,10 @@ bool units_parse_duration(const char *text, int64_t *ret_ns)
     static const struct {
         const char *suffix;
         uint64_t ns;
-    } units[] = { /* longer suffixes before their beginnings */
-        {"ns", 1}, {"us", NS_PER_US}, {"µs", NS_PER_US}, {"ms", NS_PER_MS}, {"s", NS_PER_S},
-        {"m", 60ull * NS_PER_S}, {"h", 3600ull * NS_PER_S}, {"d", 86400ull * NS_PER_S},
+    } units[] = {
+        /* longer suffixes before their beginnings */
+        {"ns", 1},       {"us", NS_PER_US},       {"µs", NS_PER_US},         {"ms", NS_PER_MS},
+        {"s", NS_PER_S}, {"m", 60ull * NS_PER_S}, {"h", 3600ull * NS_PER_S}, {"d", 86400ull * NS_PER_S},
     };
     if (strcmp(text, "0") == 0) {
         *ret_ns = 0;
@@ -157,8 +166,13 @@ static bool parse_rfc3339(const char *s, int64_t *ret_ns)
     }
     int64_t seconds;
     if (!*s) { /* no zone: local time */
-        struct tm tm = {.tm_year = (int)year - 1900, .tm_mon = (int)month - 1, .tm_mday = (int)day, .tm_hour = (int)hour,
-                        .tm_min = (int)minute, .tm_sec = (int)second, .tm_isdst = -1};
+        struct tm tm = {.tm_year = (int)year - 1900,
+                        .tm_mon = (int)month - 1,
+                        .tm_mday = (int)day,
+                        .tm_hour = (int)hour,
+                        .tm_min = (int)minute,
+                        .tm_sec = (int)second,
+                        .tm_isdst = -1};
         seconds = mktime(&tm);
     } else {
         int64_t offset = 0;

@@ -6,7 +6,7 @@ enum {
 
 /* How a value lies in the buffer; name and bytes follow. */
 struct record {
-    uint32_t next;   /* offset of the field's next value, 0: none (a chain never goes back to the first record) */
+    uint32_t next; /* offset of the field's next value, 0: none (a chain never goes back to the first record) */
     uint32_t name_n;
     uint64_t number; /* for bytes: how many */
 };

@@ -15,10 +15,10 @@ enum {
 
 /* The packets of a half, as differences in a variable-length code: about two bytes each. */
 struct call_frames {
-    struct buf more;     /* beyond `few` */
+    struct buf more; /* beyond `few` */
     uint8_t few[24];
     uint8_t few_n;
-    bool cut;            /* memory was short: the list is not whole */
+    bool cut; /* memory was short: the list is not whole */
     uint64_t last;
     uint64_t count;
 };
@@ -35,7 +35,7 @@ struct call_half {
 struct call_body {
     uint32_t field;
     bool used;
-    bool cut;          /* memory was short: bytes are missing at its end */
+    bool cut; /* memory was short: bytes are missing at its end */
     struct buf bytes;
 };
 
@@ -43,19 +43,19 @@ struct td_call {
     struct td_call *next, **link; /* in the connection's list of open calls, or in the pool */
     struct td_conn *conn;         /* whose call it is; the core's dissection only */
     const struct field_set *fields;
-    const uint64_t *wanted;       /* bits of the fields that somebody will look at; others are not kept */
-    const char *protocol;         /* "HTTP" */
-    uint32_t component;           /* index of the dissector in its set */
-    const struct td_flow *flow;   /* client and server */
-    uint64_t conn_id;             /* frame of the connection's first packet */
-    struct call_half half[2];     /* TD_CLIENT, TD_SERVER */
+    const uint64_t *wanted;     /* bits of the fields that somebody will look at; others are not kept */
+    const char *protocol;       /* "HTTP" */
+    uint32_t component;         /* index of the dissector in its set */
+    const struct td_flow *flow; /* client and server */
+    uint64_t conn_id;           /* frame of the connection's first packet */
+    struct call_half half[2];   /* TD_CLIENT, TD_SERVER */
     struct buf values;
-    uint64_t set[FIELD_MAX / 64]; /* which fields have a value */
+    uint64_t set[FIELD_MAX / 64];               /* which fields have a value */
     uint32_t first[FIELD_MAX], last[FIELD_MAX]; /* their chains, as offsets in `values`; valid for fields that are set */
     struct call_body bodies[CALL_BODIES];
-    uint32_t flags;               /* td_commit_flag */
-    size_t charged;               /* memory accounted for */
-    bool incomplete_values;       /* memory was short: values are missing */
+    uint32_t flags;         /* td_commit_flag */
+    size_t charged;         /* memory accounted for */
+    bool incomplete_values; /* memory was short: values are missing */
 };
 
 /* Empties a call for use again; buffers above `keep` bytes are freed. */

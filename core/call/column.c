@@ -10,12 +10,26 @@ static const struct {
     const char *name;
     uint8_t kind;
 } core_columns[] = {
-    {"timestamp", COLUMN_TIMESTAMP}, {"protocol", COLUMN_PROTOCOL}, {"transport", COLUMN_TRANSPORT}, {"conn_id", COLUMN_CONN_ID},
-    {"elapsed_time", COLUMN_ELAPSED_TIME}, {"latency", COLUMN_LATENCY}, {"src", COLUMN_SRC}, {"src.ip", COLUMN_SRC_IP},
-    {"src.port", COLUMN_SRC_PORT}, {"dst", COLUMN_DST}, {"dst.ip", COLUMN_DST_IP}, {"dst.port", COLUMN_DST_PORT},
-    {"summary.method", COLUMN_METHOD}, {"summary.target", COLUMN_TARGET}, {"summary.status", COLUMN_STATUS},
-    {"request.size", COLUMN_REQUEST_SIZE}, {"response.size", COLUMN_RESPONSE_SIZE}, {"request.frames", COLUMN_REQUEST_FRAMES},
-    {"response.frames", COLUMN_RESPONSE_FRAMES}, {"complete", COLUMN_COMPLETE},
+    {"timestamp", COLUMN_TIMESTAMP},
+    {"protocol", COLUMN_PROTOCOL},
+    {"transport", COLUMN_TRANSPORT},
+    {"conn_id", COLUMN_CONN_ID},
+    {"elapsed_time", COLUMN_ELAPSED_TIME},
+    {"latency", COLUMN_LATENCY},
+    {"src", COLUMN_SRC},
+    {"src.ip", COLUMN_SRC_IP},
+    {"src.port", COLUMN_SRC_PORT},
+    {"dst", COLUMN_DST},
+    {"dst.ip", COLUMN_DST_IP},
+    {"dst.port", COLUMN_DST_PORT},
+    {"summary.method", COLUMN_METHOD},
+    {"summary.target", COLUMN_TARGET},
+    {"summary.status", COLUMN_STATUS},
+    {"request.size", COLUMN_REQUEST_SIZE},
+    {"response.size", COLUMN_RESPONSE_SIZE},
+    {"request.frames", COLUMN_REQUEST_FRAMES},
+    {"response.frames", COLUMN_RESPONSE_FRAMES},
+    {"complete", COLUMN_COMPLETE},
 };
 enum { CORE_COLUMNS = sizeof(core_columns) / sizeof(core_columns[0]) };
 

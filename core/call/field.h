@@ -8,7 +8,7 @@ enum { FIELD_MAX = 128 }; /* fields of one component */
 
 struct field {
     const char *name;
-    uint32_t type, flags;  /* td_type, td_field_flag */
+    uint32_t type, flags; /* td_type, td_field_flag */
     const char *doc;
     struct td_table names; /* TD_ENUM */
     uint8_t group;         /* field_group */

@@ -5,17 +5,20 @@
 #include "base/utf8.h"
 
 enum {
-    TARGET = 3, LATENCY = 5, FROM = 6, TO = 7,
+    TARGET = 3,
+    LATENCY = 5,
+    FROM = 6,
+    TO = 7,
     TARGET_MIN = 16,
-    HEX_ROWS = 16,      /* of a body that is not text */
-    TEXT_LINES = 64,    /* of a body that is */
+    HEX_ROWS = 16,   /* of a body that is not text */
+    TEXT_LINES = 64, /* of a body that is */
 };
 
 static const struct {
     const char *title;
     unsigned width;
-} layout[CALL_TABLE_COLUMNS] = {{"TIME", 15}, {"PROTO", 5}, {"METHOD", 7}, {"TARGET", 0}, {"STATUS", 8}, {"LATENCY", 8}, {"FROM", 21},
-                                {"TO", 21}};
+} layout[CALL_TABLE_COLUMNS] = {{"TIME", 15},  {"PROTO", 5},   {"METHOD", 7}, {"TARGET", 0},
+                                {"STATUS", 8}, {"LATENCY", 8}, {"FROM", 21},  {"TO", 21}};
 
 void call_table_init(struct call_table *t, unsigned width, bool colour)
 {
@@ -86,9 +89,9 @@ void call_table_put_header(struct buf *out, const struct call_table *t)
 /* Red: it failed or is not whole. Statuses are 400 and up for HTTP, anything but NOERROR for DNS. */
 static const char *row_colour(const struct td_call *c, struct td_slice status)
 {
-    bool failed = (status.n == 3 && (status.p[0] == '4' || status.p[0] == '5')) ||
-                  (status.n && (status.p[0] < '0' || status.p[0] > '9') && !td_eq(status, TD_LIT("NOERROR")) &&
-                   !td_eq(status, TD_LIT("OK")));
+    bool failed =
+        (status.n == 3 && (status.p[0] == '4' || status.p[0] == '5')) ||
+        (status.n && (status.p[0] < '0' || status.p[0] > '9') && !td_eq(status, TD_LIT("NOERROR")) && !td_eq(status, TD_LIT("OK")));
     if (failed)
         return "\033[31m";
     return call_half_complete(&c->half[TD_CLIENT]) && call_half_complete(&c->half[TD_SERVER]) ? NULL : "\033[33m";

@@ -8,12 +8,12 @@
 enum cli_exit {
     CLI_OK = 0,
     CLI_FAILURE = 1,
-    CLI_USAGE = 2,       /* usage, configuration or filter error */
+    CLI_USAGE = 2, /* usage, configuration or filter error */
     CLI_NOT_FOUND = 3,
     CLI_NOT_ALLOWED = 4,
-    CLI_CONFLICT = 5,    /* or a quota */
+    CLI_CONFLICT = 5, /* or a quota */
     CLI_PARTIAL = 6,
-    CLI_REMOTE = 7       /* remote unavailable */
+    CLI_REMOTE = 7 /* remote unavailable */
 };
 
 /* "tapedeck: <text>" on stderr. */

@@ -51,11 +51,11 @@ struct dissect_command {
     int file_n;
     struct setup setup;
     struct enabled_dissectors dissectors;
-    struct call_table table;     /* its columns serve OUTPUT_FIELDS as well */
+    struct call_table table; /* its columns serve OUTPUT_FIELDS as well */
     struct bpf *bpf;
     struct engine *engine;
     struct progress progress;
-    struct capture *capture;     /* being read */
+    struct capture *capture; /* being read */
     const char *path;
 };
 
@@ -64,11 +64,16 @@ struct dissect_command {
 static int parse_options(struct dissect_command *cmd, int argc, char **argv)
 {
     enum { OPT_PAYLOAD = 256, OPT_FIELDS, OPT_BPF };
-    static const struct option options[] = {
-        {"output", required_argument, NULL, 'o'}, {"payload", no_argument, NULL, OPT_PAYLOAD},
-        {"fields", required_argument, NULL, OPT_FIELDS},
-        {"bpf", required_argument, NULL, OPT_BPF}, {"decode-as", required_argument, NULL, 'd'}, {"config", required_argument, NULL, 'c'},
-        {"jobs", required_argument, NULL, 'j'}, {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                            {"payload", no_argument, NULL, OPT_PAYLOAD},
+                                            {"fields", required_argument, NULL, OPT_FIELDS},
+                                            {"bpf", required_argument, NULL, OPT_BPF},
+                                            {"decode-as", required_argument, NULL, 'd'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     int opt;
     char *end;
     optind = 0;
@@ -219,12 +224,21 @@ static unsigned thread_count(const struct dissect_command *cmd)
 static int open_engine(struct dissect_command *cmd, struct error *err)
 {
     const struct dissection_config *d = &cmd->setup.config->dissection;
-    struct engine_options options = {
-        .set = &cmd->dissectors.set, .max_memory = d->max_memory, .max_connection_memory = d->max_connection_memory,
-        .max_fragment_memory = d->max_fragment_memory, .tcp_idle_ns = d->tcp_idle_ns, .udp_idle_ns = d->udp_idle_ns,
-        .threads = thread_count(cmd), .on_call = put_call, .on_call_ctx = cmd, .write = write_stdout, .write_ctx = cmd,
-        .want = cmd->bpf ? want_packet : NULL, .want_ctx = cmd,
-        .progress = cmd->progress.active ? show_progress : NULL, .progress_ctx = cmd};
+    struct engine_options options = {.set = &cmd->dissectors.set,
+                                     .max_memory = d->max_memory,
+                                     .max_connection_memory = d->max_connection_memory,
+                                     .max_fragment_memory = d->max_fragment_memory,
+                                     .tcp_idle_ns = d->tcp_idle_ns,
+                                     .udp_idle_ns = d->udp_idle_ns,
+                                     .threads = thread_count(cmd),
+                                     .on_call = put_call,
+                                     .on_call_ctx = cmd,
+                                     .write = write_stdout,
+                                     .write_ctx = cmd,
+                                     .want = cmd->bpf ? want_packet : NULL,
+                                     .want_ctx = cmd,
+                                     .progress = cmd->progress.active ? show_progress : NULL,
+                                     .progress_ctx = cmd};
     return engine_new(&options, &cmd->engine, err);
 }
 

@@ -73,8 +73,8 @@ static void put_claims(const struct td_dissector *d, struct buf *out)
 
 static const char *field_type(const struct td_field *field, char out[32])
 {
-    static const char *const names[] = {"?",     "bool", "unsigned", "integer",  "string", "bytes",
-                                        "address", "time", "duration", "enum", "map"};
+    static const char *const names[] = {"?",       "bool", "unsigned", "integer", "string", "bytes",
+                                        "address", "time", "duration", "enum",    "map"};
     snprintf(out, 32, "%s%s", field->flags & TD_F_LIST ? "list of " : "", names[field->type]);
     return out;
 }

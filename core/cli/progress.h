@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct progress {
-    bool active;           /* stderr is a terminal */
+    bool active; /* stderr is a terminal */
     bool shown;
     int64_t begin_ns, next_ns;
 };

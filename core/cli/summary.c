@@ -82,8 +82,9 @@ static void print_reasons(FILE *out, const struct dissect_stats *s)
 static void print_limits(FILE *out, const struct engine_stats *s)
 {
     if (s->flow.evicted)
-        fprintf(out, "evicted: %llu connections closed early because memory was needed, %llu of them with open calls, %llu without any "
-                     "payload; tap.dissection.maxMemory sets the limit\n",
+        fprintf(out,
+                "evicted: %llu connections closed early because memory was needed, %llu of them with open calls, %llu without any "
+                "payload; tap.dissection.maxMemory sets the limit\n",
                 ull(s->flow.evicted), ull(s->dissect.evicted_calls), ull(s->flow.evicted_embryonic));
     if (s->dissect.over_limit)
         fprintf(out, "limit: tap.dissection.maxConnectionMemory was reached %llu times; calls are cut there\n", ull(s->dissect.over_limit));

@@ -77,12 +77,12 @@ const struct yaml_node *config_node(const struct config *config, const char *pat
 /* The sections of the file in the order in which they are shown, parents before their children. For help and for
  * showing. */
 struct config_section {
-    const char *path;          /* "tap.capture.raw" */
+    const char *path; /* "tap.capture.raw" */
     const char *help;
     const struct td_option *v; /* its options */
     size_t n;
-    uint32_t kind;             /* td_kind: its other keys are names of such components; 0: none */
-    size_t offset;             /* of the struct that holds the values, in struct config */
+    uint32_t kind; /* td_kind: its other keys are names of such components; 0: none */
+    size_t offset; /* of the struct that holds the values, in struct config */
 };
 const struct config_section *config_sections(size_t *ret_n);
 

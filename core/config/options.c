@@ -138,8 +138,9 @@ static int parse_number(const struct td_option *o, const char *text, void *dst, 
         int64_t i;
         uint64_t u;
     } value;
-    if (o->type == TD_OPT_INT ? !parse_int(text, &value.i)
-                              : o->type == TD_OPT_SIZE ? !units_parse_size(text, &value.u) : !units_parse_duration(text, &value.i))
+    if (o->type == TD_OPT_INT    ? !parse_int(text, &value.i)
+        : o->type == TD_OPT_SIZE ? !units_parse_size(text, &value.u)
+                                 : !units_parse_duration(text, &value.i))
         return bad_value(o, text,
                          o->type == TD_OPT_INT    ? "is not a whole number"
                          : o->type == TD_OPT_SIZE ? "is not a size; write bytes, or as 64Ki, 1.5Gi, 10M"
@@ -564,8 +565,6 @@ void options_put_value(struct buf *out, const struct td_option *o, const void *c
         memcpy(&v.index, value, sizeof(v.index));
         put_string(out, o->choices[v.index]);
         break;
-    default:
-        memcpy(&v.number, value, sizeof(v.number));
-        put_number(out, o->type, v.number);
+    default: memcpy(&v.number, value, sizeof(v.number)); put_number(out, o->type, v.number);
     }
 }

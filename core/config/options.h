@@ -17,9 +17,9 @@ enum { OPTIONS_MAX = 256, OPTIONS_MAX_CHOICES = 256, OPTIONS_MAX_CONFIG_BYTES = 
 struct options {
     const struct td_option *v;
     size_t n;
-    const char *owner;             /* for messages: `dissector "http"`, `section "tap.dissection"` */
+    const char *owner;              /* for messages: `dissector "http"`, `section "tap.dissection"` */
     const char *const *subsections; /* NULL-terminated names of other keys that are somebody else's; NULL: none */
-    bool open;                     /* any further key is somebody else's as well */
+    bool open;                      /* any further key is somebody else's as well */
 };
 
 /* Is the table sound: names, types, flags, offsets within `config_size`, limits, choices, defaults? For those who

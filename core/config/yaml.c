@@ -38,7 +38,7 @@ struct builder {
     size_t pending_n, pending_cap;
     struct anchor anchors[YAML_MAX_ANCHORS];
     size_t anchor_count;
-    uint32_t nodes;     /* aliases expanded */
+    uint32_t nodes; /* aliases expanded */
     uint32_t documents;
     struct error *err;
 };
@@ -218,8 +218,8 @@ static int close_map(struct builder *b, struct yaml_node *node, const struct yam
         bool merging = key->plain && strcmp(key->text, "<<") == 0;
         if (twin || (merging && merge_key.key)) {
             const struct yaml_node *first = twin ? twin->key : merge_key.key;
-            return error_set(b->err, TD_E_CONFIG, "%s:%u:%u: key \"%.64s\" stands here for the second time; first in line %u",
-                             key->file, key->line, key->column, key->text, first->line);
+            return error_set(b->err, TD_E_CONFIG, "%s:%u:%u: key \"%.64s\" stands here for the second time; first in line %u", key->file,
+                             key->line, key->column, key->text, first->line);
         }
         if (merging)
             merge_key = (struct yaml_entry){key, children[i + 1]};
@@ -275,19 +275,13 @@ static int on_event(struct builder *b, const yaml_event_t *event)
     switch (event->type) {
     case YAML_DOCUMENT_START_EVENT:
         return b->documents++ ? fail_at(b, event->start_mark, "a second document; a configuration is one") : TD_OK;
-    case YAML_SCALAR_EVENT:
-        return on_scalar(b, event);
-    case YAML_ALIAS_EVENT:
-        return on_alias(b, event);
-    case YAML_SEQUENCE_START_EVENT:
-        return on_open(b, event, YAML_LIST, event->data.sequence_start.anchor, event->data.sequence_start.tag);
-    case YAML_MAPPING_START_EVENT:
-        return on_open(b, event, YAML_MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag);
+    case YAML_SCALAR_EVENT: return on_scalar(b, event);
+    case YAML_ALIAS_EVENT: return on_alias(b, event);
+    case YAML_SEQUENCE_START_EVENT: return on_open(b, event, YAML_LIST, event->data.sequence_start.anchor, event->data.sequence_start.tag);
+    case YAML_MAPPING_START_EVENT: return on_open(b, event, YAML_MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag);
     case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT:
-        return on_close(b);
-    default:
-        return TD_OK;
+    case YAML_MAPPING_END_EVENT: return on_close(b);
+    default: return TD_OK;
     }
 }
 

@@ -11,9 +11,9 @@
 
 enum {
     YAML_MAX_BYTES = 1 << 20,
-    YAML_MAX_DEPTH = 64,      /* mappings and lists within each other */
-    YAML_MAX_NODES = 100000,  /* aliases expanded */
-    YAML_MAX_KEYS = 1000,     /* in one mapping */
+    YAML_MAX_DEPTH = 64,     /* mappings and lists within each other */
+    YAML_MAX_NODES = 100000, /* aliases expanded */
+    YAML_MAX_KEYS = 1000,    /* in one mapping */
     YAML_MAX_KEY_BYTES = 128,
     YAML_MAX_ANCHORS = 256
 };
@@ -26,14 +26,14 @@ struct yaml_node {
     const char *file;
     uint32_t line, column; /* from 1 */
     enum yaml_kind kind;
-    bool plain;            /* TEXT: written without quotes */
-    uint32_t n;            /* bytes of text, items of a list, entries of a mapping */
-    uint32_t weight;       /* nodes it stands for, itself included; 0 while it is being read */
-    uint32_t height;       /* levels of mappings and lists in it, itself included */
+    bool plain;      /* TEXT: written without quotes */
+    uint32_t n;      /* bytes of text, items of a list, entries of a mapping */
+    uint32_t weight; /* nodes it stands for, itself included; 0 while it is being read */
+    uint32_t height; /* levels of mappings and lists in it, itself included */
     union {
-        const char *text;                     /* zero-terminated, no zero within */
+        const char *text; /* zero-terminated, no zero within */
         const struct yaml_node *const *items;
-        const struct yaml_entry *entries;     /* in the order of the file, merged ones last */
+        const struct yaml_entry *entries; /* in the order of the file, merged ones last */
     };
 };
 

@@ -11,15 +11,17 @@ enum {
 struct candidate {
     const struct dissector *d;
     int score;
-    int client;      /* side */
-    uint32_t flags;  /* of the view, if it is chosen */
+    int client;     /* side */
+    uint32_t flags; /* of the view, if it is chosen */
 };
 
 /* The flow as it would look with `client` as the client. */
 static struct td_flow make_view(const struct td_conn *c, int client)
 {
     const struct flow_key *key = &c->flow->key;
-    struct td_flow view = {.size = sizeof(view), .ip_version = key->ip_version, .transport = key->transport,
+    struct td_flow view = {.size = sizeof(view),
+                           .ip_version = key->ip_version,
+                           .transport = key->transport,
                            .flags = c->view.flags & (TD_FLOW_MIDSTREAM | TD_FLOW_ROLE_GUESSED)};
     memcpy(view.ip[TD_CLIENT], key->ip[client], 16);
     memcpy(view.ip[TD_SERVER], key->ip[!client], 16);
@@ -152,7 +154,7 @@ bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags)
         conn_discard_calls(c);
         clear_arena(c);
         c->owner = NULL;
-        conn_count_reason(c->shard->worker, d->name, "declined a connection that it had claimed");
+        stats_count_reason(&c->shard->worker->stats, d->name, "declined a connection that it had claimed");
         return false;
     }
     c->shard->worker->stats.connections[d - c->shard->worker->set->v]++;

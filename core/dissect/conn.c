@@ -4,10 +4,10 @@
 #include "base/mem.h"
 
 enum {
-    TCP_PROBES = 64,      /* segments whose beginning is looked at before a connection is given up */
+    TCP_PROBES = 64, /* segments whose beginning is looked at before a connection is given up */
     UDP_PROBES = 4,
-    CONN_POOL = 64,       /* kept for reuse by each worker */
-    TAKEOVERS = 8,        /* protocols that may follow each other within one delivery */
+    CONN_POOL = 64, /* kept for reuse by each worker */
+    TAKEOVERS = 8,  /* protocols that may follow each other within one delivery */
 };
 
 /* ---- Pieces: which packet brought which bytes ---- */
@@ -227,7 +227,7 @@ static void keep(struct td_conn *c, int side, struct td_slice bytes)
     }
     c->shard->worker->stats.over_limit++;
     if (c->owner)
-        conn_count_reason(c->shard->worker, c->owner->name, "more bytes to be kept than maxConnectionMemory allows");
+        stats_count_reason(&c->shard->worker->stats, c->owner->name, "more bytes to be kept than maxConnectionMemory allows");
     lose(c);
     drop_kept(c, s);
 }
@@ -299,7 +299,7 @@ static void takeover(struct td_conn *c)
     if (child && conn_open(c, child, 0))
         return;
     c->flow->ignored = true;
-    conn_count_reason(c->shard->worker, parent->name, "handed over to a protocol without dissector");
+    stats_count_reason(&c->shard->worker->stats, parent->name, "handed over to a protocol without dissector");
 }
 
 /* Lets both sides' kept bytes on, for as long as hand-overs give them new owners. `ending`: the side to which nothing can
@@ -387,7 +387,9 @@ static void on_datagram(void *ctx, struct flow *f, int side, struct td_slice byt
     if (c->mark_n)
         feed_marks(c, conn_dir(c, side), offset, s->end, origin);
     if (c->owner || find_owner(c, side, bytes, true)) {
-        struct td_chunk chunk = {.bytes = bytes, .offset = offset, .time_ns = origin->time_ns,
+        struct td_chunk chunk = {.bytes = bytes,
+                                 .offset = offset,
+                                 .time_ns = origin->time_ns,
                                  .flags = TD_CHUNK_DATAGRAM | TD_CHUNK_LAST | (cut ? TD_CHUNK_CUT : 0)};
         struct td_step step = show(c, side, &chunk);
         if (step.status != TD_OK || c->lost)
@@ -452,17 +454,7 @@ static void count_unclaimed(struct td_conn *c)
         stats->unclaimed_udp++;
     int server = f->client >= 0 ? !f->client : f->key.port[0] > f->key.port[1];
     uint16_t port = f->key.port[server];
-    uint64_t bytes = f->bytes[0] + f->bytes[1];
-    for (uint32_t i = 0; i < stats->port_n; i++) {
-        struct dissect_port *p = &stats->ports[i];
-        if (p->transport == f->key.transport && p->port == port && p->tls == c->tls) {
-            p->connections++;
-            p->bytes += bytes;
-            return;
-        }
-    }
-    if (stats->port_n < PORT_MAX)
-        stats->ports[stats->port_n++] = (struct dissect_port){f->key.transport, port, c->tls, 1, bytes};
+    stats_count_port(stats, &(struct dissect_port){f->key.transport, port, c->tls, 1, f->bytes[0] + f->bytes[1]});
 }
 
 static void on_close(void *ctx, struct flow *f, enum flow_close why)

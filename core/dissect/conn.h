@@ -10,38 +10,8 @@
 #include "base/arena.h"
 #include "call/call.h"
 #include "dissect/dissector.h"
+#include "dissect/stats.h"
 #include "flow/flow.h"
-
-/* ---- Counting ---- */
-
-enum { REASON_MAX = 64, PORT_MAX = 64 };
-
-struct dissect_reason { /* a constant text and how often */
-    const char *dissector, *why;
-    uint64_t count;
-};
-
-struct dissect_port { /* connections that nobody claimed, by the likely server's port */
-    uint8_t transport;
-    uint16_t port;
-    bool tls;
-    uint64_t connections, bytes;
-};
-
-struct dissect_stats {
-    uint64_t connections[DISSECTOR_MAX]; /* claimed */
-    uint64_t calls[DISSECTOR_MAX], incomplete[DISSECTOR_MAX];
-    uint64_t lost_claims[DISSECTOR_MAX];
-    uint64_t unclaimed_tcp, unclaimed_udp;
-    uint64_t over_limit;                 /* times that a connection reached its memory limit */
-    uint64_t no_memory;                  /* times that the system had none: packets or calls were left out */
-    uint64_t evicted_calls;              /* connections evicted while calls were open */
-    uint64_t misuse;                     /* setter calls with a wrong field or type */
-    struct dissect_reason reasons[REASON_MAX];
-    uint32_t reason_n;
-    struct dissect_port ports[PORT_MAX];
-    uint32_t port_n;
-};
 
 /* ---- Worker and shard ---- */
 
@@ -57,7 +27,7 @@ struct worker {
     const struct dissector_set *set;
     dissect_call_fn *on_call;
     void *on_call_ctx;
-    struct buf out;           /* what on_call wrote since it was last taken */
+    struct buf out; /* what on_call wrote since it was last taken */
     uint8_t *scratch;
     size_t scratch_n;
     struct td_call *call_pool;
@@ -87,13 +57,13 @@ struct conn_piece { /* which packet brought the bytes up to `end` */
 enum { CONN_FEW_PIECES = 2, CONN_MARKS = 64 };
 
 struct conn_stream {
-    uint64_t next;      /* first byte not used yet */
-    uint64_t end;       /* behind the last byte that came */
-    uint64_t skip_to;   /* bytes before this are dropped */
-    size_t need;        /* do not present fewer bytes than this; 0: any more will do */
-    struct buf kept;    /* [next, end), if they had to be kept */
+    uint64_t next;    /* first byte not used yet */
+    uint64_t end;     /* behind the last byte that came */
+    uint64_t skip_to; /* bytes before this are dropped */
+    size_t need;      /* do not present fewer bytes than this; 0: any more will do */
+    struct buf kept;  /* [next, end), if they had to be kept */
     struct conn_piece few[CONN_FEW_PIECES], *pieces;
-    uint32_t piece_at, piece_n, piece_cap; /* pieces [at, n) are alive */
+    uint32_t piece_at, piece_n, piece_cap;  /* pieces [at, n) are alive */
     const struct decode_datagram *datagram; /* of the last piece, while it is delivered */
     bool eof;
 };
@@ -108,10 +78,10 @@ struct td_conn {
     struct td_conn *pool_next;
     struct shard *shard;
     struct flow *flow;
-    const struct dissector *owner;    /* NULL: not claimed */
+    const struct dissector *owner; /* NULL: not claimed */
     void *state;
     struct td_flow view;
-    struct conn_stream stream[2];     /* by side */
+    struct conn_stream stream[2];       /* by side */
     struct td_call *calls, **calls_end; /* open, in the order of their beginning; where the next one is linked in */
     struct conn_mark *marks;
     uint32_t mark_n, mark_cap;
@@ -119,8 +89,8 @@ struct td_conn {
     bool confirmed, lost, tls, counted;
     uint8_t violations;
     uint16_t probes;
-    bool feeding;                     /* within data() */
-    bool takeover;                    /* asked for there */
+    bool feeding;  /* within data() */
+    bool takeover; /* asked for there */
     const char *takeover_point;
     char takeover_key[64];
     alignas(16) uint8_t first_memory[320];
@@ -150,6 +120,5 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags);
 void conn_discard_calls(struct td_conn *c);
 /* Adds a packet's bytes to a call, which pays for the list of frames. */
 void conn_add_packet(struct td_call *call, int dir, const struct flow_origin *origin, uint64_t bytes);
-void conn_count_reason(struct worker *w, const char *dissector, const char *why);
 
 #endif

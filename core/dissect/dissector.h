@@ -8,7 +8,7 @@ enum { DISSECTOR_MAX = 64 };
 
 struct dissector {
     const char *name;
-    char protocol[32];            /* the name in capitals: what calls show */
+    char protocol[32]; /* the name in capitals: what calls show */
     struct td_dissector ops;
     const void *self;
     struct field_set fields;
@@ -20,9 +20,9 @@ struct dissector {
 
 /* A rule of the user's: "tcp.port==8888,http". */
 struct dissect_rule {
-    uint8_t transport;            /* 6 or 17 */
+    uint8_t transport; /* 6 or 17 */
     uint16_t port_lo, port_hi;
-    uint32_t dissector;           /* index in the set */
+    uint32_t dissector; /* index in the set */
 };
 
 struct dissector_set {

@@ -12,9 +12,9 @@
 
 enum {
     ROUND_PACKETS = 1024,
-    ROUNDS = 16,        /* in flight, with several threads */
-    ROUNDS_LOW = 8,     /* so few must be in flight before a thread that waits for room is woken */
-    AHEAD = 8,          /* packets whose memory is asked for in advance */
+    ROUNDS = 16,    /* in flight, with several threads */
+    ROUNDS_LOW = 8, /* so few must be in flight before a thread that waits for room is woken */
+    AHEAD = 8,      /* packets whose memory is asked for in advance */
 };
 
 struct ending { /* a connection to be closed at the end of the capture */
@@ -25,7 +25,7 @@ struct ending { /* a connection to be closed at the end of the capture */
 struct part { /* a worker's share of a round */
     struct flow_packet *packets;
     uint32_t packet_n;
-    const struct ending *endings;  /* of all workers: each picks its own */
+    const struct ending *endings; /* of all workers: each picks its own */
     uint32_t ending_n;
     struct buf out;
     struct out_mark *marks;
@@ -37,7 +37,7 @@ struct round {
     struct block *block;
     struct decode_datagram **datagrams;
     uint32_t datagram_n;
-    unsigned pending;   /* workers that are not done; under the lock */
+    unsigned pending; /* workers that are not done; under the lock */
 };
 
 struct engine_thread {
@@ -57,27 +57,27 @@ struct engine {
     struct worker workers[ENGINE_MAX_THREADS];
     struct engine_thread threads[ENGINE_MAX_THREADS]; /* the first is the caller's own */
     struct round rounds[ROUNDS];
-    unsigned round_n;            /* of these in use */
-    uint64_t seed;               /* of the tables' hashes */
+    unsigned round_n; /* of these in use */
+    uint64_t seed;    /* of the tables' hashes */
 
     /* The source; touched only by the thread that is reading. */
     struct capture *capture;
-    struct packet *packets;      /* what capture_read() gave */
+    struct packet *packets; /* what capture_read() gave */
     uint64_t frame_base, last_frame, packet_n, byte_n;
     struct ending *endings;
     uint32_t ending_n, ending_at;
-    struct error error;          /* of the source */
-    struct buf merged;           /* touched only by the thread that is writing */
+    struct error error; /* of the source */
+    struct buf merged;  /* touched only by the thread that is writing */
 
-    pthread_mutex_t lock;        /* of everything below, and of round.pending */
-    pthread_cond_t more;         /* rounds, room for rounds, or the end */
-    unsigned waiting;            /* threads that wait for it */
-    fill_fn *fill;               /* NULL: there is no more to read */
-    uint64_t filled, written;    /* rounds */
+    pthread_mutex_t lock;              /* of everything below, and of round.pending */
+    pthread_cond_t more;               /* rounds, room for rounds, or the end */
+    unsigned waiting;                  /* threads that wait for it */
+    fill_fn *fill;                     /* NULL: there is no more to read */
+    uint64_t filled, written;          /* rounds */
     uint64_t next[ENGINE_MAX_THREADS]; /* the round that each thread does next */
     bool reading, writing, stopping;
-    int source_status;           /* of fill */
-    int status, write_errno;     /* of writing */
+    int source_status;       /* of fill */
+    int status, write_errno; /* of writing */
 };
 
 static struct worker *worker_of(struct engine *e, uint32_t shard)
@@ -347,10 +347,17 @@ static void add_packet(struct engine *e, struct round *round, const struct packe
         return;
     uint32_t shard = flow_hash(&d, 0) % ENGINE_SHARDS;
     struct part *part = &round->parts[shard % e->options.threads];
-    part->packets[part->packet_n++] = (struct flow_packet){
-        .ip = d.ip, .l4 = d.l4, .l4_caplen = d.l4_caplen, .l4_len = d.l4_len, .time_ns = pkt->time_ns,
-        .frame = pkt->frame, .datagram = d.datagram, .hash = flow_hash(&d, e->seed),
-        .ip_version = d.ip_version, .transport = d.transport, .shard = (uint8_t)shard};
+    part->packets[part->packet_n++] = (struct flow_packet){.ip = d.ip,
+                                                           .l4 = d.l4,
+                                                           .l4_caplen = d.l4_caplen,
+                                                           .l4_len = d.l4_len,
+                                                           .time_ns = pkt->time_ns,
+                                                           .frame = pkt->frame,
+                                                           .datagram = d.datagram,
+                                                           .hash = flow_hash(&d, e->seed),
+                                                           .ip_version = d.ip_version,
+                                                           .transport = d.transport,
+                                                           .shard = (uint8_t)shard};
     if (d.datagram)
         round->datagrams[round->datagram_n++] = d.datagram;
 }
@@ -456,8 +463,10 @@ static int start_threads(struct engine *e, struct error *err)
 static bool make_shards(struct engine *e)
 {
     const struct engine_options *o = &e->options;
-    struct flow_limits limits = {.max_memory = o->max_memory / ENGINE_SHARDS, .max_connection_memory = o->max_connection_memory,
-                                 .tcp_idle_ns = o->tcp_idle_ns, .udp_idle_ns = o->udp_idle_ns};
+    struct flow_limits limits = {.max_memory = o->max_memory / ENGINE_SHARDS,
+                                 .max_connection_memory = o->max_connection_memory,
+                                 .tcp_idle_ns = o->tcp_idle_ns,
+                                 .udp_idle_ns = o->udp_idle_ns};
     for (uint32_t i = 0; i < ENGINE_SHARDS; i++) {
         e->shards[i].worker = worker_of(e, i);
         e->shards[i].flows = shard_flows_new(&e->shards[i], &limits);
@@ -526,52 +535,6 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
     return TD_OK;
 }
 
-/* Adds rows that mean the same, drops none. */
-static void add_reason(struct dissect_stats *sum, const struct dissect_reason *r)
-{
-    for (uint32_t i = 0; i < sum->reason_n; i++)
-        if (strcmp(sum->reasons[i].why, r->why) == 0 && strcmp(sum->reasons[i].dissector, r->dissector) == 0) {
-            sum->reasons[i].count += r->count;
-            return;
-        }
-    if (sum->reason_n < REASON_MAX)
-        sum->reasons[sum->reason_n++] = *r;
-}
-
-static void add_port(struct dissect_stats *sum, const struct dissect_port *p)
-{
-    for (uint32_t i = 0; i < sum->port_n; i++) {
-        struct dissect_port *have = &sum->ports[i];
-        if (have->transport == p->transport && have->port == p->port && have->tls == p->tls) {
-            have->connections += p->connections;
-            have->bytes += p->bytes;
-            return;
-        }
-    }
-    if (sum->port_n < PORT_MAX)
-        sum->ports[sum->port_n++] = *p;
-}
-
-static void add_dissect_stats(struct dissect_stats *sum, const struct dissect_stats *s)
-{
-    for (int i = 0; i < DISSECTOR_MAX; i++) {
-        sum->connections[i] += s->connections[i];
-        sum->calls[i] += s->calls[i];
-        sum->incomplete[i] += s->incomplete[i];
-        sum->lost_claims[i] += s->lost_claims[i];
-    }
-    sum->unclaimed_tcp += s->unclaimed_tcp;
-    sum->unclaimed_udp += s->unclaimed_udp;
-    sum->over_limit += s->over_limit;
-    sum->no_memory += s->no_memory;
-    sum->evicted_calls += s->evicted_calls;
-    sum->misuse += s->misuse;
-    for (uint32_t i = 0; i < s->reason_n; i++)
-        add_reason(sum, &s->reasons[i]);
-    for (uint32_t i = 0; i < s->port_n; i++)
-        add_port(sum, &s->ports[i]);
-}
-
 void engine_stats(const struct engine *e, struct engine_stats *ret)
 {
     *ret = (struct engine_stats){.packets = e->packet_n, .bytes = e->byte_n, .decode = *decoder_stats(e->decoder)};
@@ -583,7 +546,7 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
             to[j] += from[j];
     }
     for (unsigned i = 0; i < e->options.threads; i++)
-        add_dissect_stats(&ret->dissect, &e->workers[i].stats);
+        stats_add(&ret->dissect, &e->workers[i].stats);
 }
 
 static void discard_call(void *ctx, const struct td_call *call, struct buf *out)

@@ -15,19 +15,19 @@ struct engine_options {
     const struct dissector_set *set;
     size_t max_memory, max_connection_memory, max_fragment_memory; /* bytes; connections share the first */
     int64_t tcp_idle_ns, udp_idle_ns;
-    unsigned threads;                /* 1 to ENGINE_MAX_THREADS */
-    dissect_call_fn *on_call;        /* in the workers' threads; appends to `out` what is to be written */
+    unsigned threads;         /* 1 to ENGINE_MAX_THREADS */
+    dissect_call_fn *on_call; /* in the workers' threads; appends to `out` what is to be written */
     void *on_call_ctx;
-    td_sink_fn *write;               /* what was appended, in order; never from two threads at once */
+    td_sink_fn *write; /* what was appended, in order; never from two threads at once */
     void *write_ctx;
     bool (*want)(void *ctx, const struct packet *); /* NULL: every packet. Never from two threads at once */
     void *want_ctx;
-    bool (*progress)(void *ctx, uint64_t packets);  /* NULL, or called now and then, as `want`; false stops (TD_E_CANCELLED) */
+    bool (*progress)(void *ctx, uint64_t packets); /* NULL, or called now and then, as `want`; false stops (TD_E_CANCELLED) */
     void *progress_ctx;
 };
 
 struct engine_stats {
-    uint64_t packets, bytes;         /* read, after `want` */
+    uint64_t packets, bytes; /* read, after `want` */
     struct flow_stats flow;
     struct decode_stats decode;
     struct dissect_stats dissect;

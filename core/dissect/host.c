@@ -51,21 +51,9 @@ static void host_confirm(struct td_conn *c)
     c->confirmed = true;
 }
 
-void conn_count_reason(struct worker *w, const char *dissector, const char *why)
-{
-    struct dissect_stats *stats = &w->stats;
-    for (uint32_t i = 0; i < stats->reason_n; i++)
-        if (strcmp(stats->reasons[i].why, why) == 0 && stats->reasons[i].dissector == dissector) {
-            stats->reasons[i].count++;
-            return;
-        }
-    if (stats->reason_n < REASON_MAX)
-        stats->reasons[stats->reason_n++] = (struct dissect_reason){dissector, why, 1};
-}
-
 static void host_violation(struct td_conn *c, const char *why)
 {
-    conn_count_reason(c->shard->worker, c->owner->name, why);
+    stats_count_reason(&c->shard->worker->stats, c->owner->name, why);
     if (!c->confirmed && ++c->violations >= VIOLATIONS_MAX)
         c->lost = true;
 }

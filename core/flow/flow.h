@@ -18,14 +18,14 @@
 
 /* A decoded packet on its way to its connection. */
 struct flow_packet {
-    const uint8_t *ip, *l4;   /* as in struct decoded */
+    const uint8_t *ip, *l4; /* as in struct decoded */
     uint32_t l4_caplen, l4_len;
     int64_t time_ns;
     uint64_t frame;
     struct decode_datagram *datagram; /* fragments' frames, or NULL */
     uint32_t hash;                    /* flow_hash() with a seed that nobody can guess */
     uint8_t ip_version, transport;
-    uint8_t shard;                    /* for the caller: which table it is for */
+    uint8_t shard; /* for the caller: which table it is for */
 };
 
 /* The same for both directions. Depends on nothing but addresses, ports, protocol and the seed. Tables need a secret seed, or
@@ -42,17 +42,17 @@ struct flow_origin {
 /* ---- Connections ---- */
 
 struct flow_key {
-    uint8_t ip[2][16];  /* IPv4 in the first four bytes */
+    uint8_t ip[2][16]; /* IPv4 in the first four bytes */
     uint16_t port[2];
     uint8_t ip_version, transport;
 };
 
 enum flow_close { /* why a connection ended; the values of td_close_why */
-    FLOW_CLOSE_FIN = 1,
-    FLOW_CLOSE_RESET,
-    FLOW_CLOSE_TIMEOUT,
-    FLOW_CLOSE_EVICTED,
-    FLOW_CLOSE_END
+                  FLOW_CLOSE_FIN = 1,
+                  FLOW_CLOSE_RESET,
+                  FLOW_CLOSE_TIMEOUT,
+                  FLOW_CLOSE_EVICTED,
+                  FLOW_CLOSE_END
 };
 
 enum flow_state { FLOW_EMBRYONIC, FLOW_ACTIVE, FLOW_CLOSED };
@@ -61,35 +61,35 @@ struct tcp_segment;
 
 /* One direction of a TCP connection. Offsets count the bytes of the stream from its first known one. */
 struct tcp_side {
-    uint64_t next;              /* offset of the next byte to deliver */
-    uint64_t acked;             /* the other side has acknowledged everything before */
-    uint64_t fin;               /* offset of the FIN, UINT64_MAX while none was seen */
-    struct tcp_segment *queue;  /* waiting, ascending, not overlapping */
-    struct tcp_segment *last;   /* its end, or NULL */
-    uint32_t seq0;              /* sequence number of offset 0 */
+    uint64_t next;             /* offset of the next byte to deliver */
+    uint64_t acked;            /* the other side has acknowledged everything before */
+    uint64_t fin;              /* offset of the FIN, UINT64_MAX while none was seen */
+    struct tcp_segment *queue; /* waiting, ascending, not overlapping */
+    struct tcp_segment *last;  /* its end, or NULL */
+    uint32_t seq0;             /* sequence number of offset 0 */
     bool started, syn, eof;
 };
 
 struct flow {
     struct flow_key key;
     uint32_t hash;
-    uint32_t self;              /* index in the table */
-    uint32_t older, newer;      /* neighbours in the list of its state */
+    uint32_t self;         /* index in the table */
+    uint32_t older, newer; /* neighbours in the list of its state */
     uint8_t list;
-    uint8_t state;              /* flow_state */
-    int8_t client;              /* side that is the client; -1: unknown */
-    bool ignored;               /* nobody wants the bytes: no reassembly */
+    uint8_t state; /* flow_state */
+    int8_t client; /* side that is the client; -1: unknown */
+    bool ignored;  /* nobody wants the bytes: no reassembly */
     bool saw_reset;
-    bool simultaneous;          /* both sides sent a bare SYN */
-    bool client_fixed;          /* those above rely on `client`: no later SYN changes it */
-    uint8_t gaps;               /* holes declared so far, saturating */
-    uint16_t waited;            /* packets since a hole that was acknowledged was first seen */
-    uint64_t id;                /* frame of its first packet: unique and independent of threads */
+    bool simultaneous; /* both sides sent a bare SYN */
+    bool client_fixed; /* those above rely on `client`: no later SYN changes it */
+    uint8_t gaps;      /* holes declared so far, saturating */
+    uint16_t waited;   /* packets since a hole that was acknowledged was first seen */
+    uint64_t id;       /* frame of its first packet: unique and independent of threads */
     int64_t first_ns, last_ns;
-    int64_t hole_ns;            /* when `waited` began */
+    int64_t hole_ns;               /* when `waited` began */
     uint64_t packets[2], bytes[2]; /* as captured, retransmissions included */
-    size_t memory;              /* bytes held for it, by this table and by those above */
-    void *user;                 /* for those above; NULL at the start */
+    size_t memory;                 /* bytes held for it, by this table and by those above */
+    void *user;                    /* for those above; NULL at the start */
     struct tcp_side side[2];
 };
 
@@ -114,16 +114,16 @@ struct flow_limits {
 
 struct flow_stats {
     uint64_t tcp_connections, udp_connections;
-    uint64_t packets, bytes;      /* transport payload, as captured */
-    uint64_t retransmitted;       /* segments that brought nothing new */
-    uint64_t reordered;           /* segments that had to wait */
-    uint64_t gaps, gap_bytes;     /* holes declared lost */
-    uint64_t midstream;           /* TCP connections whose beginning was not captured */
-    uint64_t evicted;             /* connections closed because memory was needed */
-    uint64_t evicted_embryonic;   /* of these: without any payload (SYN floods) */
+    uint64_t packets, bytes;    /* transport payload, as captured */
+    uint64_t retransmitted;     /* segments that brought nothing new */
+    uint64_t reordered;         /* segments that had to wait */
+    uint64_t gaps, gap_bytes;   /* holes declared lost */
+    uint64_t midstream;         /* TCP connections whose beginning was not captured */
+    uint64_t evicted;           /* connections closed because memory was needed */
+    uint64_t evicted_embryonic; /* of these: without any payload (SYN floods) */
     uint64_t timed_out;
-    uint64_t before_start;        /* segments older than the first one seen of their side */
-    uint64_t no_memory;           /* packets left out because the system had no memory for their connection */
+    uint64_t before_start; /* segments older than the first one seen of their side */
+    uint64_t no_memory;    /* packets left out because the system had no memory for their connection */
 };
 
 struct flow_table;

@@ -8,9 +8,9 @@
 #include "base/units.h"
 
 enum {
-    FLOW_CHUNK = 64,           /* connections allocated together */
+    FLOW_CHUNK = 64, /* connections allocated together */
     FIRST_SLOTS = 64,
-    LINGER_NS = 2 * NS_PER_S,  /* a closed connection absorbs stray packets for so long */
+    LINGER_NS = 2 * NS_PER_S, /* a closed connection absorbs stray packets for so long */
 };
 #define EMBRYONIC_NS (60ll * NS_PER_S) /* a handshake without payload */
 #define NEVER INT64_MAX

@@ -14,15 +14,15 @@ struct flow_table {
     struct flow_limits limits;
     const struct flow_ops *ops;
     void *ctx;
-    struct flow_slot *slots;   /* open addressing, linear probing */
+    struct flow_slot *slots; /* open addressing, linear probing */
     uint32_t slot_mask;
     uint32_t count;
-    struct flow **chunks;      /* connections, FLOW_CHUNK each */
+    struct flow **chunks; /* connections, FLOW_CHUNK each */
     uint32_t chunk_count, chunk_cap;
-    uint32_t free_flows;       /* list through `newer` */
+    uint32_t free_flows; /* list through `newer` */
     uint32_t oldest[LIST_COUNT], newest[LIST_COUNT];
-    int64_t clock_ns;          /* latest time seen */
-    int64_t next_expiry_ns;    /* no list needs a look before */
+    int64_t clock_ns;       /* latest time seen */
+    int64_t next_expiry_ns; /* no list needs a look before */
     size_t memory;
     struct flow_stats stats;
 };

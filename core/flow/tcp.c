@@ -21,21 +21,21 @@ enum {
     TCP_SYN = 0x02,
     TCP_RST = 0x04,
     TCP_ACK = 0x10,
-    HOLE_PACKETS = 24,      /* how far capture threads and multiqueue devices reorder packets */
-    PATIENT_GAPS = 8,       /* a connection with more holes than this (one direction is not captured) waits no more */
-    QUEUE_STEPS = 4096,     /* segments passed on the way to a place in the queue; beyond, the hole is declared lost */
+    HOLE_PACKETS = 24,  /* how far capture threads and multiqueue devices reorder packets */
+    PATIENT_GAPS = 8,   /* a connection with more holes than this (one direction is not captured) waits no more */
+    QUEUE_STEPS = 4096, /* segments passed on the way to a place in the queue; beyond, the hole is declared lost */
 };
 #define HOLE_NS (15ll * NS_PER_S) /* long: files put together from several captures jump in time */
-#define FAR_AHEAD (1ull << 30) /* the largest window that window scaling allows (RFC 7323 section 2.3) */
+#define FAR_AHEAD (1ull << 30)    /* the largest window that window scaling allows (RFC 7323 section 2.3) */
 
 struct tcp_segment {
     struct tcp_segment *next;
     uint64_t offset;
-    uint64_t after;     /* bytes of the other direction that it acknowledges: deliver those first */
+    uint64_t after; /* bytes of the other direction that it acknowledges: deliver those first */
     uint64_t frame;
     int64_t time_ns;
-    uint32_t n;         /* bytes held */
-    uint32_t lost;      /* bytes behind them that the snaplen cut off */
+    uint32_t n;    /* bytes held */
+    uint32_t lost; /* bytes behind them that the snaplen cut off */
     uint8_t bytes[];
 };
 
@@ -255,9 +255,9 @@ static void check_holes(struct flow_table *t, struct flow *f)
 struct piece {
     int64_t offset;
     const uint8_t *p;
-    uint32_t n;         /* bytes that were captured */
-    uint32_t lost;      /* bytes behind them that the snaplen cut off */
-    uint64_t after;     /* as in struct tcp_segment */
+    uint32_t n;     /* bytes that were captured */
+    uint32_t lost;  /* bytes behind them that the snaplen cut off */
+    uint64_t after; /* as in struct tcp_segment */
     const struct flow_origin *origin;
 };
 
@@ -294,8 +294,13 @@ static bool enqueue(struct flow_table *t, struct flow *f, struct tcp_side *s, st
         flow_give(t, f, size);
         return false;
     }
-    *seg = (struct tcp_segment){.next = *at, .offset = (uint64_t)piece->offset, .after = piece->after,
-                                .frame = piece->origin->frame, .time_ns = piece->origin->time_ns, .n = n, .lost = lost};
+    *seg = (struct tcp_segment){.next = *at,
+                                .offset = (uint64_t)piece->offset,
+                                .after = piece->after,
+                                .frame = piece->origin->frame,
+                                .time_ns = piece->origin->time_ns,
+                                .n = n,
+                                .lost = lost};
     if (n)
         memcpy(seg->bytes, piece->p, n);
     *at = seg;
@@ -465,8 +470,8 @@ static bool is_stray(const struct flow *f, int side, const struct tcp_header *h,
 
 void tcp_packet(struct flow_table *t, const struct flow_packet *pkt)
 {
-    struct tcp_header h = {.seq = read32(pkt->l4 + 4), .ack = read32(pkt->l4 + 8), .flags = pkt->l4[13],
-                           .header_len = (uint32_t)(pkt->l4[12] >> 4) * 4};
+    struct tcp_header h = {
+        .seq = read32(pkt->l4 + 4), .ack = read32(pkt->l4 + 8), .flags = pkt->l4[13], .header_len = (uint32_t)(pkt->l4[12] >> 4) * 4};
     uint32_t len = pkt->l4_len - h.header_len;
     uint32_t have = pkt->l4_caplen > h.header_len ? pkt->l4_caplen - h.header_len : 0;
     const uint8_t *payload = pkt->l4 + h.header_len;

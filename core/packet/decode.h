@@ -14,14 +14,14 @@
 /* Why a packet carries nothing to dissect. */
 enum decode_skip {
     DECODE_OK = 0,
-    DECODE_LINKTYPE,   /* a link layer that is not supported */
-    DECODE_TRUNCATED,  /* cut by the snaplen before the transport header's end */
-    DECODE_MALFORMED,  /* lengths that contradict each other */
-    DECODE_NOT_IP,     /* ARP, LLDP, spanning tree ... */
-    DECODE_TRANSPORT,  /* neither TCP nor UDP: ICMP, SCTP ... */
-    DECODE_ENCRYPTED,  /* ESP */
-    DECODE_FRAGMENT,   /* a fragment that waits for others */
-    DECODE_NESTING,    /* more layers of tunnels than DECODE_MAX_LAYERS */
+    DECODE_LINKTYPE,  /* a link layer that is not supported */
+    DECODE_TRUNCATED, /* cut by the snaplen before the transport header's end */
+    DECODE_MALFORMED, /* lengths that contradict each other */
+    DECODE_NOT_IP,    /* ARP, LLDP, spanning tree ... */
+    DECODE_TRANSPORT, /* neither TCP nor UDP: ICMP, SCTP ... */
+    DECODE_ENCRYPTED, /* ESP */
+    DECODE_FRAGMENT,  /* a fragment that waits for others */
+    DECODE_NESTING,   /* more layers of tunnels than DECODE_MAX_LAYERS */
     DECODE_SKIP_COUNT
 };
 
@@ -35,20 +35,20 @@ struct decode_datagram {
 };
 
 struct decoded {
-    const uint8_t *ip;    /* innermost IP header */
-    const uint8_t *l4;    /* transport header */
-    uint32_t l4_caplen;   /* bytes there from `l4` on */
-    uint32_t l4_len;      /* bytes by the IP header's length; never below l4_caplen */
-    uint8_t ip_version;   /* 4 or 6; addresses are at ip + 12 or ip + 8 */
-    uint8_t transport;    /* 6 TCP, 17 UDP */
+    const uint8_t *ip;                /* innermost IP header */
+    const uint8_t *l4;                /* transport header */
+    uint32_t l4_caplen;               /* bytes there from `l4` on */
+    uint32_t l4_len;                  /* bytes by the IP header's length; never below l4_caplen */
+    uint8_t ip_version;               /* 4 or 6; addresses are at ip + 12 or ip + 8 */
+    uint8_t transport;                /* 6 TCP, 17 UDP */
     struct decode_datagram *datagram; /* NULL, or what ip and l4 point into: the caller's to block_unref() */
 };
 
 struct decode_stats {
     uint64_t skipped[DECODE_SKIP_COUNT];
-    uint64_t datagrams;       /* put together from fragments */
-    uint64_t fragments_lost;  /* datagrams given up: timeout, budget, contradiction */
-    uint64_t tunnels;         /* tunnel headers stripped */
+    uint64_t datagrams;      /* put together from fragments */
+    uint64_t fragments_lost; /* datagrams given up: timeout, budget, contradiction */
+    uint64_t tunnels;        /* tunnel headers stripped */
 };
 
 struct decoder;

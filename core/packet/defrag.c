@@ -33,10 +33,10 @@ struct entry {
     int64_t first_ns;
     struct fragment *first, *last; /* by offset; those with the same, as they came */
     uint32_t fragment_count, frame_count;
-    uint32_t len;  /* of the datagram's payload; 0: not known yet */
+    uint32_t len;   /* of the datagram's payload; 0: not known yet */
     uint32_t reach; /* where the fragment that reaches furthest ends */
     size_t memory;
-    uint8_t protocol;            /* these two from the fragment at offset 0 */
+    uint8_t protocol; /* these two from the fragment at offset 0 */
     uint8_t header[IPV6_HEADER];
 };
 

@@ -22,15 +22,15 @@ enum {
 struct defrag;
 
 struct defrag_fragment {
-    const uint8_t *ip;       /* the IP header, with 20 (IPv4) or 40 (IPv6) bytes */
+    const uint8_t *ip; /* the IP header, with 20 (IPv4) or 40 (IPv6) bytes */
     uint8_t ip_version;
-    uint8_t protocol;        /* what follows behind the fragment header */
-    bool more;               /* not the last */
+    uint8_t protocol; /* what follows behind the fragment header */
+    bool more;        /* not the last */
     uint32_t id;
-    uint32_t offset;         /* in bytes; plus `data`, within what a datagram may hold */
-    struct td_slice data;    /* not empty */
+    uint32_t offset;      /* in bytes; plus `data`, within what a datagram may hold */
+    struct td_slice data; /* not empty */
     int64_t time_ns;
-    const uint64_t *frames;  /* those that the fragment came in, ascending */
+    const uint64_t *frames; /* those that the fragment came in, ascending */
     uint32_t frame_count;
 };
 

@@ -1,34 +1,30 @@
 #include "link.h"
 #include "ip.h"
 
-enum { /* EtherTypes: IANA, IEEE registration authority */
-    TYPE_MAX_LENGTH = 1500, /* up to here the field is the length of an LLC frame (IEEE 802.3) */
-    TYPE_IPV4 = 0x0800,
-    TYPE_TRANSPARENT_ETHERNET = 0x6558,
-    TYPE_VLAN = 0x8100,
-    TYPE_IPV6 = 0x86dd,
-    TYPE_PPP = 0x880b,
-    TYPE_MPLS = 0x8847,
-    TYPE_MPLS_UPSTREAM = 0x8848,
-    TYPE_PPPOE_SESSION = 0x8864,
-    TYPE_JUMBO_LLC = 0x8870,
-    TYPE_SERVICE_VLAN = 0x88a8,
-    TYPE_MACSEC = 0x88e5,
-    TYPE_BACKBONE_TAG = 0x88e7,
-    TYPE_FABRIC_PATH = 0x8903,
-    TYPE_CISCO_META_DATA = 0x8909,
-    TYPE_VN_TAG = 0x8926,
-    TYPE_NSH = 0x894f,
-    TYPE_VLAN_9100 = 0x9100, /* QinQ as it was before IEEE 802.1ad */
-    TYPE_VLAN_9200 = 0x9200,
-    TYPE_VLAN_9300 = 0x9300
+enum {                         /* EtherTypes: IANA, IEEE registration authority */
+       TYPE_MAX_LENGTH = 1500, /* up to here the field is the length of an LLC frame (IEEE 802.3) */
+       TYPE_IPV4 = 0x0800,
+       TYPE_TRANSPARENT_ETHERNET = 0x6558,
+       TYPE_VLAN = 0x8100,
+       TYPE_IPV6 = 0x86dd,
+       TYPE_PPP = 0x880b,
+       TYPE_MPLS = 0x8847,
+       TYPE_MPLS_UPSTREAM = 0x8848,
+       TYPE_PPPOE_SESSION = 0x8864,
+       TYPE_JUMBO_LLC = 0x8870,
+       TYPE_SERVICE_VLAN = 0x88a8,
+       TYPE_MACSEC = 0x88e5,
+       TYPE_BACKBONE_TAG = 0x88e7,
+       TYPE_FABRIC_PATH = 0x8903,
+       TYPE_CISCO_META_DATA = 0x8909,
+       TYPE_VN_TAG = 0x8926,
+       TYPE_NSH = 0x894f,
+       TYPE_VLAN_9100 = 0x9100, /* QinQ as it was before IEEE 802.1ad */
+       TYPE_VLAN_9200 = 0x9200,
+       TYPE_VLAN_9300 = 0x9300
 };
 
-enum {
-    ETHERNET_HEADER = 14,
-    MPLS_MAX_LABELS = 32,
-    FRAME_RELAY_MAX_ADDRESS = 4
-};
+enum { ETHERNET_HEADER = 14, MPLS_MAX_LABELS = 32, FRAME_RELAY_MAX_ADDRESS = 4 };
 
 enum layer link_ethertype(struct walk *w, uint16_t type)
 {

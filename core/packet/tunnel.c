@@ -235,7 +235,7 @@ static enum layer tunnel_by_port(struct walk *w, uint16_t port)
     case 3544: return teredo(w);
     case 4341: return lisp(w);
     case 4754: return LAYER_GRE; /* RFC 8086 */
-    case 8472: /* what Linux used before the port was assigned, and flannel still does */
+    case 8472:                   /* what Linux used before the port was assigned, and flannel still does */
     case 4789: return vxlan(w);
     case 4790: return vxlan_gpe(w);
     case 5247: return capwap_data(w);

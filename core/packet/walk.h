@@ -70,7 +70,7 @@ struct walk {
     uint8_t ip_version; /* of the innermost IP header so far; 0: none yet */
     uint8_t protocol;   /* what the IP header or the last extension header says is next; at the end 6 or 17 */
     enum decode_skip skip;
-    const uint8_t *ip;  /* the innermost IP header */
+    const uint8_t *ip; /* the innermost IP header */
     const struct packet *packet;
     struct decode_datagram *datagram; /* what `p` points into if not into the packet; owned */
     struct defrag *defrag;

@@ -127,7 +127,10 @@ static int check_dissector(const struct td_dissector *d, uint32_t header_minor, 
 {
     if (!d->probe || !d->open || !d->data || !d->close)
         return error_set(err, TD_E_UNSUPPORTED, "it lacks the function %s()",
-                         !d->probe ? "probe" : !d->open ? "open" : !d->data ? "data" : "close");
+                         !d->probe  ? "probe"
+                         : !d->open ? "open"
+                         : !d->data ? "data"
+                                    : "close");
     if (d->max_probe > DISSECTOR_MAX_PROBE)
         return error_set(err, TD_E_UNSUPPORTED, "max_probe is %u; the limit is %d", d->max_probe, DISSECTOR_MAX_PROBE);
     int status = check_fields(d, header_minor, err);

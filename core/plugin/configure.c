@@ -111,8 +111,7 @@ static void check_provider(const struct config *config, const struct registry *r
     const struct yaml_node *cloud = config_node(config, "tap.snapshots.cloud");
     if (!provider || !*provider)
         return;
-    const struct plugin_component *component =
-        find_component(registry, TD_KIND_STORAGE, provider, yaml_get(cloud, "provider"), f);
+    const struct plugin_component *component = find_component(registry, TD_KIND_STORAGE, provider, yaml_get(cloud, "provider"), f);
     if (component && !yaml_get(cloud, provider)) /* else it is checked with its section */
         check_options(component, NULL, f);
 }
@@ -212,8 +211,8 @@ static const char **enabled_names(const struct config *config, const struct regi
     return names;
 }
 
-static int show_section(const struct config *config, const struct registry *registry, const struct config_section *section,
-                        struct buf *out, struct error *err)
+static int show_section(const struct config *config, const struct registry *registry, const struct config_section *section, struct buf *out,
+                        struct error *err)
 {
     const char *name = strrchr(section->path, '.');
     size_t depth = 0, n;

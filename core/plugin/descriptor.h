@@ -23,8 +23,8 @@ enum {
 struct plugin_file;
 
 struct plugin_component {
-    struct td_component c;      /* c.options: rows of struct td_option; c.ops: one of the below */
-    union {                     /* by c.kind */
+    struct td_component c;             /* c.options: rows of struct td_option; c.ops: one of the below */
+    union {                            /* by c.kind */
         struct td_dissector dissector; /* fields (and their names), claims, points: rows of the header's structs */
         struct td_exporter exporter;
     };
@@ -43,12 +43,12 @@ enum plugin_step {
 
 /* A file that was found, loaded or not. */
 struct plugin_file {
-    const char *path;          /* "(built in)" for a plugin that is linked in */
-    int64_t built_ns;          /* the file's modification time, since 1970 UTC; 0: unknown */
-    enum plugin_step step;     /* what it failed at, or PLUGIN_LOADED */
-    const char *reason;        /* why it is not used; NULL: it is */
-    bool shadowed;             /* another file comes first: this one was not opened */
-    const char *slot;          /* "dissectors/http.so"; NULL for a plugin that is linked in */
+    const char *path;                     /* "(built in)" for a plugin that is linked in */
+    int64_t built_ns;                     /* the file's modification time, since 1970 UTC; 0: unknown */
+    enum plugin_step step;                /* what it failed at, or PLUGIN_LOADED */
+    const char *reason;                   /* why it is not used; NULL: it is */
+    bool shadowed;                        /* another file comes first: this one was not opened */
+    const char *slot;                     /* "dissectors/http.so"; NULL for a plugin that is linked in */
     const char *name, *version, *license; /* known from PLUGIN_TABLES on */
     uint32_t target_minor, header_minor;
     struct plugin_component *components;

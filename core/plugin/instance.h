@@ -12,13 +12,13 @@ enum { INSTANCE_ERROR_TEXT = 1024, INSTANCE_MAX_CONFIG_BYTES = 4 << 20 };
 
 struct td_inst {
     const struct plugin_component *component;
-    void *self;            /* what create() returned: the first argument of the component's functions */
-    void *config;          /* filled by the component's table; NULL if it has no options */
-    struct arena arena;    /* of config */
+    void *self;         /* what create() returned: the first argument of the component's functions */
+    void *config;       /* filled by the component's table; NULL if it has no options */
+    struct arena arena; /* of config */
     atomic_bool cancelled;
-    pthread_mutex_t lock;  /* of all below: the host's functions may be called from any thread */
-    struct error last;     /* what the plugin told host->fail() last */
-    struct rate rate;      /* of its log events */
+    pthread_mutex_t lock; /* of all below: the host's functions may be called from any thread */
+    struct error last;    /* what the plugin told host->fail() last */
+    struct rate rate;     /* of its log events */
 };
 
 /* Checks and fills the options from `node` (NULL: defaults) and creates. `component` and `host` must outlive the

@@ -26,14 +26,19 @@ enum { MAX_PACKETS = 400, TALKS = 8 };
 
 /* ---- What is said ---- */
 
-#define SAY(text) {(const uint8_t *)(text), sizeof(text) - 1}
+#define SAY(text)                                 \
+    {                                             \
+        (const uint8_t *)(text), sizeof(text) - 1 \
+    }
 #define DNS_NAME "\3www\7example\3org\0"
 
 static const struct td_slice words[TALKS][2] = {
     {SAY("GET /a HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello"
          "HEAD /c HTTP/1.1\r\nHost: h\r\nCookie: a=b; c=d\r\n\r\nGET /d HTTP/1.0\r\n\r\n"),
-     SAY("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbodyHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n"
-         "5\r\nhello\r\n3;x=y\r\nabc\r\n0\r\nT: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nHTTP/1.0 404 No\r\n\r\nuntil the close")},
+     SAY("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbodyHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nTransfer-Encoding: "
+         "chunked\r\n\r\n"
+         "5\r\nhello\r\n3;x=y\r\nabc\r\n0\r\nT: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nHTTP/1.0 404 No\r\n\r\nuntil the "
+         "close")},
     {SAY("CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\nask a\nmore\nGET /x HTTP/1.1\r\nHost: h\r\n\r\n"),
      SAY("HTTP/1.1 200 Fine\r\n\r\nreply 5\nHTTP/1.1 204 No\r\n\r\n")},
     {SAY("GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x05hello"),
@@ -45,9 +50,11 @@ static const struct td_slice words[TALKS][2] = {
      SAY("\0\x31\x12\x34\x81\x80\0\1\0\1\0\0\0\0" DNS_NAME "\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\1\2\3\4"
          "\0\x21\x12\x35\x81\x83\0\1\0\0\0\0\0\0" DNS_NAME "\0\x1c\0\1")},
     {SAY("\x12\x34\1\0\0\1\0\0\0\0\0\1" DNS_NAME "\0\1\0\1\0\0\x29\4\xd0\0\0\0\0\0\0"),
-     SAY("\x12\x34\x81\x80\0\1\0\2\0\0\0\0" DNS_NAME "\0\1\0\1\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1x\xc0\x10\1x\xc0\x10\0\1\0\1\0\0\0\x3c\0\4\1\2\3\4")},
+     SAY("\x12\x34\x81\x80\0\1\0\2\0\0\0\0" DNS_NAME
+         "\0\1\0\1\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1x\xc0\x10\1x\xc0\x10\0\1\0\1\0\0\0\x3c\0\4\1\2\3\4")},
     {SAY("beta=70\nask u\nmore\nskip 9\n"), SAY("reply 9\n")},
-    {SAY("\0\0\x84\0\0\0\0\1\0\0\0\0\4_ssh\4_tcp\5local\0\0\x0c\0\1\0\0\x11\x94\0\7\4host\xc0\x0c"), SAY("\0\0\0\0\0\1\0\0\0\0\0\0\5local\0\0\xff\0\1")},
+    {SAY("\0\0\x84\0\0\0\0\1\0\0\0\0\4_ssh\4_tcp\5local\0\0\x0c\0\1\0\0\x11\x94\0\7\4host\xc0\x0c"),
+     SAY("\0\0\0\0\0\1\0\0\0\0\0\0\5local\0\0\xff\0\1")},
 };
 
 static const uint16_t ports[TALKS] = {80, 8080, 9000, 7000, 53, 53, 7002, 5353};
@@ -77,8 +84,8 @@ static struct td_slice next_bytes(struct input *in, size_t n)
 }
 
 struct side {
-    uint32_t seq;  /* of the next byte */
-    size_t said;   /* of its words */
+    uint32_t seq; /* of the next byte */
+    size_t said;  /* of its words */
 };
 
 struct scene {
@@ -113,16 +120,38 @@ static void put_udp(struct scene *s, unsigned talk, int dir, struct td_slice byt
 static void put_fragments(struct scene *s, unsigned talk, int dir, struct td_slice bytes, uint8_t how)
 {
     struct peer from = peer_of(talk, dir), to = peer_of(talk, !dir);
-    uint8_t udp[600] = {(uint8_t)(from.port >> 8), (uint8_t)from.port, (uint8_t)(to.port >> 8), (uint8_t)to.port, (uint8_t)((bytes.n + 8) >> 8),
-                        (uint8_t)(bytes.n + 8)};
+    uint8_t udp[600] = {(uint8_t)(from.port >> 8),     (uint8_t)from.port,    (uint8_t)(to.port >> 8), (uint8_t)to.port,
+                        (uint8_t)((bytes.n + 8) >> 8), (uint8_t)(bytes.n + 8)};
     bytes = td_sub(bytes, 0, sizeof(udp) - 8);
     memcpy(udp + 8, bytes.p, bytes.n);
     size_t whole = bytes.n + 8, first = how % 64 * 8 < whole ? how % 64 * 8u : 8;
     for (int i = 0; i < 2; i++) {
         bool second = (i == 1) ^ (how >> 7);
         size_t at = second ? first : 0, n = second ? whole - first : first;
-        uint8_t p[14 + 20 + sizeof(udp)] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, (uint8_t)((20 + n) >> 8), (uint8_t)(20 + n), 0, how,
-                                            (uint8_t)((second ? 0 : 0x20) | at >> 11), (uint8_t)(at >> 3), 64, 17};
+        uint8_t p[14 + 20 + sizeof(udp)] = {2,
+                                            0,
+                                            0,
+                                            0,
+                                            0,
+                                            2,
+                                            2,
+                                            0,
+                                            0,
+                                            0,
+                                            0,
+                                            1,
+                                            8,
+                                            0,
+                                            0x45,
+                                            0,
+                                            (uint8_t)((20 + n) >> 8),
+                                            (uint8_t)(20 + n),
+                                            0,
+                                            how,
+                                            (uint8_t)((second ? 0 : 0x20) | at >> 11),
+                                            (uint8_t)(at >> 3),
+                                            64,
+                                            17};
         memcpy(p + 26, from.ip, 4);
         memcpy(p + 30, to.ip, 4);
         memcpy(p + 34, udp + at, n);
@@ -277,8 +306,9 @@ static void run_parts(const struct rig *rig, struct td_slice pcap, const struct 
             struct decoded d;
             if (decode_packet(decoder, &packets[i], &d) != DECODE_OK)
                 continue;
-            struct flow_packet pkt = {d.ip, d.l4, d.l4_caplen, d.l4_len, packets[i].time_ns, packets[i].frame, d.datagram, flow_hash(&d, 0),
-                                      d.ip_version, d.transport, 0};
+            struct flow_packet pkt = {
+                d.ip,        d.l4, d.l4_caplen, d.l4_len, packets[i].time_ns, packets[i].frame, d.datagram, flow_hash(&d, 0), d.ip_version,
+                d.transport, 0};
             flow_table_packet(shard.flows, &pkt);
             MUST(flow_table_memory(shard.flows) <= limits->max_memory || flow_table_count(shard.flows) == 0);
             if (d.datagram)
@@ -319,7 +349,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t settings = next_byte(&in), more = next_byte(&in);
     static const size_t memory[] = {1 << 20, 1 << 20, 64 << 10, 24 << 10};
     static const size_t connection[] = {1 << 20, 32 << 10, 8 << 10, 4 << 10};
-    struct flow_limits limits = {memory[settings & 3], connection[settings >> 2 & 3], settings & 0x10 ? 5000000000ll : 3600000000000ll, 3000000000ll};
+    struct flow_limits limits = {memory[settings & 3], connection[settings >> 2 & 3], settings & 0x10 ? 5000000000ll : 3600000000000ll,
+                                 3000000000ll};
     write_traffic(&scene, &in);
     run_parts(&rig, buf_slice(&scene.t.pcap), &limits, settings & 0x20 ? more : 0);
     if (settings >> 5 == 7 || settings >> 5 == 4) {

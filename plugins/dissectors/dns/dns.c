@@ -18,8 +18,8 @@ struct instance {
 
 /* One direction of a TCP connection. */
 struct side {
-    bool lost;          /* where the next message begins is not known */
-    uint64_t skip_to;   /* ... but not before this */
+    bool lost;        /* where the next message begins is not known */
+    uint64_t skip_to; /* ... but not before this */
 };
 
 struct connection {
@@ -87,8 +87,7 @@ static int open_connection(const void *self, struct td_conn *conn, const struct 
 
 static struct td_step datagram(struct connection *c, int dir, const struct td_chunk *chunk)
 {
-    struct dns_place at = {chunk->bytes, chunk->offset, chunk->offset + chunk->bytes.n, chunk->time_ns, dir,
-                           chunk->flags & TD_CHUNK_CUT};
+    struct dns_place at = {chunk->bytes, chunk->offset, chunk->offset + chunk->bytes.n, chunk->time_ns, dir, chunk->flags & TD_CHUNK_CUT};
     dns_exchange_message(&c->exchange, &at);
     return td_used(chunk->bytes.n);
 }

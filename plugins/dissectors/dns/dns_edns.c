@@ -167,8 +167,7 @@ static bool put_known(struct dns_text *t, unsigned code, struct td_slice value)
             return false;
         put_llq(t, value);
         return true;
-    case OPT_CLIENT_SUBNET:
-        return put_client_subnet(t, value);
+    case OPT_CLIENT_SUBNET: return put_client_subnet(t, value);
     case OPT_EXPIRE: {
         if (value.n != 4)
             return false;
@@ -219,8 +218,7 @@ static bool put_known(struct dns_text *t, unsigned code, struct td_slice value)
         dns_putc(t, ' ');
         dns_put_u64(t, td_be16(&c));
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 

@@ -33,8 +33,8 @@ struct dns_exchange {
     struct td_arena *arena;
     struct dns_wants wants;
     enum dns_variant variant;
-    bool to_group;   /* one end is a multicast group: no answer ever comes back on this flow */
-    bool datagrams;  /* UDP */
+    bool to_group;  /* one end is a multicast group: no answer ever comes back on this flow */
+    bool datagrams; /* UDP */
     bool confirmed;
     uint8_t seen_at;
     struct dns_seen seen[DNS_SEEN];
@@ -44,10 +44,10 @@ struct dns_exchange {
 /* Where a message was found. */
 struct dns_place {
     struct td_slice bytes;
-    uint64_t begin, end;  /* in the stream of `dir`, with the length before it */
+    uint64_t begin, end; /* in the stream of `dir`, with the length before it */
     int64_t time_ns;
     int dir;
-    bool cut;             /* the end was not captured */
+    bool cut; /* the end was not captured */
 };
 
 /* A message. False if it is none; then nothing was done with it but to count the violation. */

@@ -11,7 +11,10 @@ enum {
     TYPE_TEXT = 16
 };
 
-#define NO_NAMES { NULL, 0, 0 }
+#define NO_NAMES   \
+    {              \
+        NULL, 0, 0 \
+    }
 #define REQUEST_LIST (TD_F_REQUEST | TD_F_LIST)
 #define RESPONSE_LIST (TD_F_RESPONSE | TD_F_LIST)
 
@@ -20,11 +23,17 @@ static const struct td_name variant_names[] = {{DNS_UNICAST, "dns"}, {DNS_MULTIC
 const struct td_field dns_fields[DNS_FIELDS] = {
     [F_ID] = {"dns_id", TD_U64, 0, "Id that joins query and response (RFC 1035 section 4.1.1).", NO_NAMES},
     [F_OPCODE] = {"dns_opcode", TD_U64, 0, "Kind of query, as a number.", NO_NAMES},
-    [F_OPCODE_NAME] = {"dns_opcode_name", TD_ENUM, 0, "Kind of query: QUERY, NOTIFY, UPDATE ...",
+    [F_OPCODE_NAME] = {"dns_opcode_name",
+                       TD_ENUM,
+                       0,
+                       "Kind of query: QUERY, NOTIFY, UPDATE ...",
                        {dns_opcode_names, DNS_OPCODE_NAMES, sizeof(struct td_name)}},
     [F_RCODE] = {"dns_rcode", TD_U64, TD_F_RESPONSE, "Response code, with the upper bits of an OPT record (RFC 6891 section 6.1.3).",
                  NO_NAMES},
-    [F_RCODE_NAME] = {"dns_rcode_name", TD_ENUM, TD_F_RESPONSE | TD_F_STATUS, "Response code by name: NOERROR, NXDOMAIN ...",
+    [F_RCODE_NAME] = {"dns_rcode_name",
+                      TD_ENUM,
+                      TD_F_RESPONSE | TD_F_STATUS,
+                      "Response code by name: NOERROR, NXDOMAIN ...",
                       {dns_rcode_names, DNS_RCODE_NAMES, sizeof(struct td_name)}},
     [F_STATUS_CODE] = {"status_code", TD_U64, TD_F_RESPONSE, "Response code; the same as dns_rcode.", NO_NAMES},
     [F_VARIANT] = {"dns_variant", TD_ENUM, 0, "Whose rules hold, by the port: dns, mdns (5353, RFC 6762), llmnr (5355, RFC 4795).",
@@ -63,8 +72,8 @@ const struct td_field dns_fields[DNS_FIELDS] = {
                                "Additional section of the response; its OPT record as dig prints it.", NO_NAMES},
     [F_REQUEST_PREREQUISITES] = {"request.prerequisites", TD_STRING, REQUEST_LIST, "Prerequisites of an UPDATE (RFC 2136).", NO_NAMES},
     [F_REQUEST_UPDATES] = {"request.updates", TD_STRING, REQUEST_LIST, "What an UPDATE adds or deletes (RFC 2136).", NO_NAMES},
-    [F_RESPONSE_PREREQUISITES] = {"response.prerequisites", TD_STRING, RESPONSE_LIST,
-                                  "Prerequisites that an UPDATE's response repeats.", NO_NAMES},
+    [F_RESPONSE_PREREQUISITES] = {"response.prerequisites", TD_STRING, RESPONSE_LIST, "Prerequisites that an UPDATE's response repeats.",
+                                  NO_NAMES},
     [F_RESPONSE_UPDATES] = {"response.updates", TD_STRING, RESPONSE_LIST, "Updates that an UPDATE's response repeats.", NO_NAMES}};
 
 /* ---- Reading --------------------------------------------------------------------------------------------------- */
@@ -240,8 +249,8 @@ static void set_flags(const struct dns_call_writer *w, const struct dns_message 
     static const struct {
         uint16_t bit;
         const char *name, *llmnr;
-    } bits[] = {{DNS_QR, "qr", "qr"}, {DNS_AA, "aa", "c"}, {DNS_TC, "tc", "tc"}, {DNS_RD, "rd", "t"}, {DNS_RA, "ra", "z"},
-                {DNS_Z, "z", "z"}, {DNS_AD, "ad", "z"}, {DNS_CD, "cd", "z"}};
+    } bits[] = {{DNS_QR, "qr", "qr"}, {DNS_AA, "aa", "c"}, {DNS_TC, "tc", "tc"}, {DNS_RD, "rd", "t"},
+                {DNS_RA, "ra", "z"},  {DNS_Z, "z", "z"},   {DNS_AD, "ad", "z"},  {DNS_CD, "cd", "z"}};
     unsigned field = is_response(m) ? F_RESPONSE_FLAGS : F_REQUEST_FLAGS;
     if (!wanted(w, field))
         return;

@@ -66,7 +66,7 @@ bool dns_message_read(struct dns_message *m, struct td_slice bytes, enum dns_var
 
 /* What somebody wants to see, asked once for each connection. */
 struct dns_wants {
-    bool records; /* any of the sections, or the answers' data */
+    bool records;  /* any of the sections, or the answers' data */
     uint32_t mask; /* bit by field */
 };
 _Static_assert(DNS_FIELDS <= 32, "a bit for each field");
@@ -78,8 +78,8 @@ struct dns_call_writer {
     struct td_conn *conn;
     struct td_call *call;
     const struct dns_wants *wants;
-    size_t text_max;  /* bytes of record text in one call */
-    size_t *text;     /* bytes so far */
+    size_t text_max; /* bytes of record text in one call */
+    size_t *text;    /* bytes so far */
 };
 
 /* Sets id, opcode and questions: once for each call, from the first message that it has. */

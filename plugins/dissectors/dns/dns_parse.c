@@ -46,8 +46,8 @@ void dns_skip_name(struct td_cursor *c)
 enum { PLAIN, BACKSLASH, DECIMAL };
 
 static const uint8_t escapes[256] = {
-    [0 ... ' '] = DECIMAL, ['"'] = BACKSLASH, ['$'] = BACKSLASH, ['('] = BACKSLASH, [')'] = BACKSLASH, ['.'] = BACKSLASH,
-    [';'] = BACKSLASH, ['@'] = BACKSLASH, ['\\'] = BACKSLASH, [0x7f ... 0xff] = DECIMAL,
+    [0 ... ' '] = DECIMAL, ['"'] = BACKSLASH, ['$'] = BACKSLASH, ['('] = BACKSLASH,  [')'] = BACKSLASH,
+    ['.'] = BACKSLASH,     [';'] = BACKSLASH, ['@'] = BACKSLASH, ['\\'] = BACKSLASH, [0x7f ... 0xff] = DECIMAL,
 };
 
 static void put_label(struct dns_text *t, const uint8_t *label, size_t n, bool lower)

@@ -13,12 +13,12 @@
 
 enum {
     DNS_HEADER_SIZE = 12,
-    DNS_QUESTION_MIN = 5,  /* a root name, type, class */
-    DNS_RECORD_MIN = 11,   /* a root name, type, class, TTL, length */
-    DNS_NAME_MAX = 255,    /* octets on the wire, length octets and root included (RFC 1035 section 2.3.4) */
+    DNS_QUESTION_MIN = 5, /* a root name, type, class */
+    DNS_RECORD_MIN = 11,  /* a root name, type, class, TTL, length */
+    DNS_NAME_MAX = 255,   /* octets on the wire, length octets and root included (RFC 1035 section 2.3.4) */
     DNS_LABEL_MAX = 63,
-    DNS_JUMPS_MAX = 128,   /* compression pointers in one name; a name has at most 127 labels */
-    DNS_NAME_TEXT = 1024   /* holds every name as text: each octet at most as \DDD */
+    DNS_JUMPS_MAX = 128, /* compression pointers in one name; a name has at most 127 labels */
+    DNS_NAME_TEXT = 1024 /* holds every name as text: each octet at most as \DDD */
 };
 
 /* Bits of the header's second word; what is left are the opcode (bits 11 to 14) and the rcode (0 to 3). */
@@ -42,10 +42,10 @@ struct dns_header {
 };
 
 struct dns_record {
-    size_t owner;     /* where its name begins in the message */
+    size_t owner; /* where its name begins in the message */
     uint16_t type, cls;
     uint32_t ttl;
-    size_t rdata;     /* where its data begins in the message */
+    size_t rdata; /* where its data begins in the message */
     uint16_t rdata_n;
 };
 

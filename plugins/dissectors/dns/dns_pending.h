@@ -12,18 +12,18 @@
 #include <tapedeck/plugin.h>
 
 struct dns_pending {
-    struct dns_pending *older, *newer;  /* by the last time that something was heard of it */
-    struct dns_pending *next;           /* in the bucket, or in the free list */
+    struct dns_pending *older, *newer; /* by the last time that something was heard of it */
+    struct dns_pending *next;          /* in the bucket, or in the free list */
     struct td_call *call;
-    uint64_t key;                       /* hash of the question; 0: it had none */
+    uint64_t key; /* hash of the question; 0: it had none */
     int64_t time_ns;
     uint64_t response_size;
-    size_t text;                        /* bytes of record text that the call holds */
+    size_t text; /* bytes of record text that the call holds */
     uint32_t request_size;
     uint32_t retransmissions, responses;
-    uint32_t flags;                     /* for commit() */
+    uint32_t flags; /* for commit() */
     uint16_t id;
-    uint8_t dir;                        /* who asked */
+    uint8_t dir; /* who asked */
     struct dns_transfer transfer;
 };
 

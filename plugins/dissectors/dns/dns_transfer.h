@@ -8,11 +8,11 @@
 #include "dns_parse.h"
 
 struct dns_transfer {
-    uint8_t kind;         /* DNS_TRANSFER_... */
-    bool incremental;     /* an IXFR that answers with differences */
-    bool client_known;    /* an IXFR's query tells the client's serial */
-    bool headless;        /* its first message was not seen */
-    uint8_t soas;         /* seen so far; incremental: those with the new serial; at most 3 */
+    uint8_t kind;      /* DNS_TRANSFER_... */
+    bool incremental;  /* an IXFR that answers with differences */
+    bool client_known; /* an IXFR's query tells the client's serial */
+    bool headless;     /* its first message was not seen */
+    uint8_t soas;      /* seen so far; incremental: those with the new serial; at most 3 */
     uint64_t records;
     uint32_t serial, client_serial;
 };

@@ -71,7 +71,9 @@ struct td_table {
     const void *v;
     uint32_t n, stride;
 };
+/* clang-format off */
 #define TD_TABLE(a) { (a), (uint32_t)(sizeof(a) / sizeof((a)[0])), (uint32_t)sizeof((a)[0]) }
+/* clang-format on */
 
 /* The core's own; a plugin only passes the pointers back. */
 struct td_inst;  /* an instance of a component; lives from create to destroy */
@@ -105,13 +107,13 @@ struct td_strlist {
 
 /* Use the macros below: they check the member's type against the option's. */
 struct td_option {
-    const char *name;                 /* camelCase, as in the configuration file */
-    uint32_t type, flags;             /* td_opt_type, td_opt_flag */
-    uint32_t offset;                  /* of the member in the config struct */
-    const char *def;                  /* default, written as in the file; NULL: none (zero) */
-    const char *help;                 /* one or two sentences: what it does, its unit, its limits */
-    int64_t min, max;                 /* INT, SIZE and DUR_NS; both 0: no limits */
-    const char *const *choices;       /* ENUM: NULL-terminated */
+    const char *name;           /* camelCase, as in the configuration file */
+    uint32_t type, flags;       /* td_opt_type, td_opt_flag */
+    uint32_t offset;            /* of the member in the config struct */
+    const char *def;            /* default, written as in the file; NULL: none (zero) */
+    const char *help;           /* one or two sentences: what it does, its unit, its limits */
+    int64_t min, max;           /* INT, SIZE and DUR_NS; both 0: no limits */
+    const char *const *choices; /* ENUM: NULL-terminated */
 };
 
 #ifdef __cplusplus
@@ -119,6 +121,7 @@ struct td_option {
 #else
 #define TD_OFFSET_(S, m, T) ((uint32_t) _Generic(((S *)0)->m, T : offsetof(S, m)))
 #endif
+/* clang-format off */
 #define TD_STR_OPT(S, m, nm, d, h) \
     { nm, TD_OPT_STR, 0, TD_OFFSET_(S, m, const char *), d, h, 0, 0, NULL }
 #define TD_REQUIRED_STR_OPT(S, m, nm, h) \
@@ -137,6 +140,7 @@ struct td_option {
     { nm, TD_OPT_ENUM, 0, TD_OFFSET_(S, m, uint32_t), d, h, 0, 0, ch }
 #define TD_STRLIST_OPT(S, m, nm, d, h) \
     { nm, TD_OPT_STRLIST, 0, TD_OFFSET_(S, m, struct td_strlist), d, h, 0, 0, NULL }
+/* clang-format on */
 
 /* ---- Fields -------------------------------------------------------------------------------------------------- */
 
@@ -175,9 +179,9 @@ struct td_name {
 
 struct td_field {
     const char *name;
-    uint32_t type, flags;   /* td_type, td_field_flag */
-    const char *doc;        /* one sentence, with unit and source */
-    struct td_table names;  /* ENUM: rows of struct td_name, ascending by value */
+    uint32_t type, flags;  /* td_type, td_field_flag */
+    const char *doc;       /* one sentence, with unit and source */
+    struct td_table names; /* ENUM: rows of struct td_name, ascending by value */
 };
 
 /* ---- What the core offers ------------------------------------------------------------------------------------ */
@@ -275,10 +279,10 @@ enum td_flow_flag {
 
 struct td_flow {
     uint32_t size, flags;
-    uint8_t ip[2][16];     /* [0] client, [1] server; IPv4 in the first four bytes, the rest zero */
+    uint8_t ip[2][16]; /* [0] client, [1] server; IPv4 in the first four bytes, the rest zero */
     uint16_t port[2];
-    uint8_t ip_version;    /* 4 or 6 */
-    uint8_t transport;     /* IP protocol: 6 TCP, 17 UDP */
+    uint8_t ip_version; /* 4 or 6 */
+    uint8_t transport;  /* IP protocol: 6 TCP, 17 UDP */
 };
 
 enum td_chunk_flag {
@@ -325,21 +329,21 @@ static inline struct td_step td_lost(void)
 }
 
 enum td_close_why {
-    TD_CLOSE_FIN = 1,  /* both sides finished, or a UDP flow is over */
-    TD_CLOSE_RESET,    /* RST */
-    TD_CLOSE_TIMEOUT,  /* idle for longer than the configured time */
-    TD_CLOSE_EVICTED,  /* memory was needed */
-    TD_CLOSE_END,      /* the capture ends */
-    TD_CLOSE_LOST,     /* the claim ended: violations, TD_E_CORRUPT, a gap without gap(), a limit */
-    TD_CLOSE_TAKEOVER  /* handed over to a child */
+    TD_CLOSE_FIN = 1, /* both sides finished, or a UDP flow is over */
+    TD_CLOSE_RESET,   /* RST */
+    TD_CLOSE_TIMEOUT, /* idle for longer than the configured time */
+    TD_CLOSE_EVICTED, /* memory was needed */
+    TD_CLOSE_END,     /* the capture ends */
+    TD_CLOSE_LOST,    /* the claim ended: violations, TD_E_CORRUPT, a gap without gap(), a limit */
+    TD_CLOSE_TAKEOVER /* handed over to a child */
 };
 
 struct td_dissector {
     uint32_t size;
-    uint32_t max_probe;      /* bytes that probe() may ask for; at most 4096 */
-    struct td_table fields;  /* struct td_field */
-    struct td_table claims;  /* struct td_claim */
-    struct td_table points;  /* struct td_point */
+    uint32_t max_probe;     /* bytes that probe() may ask for; at most 4096 */
+    struct td_table fields; /* struct td_field */
+    struct td_table claims; /* struct td_claim */
+    struct td_table points; /* struct td_point */
 
     /* [worker] Could bytes at the beginning of what `dir` sends be this protocol? Pure: keeps nothing. Called for both
      * roles when no SYN told them, and at later packets of connections that nobody has claimed.
@@ -366,9 +370,9 @@ struct td_dissector {
 typedef int td_sink_fn(void *ctx, struct td_slice);
 
 struct td_interface {
-    const char *name;   /* "eth0"; NULL when unknown */
-    uint32_t linktype;  /* LINKTYPE_ value, as tcpdump.org/linktypes.html lists them */
-    uint32_t snaplen;   /* 0: unlimited */
+    const char *name;     /* "eth0"; NULL when unknown */
+    uint32_t linktype;    /* LINKTYPE_ value, as tcpdump.org/linktypes.html lists them */
+    uint32_t snaplen;     /* 0: unlimited */
     uint64_t ticks_per_s; /* resolution of its timestamps */
 };
 
@@ -386,9 +390,9 @@ struct td_packet {
 
 struct td_exporter {
     uint32_t size;
-    uint32_t wants;            /* reserved, 0: packets */
-    const char *media_type;    /* of the output */
-    const char *suffix;        /* ".pcap" */
+    uint32_t wants;         /* reserved, 0: packets */
+    const char *media_type; /* of the output */
+    const char *suffix;     /* ".pcap" */
     /* [io] Begins an output. *ret_out is passed to the others. */
     int (*begin)(void *self, const struct td_export *, td_sink_fn *, void *ctx, void **ret_out);
     /* [io] Packets come in the order in which they are to stand. */
@@ -409,22 +413,22 @@ enum td_kind {
 /* Life: options are checked, then create (no I/O), then the kind's functions, then destroy. */
 struct td_component {
     uint32_t size;
-    uint32_t kind;            /* td_kind */
-    const char *name;         /* [a-z][a-z0-9_-]*, unique in its kind */
-    const char *summary;      /* one line */
-    struct td_table options;  /* struct td_option */
-    uint32_t config_size;     /* sizeof the config struct; 0 without options */
+    uint32_t kind;           /* td_kind */
+    const char *name;        /* [a-z][a-z0-9_-]*, unique in its kind */
+    const char *summary;     /* one line */
+    struct td_table options; /* struct td_option */
+    uint32_t config_size;    /* sizeof the config struct; 0 without options */
     /* [control] `config` lives as long as the instance. May be NULL: no state. */
     int (*create)(struct td_inst *, const struct td_host *, const void *config, void **ret_self);
     /* [control] Not called if create failed. May be NULL. */
     void (*destroy)(void *self);
-    const void *ops;          /* struct td_dissector or struct td_exporter */
+    const void *ops; /* struct td_dissector or struct td_exporter */
 };
 
 struct td_plugin {
     uint32_t size;
-    uint32_t target_minor;    /* oldest core it runs on: TD_TARGET_MINOR */
-    uint32_t header_minor;    /* header it was built with: TD_ABI_MINOR */
+    uint32_t target_minor; /* oldest core it runs on: TD_TARGET_MINOR */
+    uint32_t header_minor; /* header it was built with: TD_ABI_MINOR */
     const char *name, *version, *license;
     const struct td_component *const *components; /* NULL-terminated */
 };

@@ -21,8 +21,12 @@ static struct session *begin_options(int transport, unsigned port, uint32_t flag
     if (!s)
         abort();
     ok(mock_init(&s->m, &td_plugin_v1_dns, options), "the component starts");
-    struct td_flow flow = {.size = sizeof(flow), .flags = flags, .ip = {{198, 51, 100, 1}, {198, 51, 100, 2}}, .port = {40000, 53},
-                           .ip_version = 4, .transport = (uint8_t)transport};
+    struct td_flow flow = {.size = sizeof(flow),
+                           .flags = flags,
+                           .ip = {{198, 51, 100, 1}, {198, 51, 100, 2}},
+                           .port = {40000, 53},
+                           .ip_version = 4,
+                           .transport = (uint8_t)transport};
     if (port != 53) {
         flow.port[0] = flow.port[1] = (uint16_t)port;
         memcpy(flow.ip[1], "\xe0\0\0\xfb", 4);
@@ -45,9 +49,9 @@ static void send_at(struct session *s, int64_t ms, int dir, struct built b)
 /* The fields that tests look at, one call after the other: "call|dns_id: 1|dns_rcode: 0|...|". */
 static const char *summarise(struct session *s, const char *text)
 {
-    static const char *const wanted[] = {"  dns_id: ",      "  dns_rcode: ", "  dns_questions: ",       "  dns_answers: ",
-                                         "  request: ",     "  response: ",  "  flags: ",               "  dns_retransmissions: ", "  dns_duplicate: ",
-                                         "  dns_response_messages: "};
+    static const char *const wanted[] = {
+        "  dns_id: ",   "  dns_rcode: ", "  dns_questions: ",       "  dns_answers: ",   "  request: ",
+        "  response: ", "  flags: ",     "  dns_retransmissions: ", "  dns_duplicate: ", "  dns_response_messages: "};
     size_t at = 0, line_n, room = sizeof(s->summary) - 1;
     for (const char *line = text; *line; line += line_n + (line[line_n] == '\n')) {
         line_n = strcspn(line, "\n");
@@ -79,10 +83,10 @@ static void discard(struct session *s)
     free(s);
 }
 
-#define ENDS(s, expected, what) \
-    do { \
+#define ENDS(s, expected, what)         \
+    do {                                \
         is_str(end(s), expected, what); \
-        discard(s); \
+        discard(s);                     \
     } while (0)
 
 /* ---- UDP -------------------------------------------------------------------------------------------------------- */
@@ -198,8 +202,7 @@ static void test_damaged(void)
     b.n -= 2;
     send_at(s, 0, TD_CLIENT, query(1, "a.test"));
     send_at(s, 1, TD_SERVER, b);
-    ENDS(s,
-         "violation: malformed records|call|dns_id: 1|dns_rcode: 0|dns_questions: a.test|request: 0-24|response: 0-44|flags: partial|",
+    ENDS(s, "violation: malformed records|call|dns_id: 1|dns_rcode: 0|dns_questions: a.test|request: 0-24|response: 0-44|flags: partial|",
          "records that pass the end");
     s = begin(UDP);
     mock_datagram(&s->m, TD_SERVER, built_slice(&b), TD_CHUNK_CUT);

@@ -69,7 +69,8 @@ static void test_others(void)
         OTHER("RTP", "\x80\0\0\1\0\0\0\xa0\1\2\3\4\xff\xff\xff\xff\x7f\x7f\x7f\x7f\xff\xff\x7f\x7f\0\0\0\0\0\0"),
         OTHER("SNMP", "\x30\x26\2\1\1\4\6public\xa0\x19\2\4\1\2\3\4\2\1\0\2\1\0\x30\x0b\x30\x09\6\5\x2b\6\1\2\1\5\0"),
         OTHER("DHCP", "\1\1\6\0\1\2\3\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\2\3\4\5\0\0\0\0\0\0\0\0\0\0\0\0"),
-        OTHER("TFTP", "\0\1boot.bin\0octet\0tsize\0" "0\0"),
+        OTHER("TFTP", "\0\1boot.bin\0octet\0tsize\0"
+                      "0\0"),
         OTHER("QUIC", "\xc3\0\0\0\1\10\1\2\3\4\5\6\7\10\0\0\x44\x9e\x7b\x2a\x19\x88\3\4\5\6\7\10\11\12\13\14"),
         OTHER("DTLS", "\x16\xfe\xfd\0\0\0\0\0\0\0\0\0\x7c\1\0\0\x70\0\0\0\0\0\0\0\x70\xfe\xfd\1\2\3\4"),
         OTHER("BitTorrent", "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe"),

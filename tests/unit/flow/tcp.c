@@ -74,8 +74,9 @@ static void feed(struct recorder *r, struct traffic *t)
             struct decoded d;
             if (decode_packet(decoder, &packets[i], &d) != DECODE_OK)
                 continue;
-            struct flow_packet pkt = {d.ip, d.l4, d.l4_caplen, d.l4_len, packets[i].time_ns, packets[i].frame, d.datagram, flow_hash(&d, 0),
-                                      d.ip_version, d.transport, 0};
+            struct flow_packet pkt = {
+                d.ip,        d.l4, d.l4_caplen, d.l4_len, packets[i].time_ns, packets[i].frame, d.datagram, flow_hash(&d, 0), d.ip_version,
+                d.transport, 0};
             flow_table_packet(r->table, &pkt);
             if (d.datagram)
                 block_unref(&d.datagram->block);
@@ -376,7 +377,8 @@ static void oddities(void)
     tcp(&t, 1, 503, 101, ACK, "later");
     tcp(&t, 0, 103, 506, ACK, "KL"); /* waits for its turn and for the other side */
     tcp(&t, 0, 101, 501, ACK, "abcdefgh");
-    is_str(run(&t, &stats), "A0:ab/6 Bgap0+2 B2:later/4 A2:KL/5 A4:efgh/6 end(1,A)", "nor does one whose middle must wait, but for its rest");
+    is_str(run(&t, &stats), "A0:ab/6 Bgap0+2 B2:later/4 A2:KL/5 A4:efgh/6 end(1,A)",
+           "nor does one whose middle must wait, but for its rest");
     limits = usual;
 
     handshake(&t);
@@ -384,7 +386,8 @@ static void oddities(void)
     tcp(&t, 1, 503, 101, ACK, "later");
     tcp(&t, 0, 103, 506, ACK, "KL");
     tcp(&t, 0, 101, 501, ACK, "abcdefghijklmnopqrstuvwxyz");
-    is_str(run(&t, &stats), "A0:ab/6 Bgap0+2 B2:later/4 A2:KL/5 A4:efghijklmnopqrstuvwxyz/6 end(1,A)", "no room for the rest: it is not lost");
+    is_str(run(&t, &stats), "A0:ab/6 Bgap0+2 B2:later/4 A2:KL/5 A4:efghijklmnopqrstuvwxyz/6 end(1,A)",
+           "no room for the rest: it is not lost");
     limits = usual;
 }
 
@@ -396,7 +399,8 @@ static void budget(void)
 
     traffic_init(&t);
     for (uint32_t i = 0; i < 200000; i++)
-        traffic_tcp(&t, (struct peer){{10, 1, (uint8_t)(i >> 16), (uint8_t)(i >> 8)}, (uint16_t)(1024 + (i & 0xff))}, B, i, 0, SYN, td_str(""));
+        traffic_tcp(&t, (struct peer){{10, 1, (uint8_t)(i >> 16), (uint8_t)(i >> 8)}, (uint16_t)(1024 + (i & 0xff))}, B, i, 0, SYN,
+                    td_str(""));
     is_str(run(&t, &stats), "", "a SYN flood delivers nothing");
     is_int(stats.tcp_connections, 200000, "each is a connection");
     ok(stats.evicted > 190000 && stats.evicted == stats.evicted_embryonic, "they make room for each other within the budget");
@@ -406,7 +410,8 @@ static void budget(void)
     tcp(&t, 1, 500, 101, SYN | ACK, "");
     tcp(&t, 0, 101, 501, ACK, "before");
     for (uint32_t i = 0; i < 50000; i++)
-        traffic_tcp(&t, (struct peer){{10, 1, (uint8_t)(i >> 16), (uint8_t)(i >> 8)}, (uint16_t)(1024 + (i & 0xff))}, B, i, 0, SYN, td_str(""));
+        traffic_tcp(&t, (struct peer){{10, 1, (uint8_t)(i >> 16), (uint8_t)(i >> 8)}, (uint16_t)(1024 + (i & 0xff))}, B, i, 0, SYN,
+                    td_str(""));
     tcp(&t, 0, 107, 501, ACK, "after");
     is_str(run(&t, NULL), "A0:before/3 A6:after/50004 end(1,A)", "a flood does not drive out a connection that carries data");
 

@@ -113,7 +113,8 @@ static void test_many_waiting(void)
     }
     text = finish(&m);
     is_int(count(text, "call\n"), n + 6, "their answers come alone");
-    like(text, "http_request_target: /1029\n  http_version: 1.1\n  http_response_version: 1.1\n  status_code: 200\n  http_reason: answer 1029.",
+    like(text,
+         "http_request_target: /1029\n  http_version: 1.1\n  http_response_version: 1.1\n  status_code: 200\n  http_reason: answer 1029.",
          "the others stay in step");
     is_int(count(text, "request-cut"), 6, "six answers without request");
     is_int(count(text, "response-cut"), 6, "six requests without answer");

@@ -185,7 +185,8 @@ static void test_plausible(void)
     };
     size_t i;
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        is_int(http_plausible(td_str(cases[i].text), cases[i].kind), cases[i].result, "plausible? %.24s", cases[i].text ? cases[i].text : "");
+        is_int(http_plausible(td_str(cases[i].text), cases[i].kind), cases[i].result, "plausible? %.24s",
+               cases[i].text ? cases[i].text : "");
 }
 
 /* ---- Chunks ------------------------------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct build {
-    size_t n;         /* bytes so far */
+    size_t n; /* bytes so far */
     uint8_t end[0x12000];
 };
 

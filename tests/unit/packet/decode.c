@@ -177,12 +177,12 @@ static void test_snaplen(void)
 static void test_extensions(void)
 {
     start_udp();
-    PUSH(&b, UDP, 0, 1, 4, 0, 0, 0, 0);       /* destination options */
-    PUSH(&b, 60, 4, 0, 0, U32(1), U32(2), U32(3), U32(4), U32(5)); /* authentication */
-    PUSH(&b, 51, 0, 0, 6, 0, 0, 0, 9);        /* atomic fragment, reserved bits set */
-    PUSH(&b, 44, 0, 1, 4, 0, 0, 0, 0);        /* mobility */
+    PUSH(&b, UDP, 0, 1, 4, 0, 0, 0, 0);                                 /* destination options */
+    PUSH(&b, 60, 4, 0, 0, U32(1), U32(2), U32(3), U32(4), U32(5));      /* authentication */
+    PUSH(&b, 51, 0, 0, 6, 0, 0, 0, 9);                                  /* atomic fragment, reserved bits set */
+    PUSH(&b, 44, 0, 1, 4, 0, 0, 0, 0);                                  /* mobility */
     PUSH(&b, 135, 2, 0, 1, 0, 0, 0, 0, U32(1), U32(2), U32(3), U32(4)); /* routing */
-    PUSH(&b, 43, 0, 1, 4, 0, 0, 0, 0);        /* hop by hop */
+    PUSH(&b, 43, 0, 1, 4, 0, 0, 0, 0);                                  /* hop by hop */
     push_ipv6(&b, 0);
     check(RAW, 6, UDP, "question", "IPv6 with six extension headers");
 
