@@ -115,8 +115,9 @@ struct conversations conversations_read(const char *path)
             struct decoded d;
             if (decode_packet(decoder, &packets[i], &d) != DECODE_OK)
                 continue;
-            struct flow_packet pkt = {d.ip, d.l4, d.l4_caplen, d.l4_len, packets[i].time_ns, packets[i].frame, d.datagram, flow_hash(&d, 0),
-                                      d.ip_version, d.transport, 0};
+            struct flow_packet pkt = {
+                d.ip,        d.l4, d.l4_caplen, d.l4_len, packets[i].time_ns, packets[i].frame, d.datagram, flow_hash(&d, 0), d.ip_version,
+                d.transport, 0};
             flow_table_packet(table, &pkt);
             if (d.datagram)
                 block_unref(&d.datagram->block);
@@ -190,7 +191,9 @@ static void put_in_disorder(struct teller *s, int dir, struct td_slice bytes)
 {
     enum { WINDOW = 6 };
     for (size_t at = 0; at < bytes.n;) {
-        struct { size_t begin, end; } segments[WINDOW * 2];
+        struct {
+            size_t begin, end;
+        } segments[WINDOW * 2];
         unsigned n = 0, count = 1 + next_random(s) % WINDOW;
         uint32_t base = s->seq[dir] - (uint32_t)at;
         for (; n < count && at < bytes.n; n++) {
@@ -270,8 +273,13 @@ static void tell_event(struct teller *s, const struct told_event *e)
 uint64_t conversation_tell(struct traffic *t, const struct conversation *c, const struct variation *v, uint32_t id)
 {
     bool swapped = v->how == TELL_SWAPPED;
-    struct teller s = {.t = t, .c = c, .v = v, .seq = {1000, 0xffffff00u}, .random = v->seed,
-                       .peer = {{{10, (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id}, c->port[swapped]}, {{198, 51, 100, 7}, c->port[!swapped]}}};
+    struct teller s = {
+        .t = t,
+        .c = c,
+        .v = v,
+        .seq = {1000, 0xffffff00u},
+        .random = v->seed,
+        .peer = {{{10, (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id}, c->port[swapped]}, {{198, 51, 100, 7}, c->port[!swapped]}}};
     if (c->transport == 6 && !swapped && v->how != TELL_FROM) {
         put_flag(&s, 0, SYN);
         put_flag(&s, 1, SYN | ACK);

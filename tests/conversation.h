@@ -9,9 +9,9 @@ enum told { TOLD_BYTES, TOLD_LOST /* in the capture already */, TOLD_FIN, TOLD_R
 
 struct told_event {
     enum told what;
-    int dir;          /* 0: from the client */
-    size_t at, n;     /* bytes of its stream; for UDP one datagram */
-    uint64_t begin;   /* position in the conversation: bytes of both directions, and 1 for each FIN and RST */
+    int dir;        /* 0: from the client */
+    size_t at, n;   /* bytes of its stream; for UDP one datagram */
+    uint64_t begin; /* position in the conversation: bytes of both directions, and 1 for each FIN and RST */
 };
 
 struct conversation {
@@ -20,8 +20,8 @@ struct conversation {
     struct buf stream[2];
     struct told_event *events;
     size_t event_n;
-    uint64_t length;  /* the position behind the last event */
-    uint64_t frame;   /* first packet of it in the capture, for messages */
+    uint64_t length; /* the position behind the last event */
+    uint64_t frame;  /* first packet of it in the capture, for messages */
 };
 
 struct conversations {

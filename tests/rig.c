@@ -41,10 +41,15 @@ void rig_open(struct rig *rig, const struct td_plugin *const *plugins)
         must(registry_add_static(rig->registry, *plugins, &err), &err);
     must(enabled_dissectors_open(&rig->dissectors, rig->config, rig->registry, &err), &err);
     const struct dissection_config *d = &rig->config->dissection;
-    rig->options = (struct engine_options){
-        .set = &rig->dissectors.set, .max_memory = d->max_memory, .max_connection_memory = d->max_connection_memory,
-        .max_fragment_memory = d->max_fragment_memory, .tcp_idle_ns = d->tcp_idle_ns, .udp_idle_ns = d->udp_idle_ns,
-        .threads = 1, .on_call = put_json, .write = keep_output};
+    rig->options = (struct engine_options){.set = &rig->dissectors.set,
+                                           .max_memory = d->max_memory,
+                                           .max_connection_memory = d->max_connection_memory,
+                                           .max_fragment_memory = d->max_fragment_memory,
+                                           .tcp_idle_ns = d->tcp_idle_ns,
+                                           .udp_idle_ns = d->udp_idle_ns,
+                                           .threads = 1,
+                                           .on_call = put_json,
+                                           .write = keep_output};
 }
 
 /* Around the loader, whose opinion of the folder is not the question here. */

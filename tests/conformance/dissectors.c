@@ -15,8 +15,10 @@
 #include "tap.h"
 
 enum {
-    HOLES = 150, BEGINNINGS = 100, SEEDS = 6, /* in each conversation */
-    GRACE = 3 /* calls behind the damage whose halves need not be paired yet: nothing may tell which answer was lost */
+    HOLES = 150,
+    BEGINNINGS = 100,
+    SEEDS = 6, /* in each conversation */
+    GRACE = 3  /* calls behind the damage whose halves need not be paired yet: nothing may tell which answer was lost */
 };
 
 /* ---- Calls ---- */
@@ -210,8 +212,8 @@ static struct records records_of(const struct session *s, size_t id)
 static void explain(const char *what, const struct telling_of *t, const struct record *r)
 {
     static const char *const names[] = {"whole", "byte by byte", "cut", "in disorder", "hole", "from", "swapped"};
-    tap_diag("conversation of frame %llu, %s, direction %d, at %llu, %llu bytes, seed %u: %s", (unsigned long long)t->c->frame, names[t->v.how],
-             t->v.dir, (unsigned long long)t->v.at, (unsigned long long)t->v.n, t->v.seed, what);
+    tap_diag("conversation of frame %llu, %s, direction %d, at %llu, %llu bytes, seed %u: %s", (unsigned long long)t->c->frame,
+             names[t->v.how], t->v.dir, (unsigned long long)t->v.at, (unsigned long long)t->v.n, t->v.seed, what);
     if (r)
         tap_diag("    %.*s", (int)(r->json.n < 600 ? r->json.n : 600), (const char *)r->json.p);
 }
@@ -236,8 +238,7 @@ static bool is_part_of(const struct records *all, struct td_slice json)
         const char *key;
         json_t *value;
         found = true;
-        json_object_foreach(mine, key, value)
-            found &= json_equal(value, json_object_get(other, key)) != 0;
+        json_object_foreach(mine, key, value) found &= json_equal(value, json_object_get(other, key)) != 0;
         json_decref(other);
     }
     json_decref(mine);
@@ -385,8 +386,8 @@ static void judge(struct verdict *v, const struct session *s, size_t id, size_t 
         if (v->found && !whole && (behind >= GRACE || !has_halves(&got, call))) {
             v->found = false;
             explain("a call behind the damage is missing", t, call);
-            tap_diag("    damage ends at %llu, the call begins at %llu, call %zu behind it", (unsigned long long)end, (unsigned long long)begin,
-                     behind + 1);
+            tap_diag("    damage ends at %llu, the call begins at %llu, call %zu behind it", (unsigned long long)end,
+                     (unsigned long long)begin, behind + 1);
         }
         behind++;
     }
@@ -463,7 +464,8 @@ static void check_threads(struct session *s, struct session *other, const struct
         abort();
     run(s);
     pthread_join(thread, NULL);
-    ok(td_eq(buf_slice(&s->out), buf_slice(&one)) && td_eq(buf_slice(&other->out), buf_slice(&one)), "%s: the same from two instances at once", name);
+    ok(td_eq(buf_slice(&s->out), buf_slice(&one)) && td_eq(buf_slice(&other->out), buf_slice(&one)),
+       "%s: the same from two instances at once", name);
     buf_clear(&one);
     clear(s);
     clear(other);

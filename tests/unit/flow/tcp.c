@@ -304,7 +304,8 @@ static void holes(void)
     tcp(&t, 1, 501, 103, ACK, "answer");
     tcp(&t, 0, 103, 507, ACK, "next");
     tcp(&t, 1, 507, 107, ACK, "answer");
-    is_str(run(&t, NULL), "Agap0+2 B0:answer/4 A2:next/5 B6:answer/6 end(1,A)", "also when the capture ends: its loss is told before its answer");
+    is_str(run(&t, NULL), "Agap0+2 B0:answer/4 A2:next/5 B6:answer/6 end(1,A)",
+           "also when the capture ends: its loss is told before its answer");
 
     handshake(&t);
     t.snaplen = 14 + 40 + 4;
