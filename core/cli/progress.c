@@ -50,7 +50,6 @@ void progress_show(struct progress *p, const char *what, uint64_t done, uint64_t
 
 void progress_end(struct progress *p)
 {
-    if (p->shown)
+    if (atomic_exchange(&p->shown, false))
         fputs("\r\033[K", stderr);
-    p->shown = false;
 }

@@ -2,12 +2,13 @@
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct progress {
     bool active; /* stderr is a terminal */
-    bool shown;
+    atomic_bool shown; /* who reads shows it, who writes wipes it: two threads */
     int64_t begin_ns, next_ns;
 };
 
