@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct progress {
-    bool active; /* stderr is a terminal */
+    bool active;       /* stderr is a terminal */
     atomic_bool shown; /* who reads shows it, who writes wipes it: two threads */
     int64_t begin_ns, next_ns;
 };
