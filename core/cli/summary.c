@@ -29,26 +29,16 @@ static void print_decode(FILE *out, const struct decode_stats *s)
         fprintf(out, "tunnels: %llu headers taken off\n", ull(s->tunnels));
 }
 
-static int by_connections(const void *a, const void *b)
-{
-    const struct dissect_port *x = a, *y = b;
-    if (x->connections != y->connections)
-        return x->connections < y->connections ? 1 : -1;
-    return x->transport != y->transport ? x->transport - y->transport : x->port - y->port;
-}
-
 static void print_unclaimed(FILE *out, const struct dissect_stats *s)
 {
     char size[UNITS_TEXT];
     if (!s->unclaimed_tcp && !s->unclaimed_udp)
         return;
-    struct dissect_port ports[PORT_MAX];
-    memcpy(ports, s->ports, sizeof(ports));
-    qsort(ports, s->port_n, sizeof(ports[0]), by_connections);
+    const struct dissect_port *ports = s->ports;
     fprintf(out, "no dissector: %llu TCP connections, %llu UDP flows", ull(s->unclaimed_tcp), ull(s->unclaimed_udp));
     for (uint32_t i = 0; i < s->port_n && i < PORTS_SHOWN; i++)
         fprintf(out, "%s%s %u%s: %llu, %s", i ? "; " : " (", ports[i].transport == 6 ? "tcp" : "udp", ports[i].port,
-                ports[i].tls ? " TLS" : "", ull(ports[i].connections), units_format_size(ports[i].bytes, size));
+                ports[i].tls ? " TLS" : "", ull(ports[i].count.connections), units_format_size(ports[i].count.bytes, size));
     fprintf(out, "%s)\n", s->port_n > PORTS_SHOWN ? "; ..." : "");
 }
 

@@ -454,7 +454,7 @@ static void count_unclaimed(struct td_conn *c)
         stats->unclaimed_udp++;
     int server = f->client >= 0 ? !f->client : f->key.port[0] > f->key.port[1];
     uint16_t port = f->key.port[server];
-    stats_count_port(stats, &(struct dissect_port){f->key.transport, port, c->tls, 1, f->bytes[0] + f->bytes[1]});
+    stats_count_port(stats, f->key.transport, port, c->tls, f->bytes[0] + f->bytes[1]);
 }
 
 static void on_close(void *ctx, struct flow *f, enum flow_close why)
@@ -494,6 +494,7 @@ void worker_clear(struct worker *w)
         mem_free(c);
     }
     mem_free(w->scratch);
+    stats_clear(&w->stats);
     buf_clear(&w->out);
 }
 

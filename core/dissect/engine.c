@@ -545,8 +545,12 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
         for (size_t j = 0; j < sizeof(ret->flow) / sizeof(*to); j++)
             to[j] += from[j];
     }
-    for (unsigned i = 0; i < e->options.threads; i++)
-        stats_add(&ret->dissect, &e->workers[i].stats);
+    const struct dissect_stats *workers[ENGINE_MAX_THREADS];
+    for (unsigned i = 0; i < e->options.threads; i++) {
+        workers[i] = &e->workers[i].stats;
+        stats_add(&ret->dissect, workers[i]);
+    }
+    stats_add_ports(&ret->dissect, workers, e->options.threads);
 }
 
 static void discard_call(void *ctx, const struct td_call *call, struct buf *out)

@@ -1,5 +1,7 @@
 #include "dissect/stats.h"
 
+#include "base/mem.h"
+
 static void add_reason(struct dissect_stats *stats, const char *dissector, const char *why, uint64_t count)
 {
     for (uint32_t i = 0; i < stats->reason_n; i++) {
@@ -18,18 +20,55 @@ void stats_count_reason(struct dissect_stats *stats, const char *dissector, cons
     add_reason(stats, dissector, why, 1);
 }
 
-void stats_count_port(struct dissect_stats *stats, const struct dissect_port *port)
+/* Every port has a place: transport, TLS or not, number. Pages that nobody touches take no memory. */
+enum { PORT_PLACES = 1 << 18 };
+
+static struct dissect_port port_at(uint32_t place)
 {
-    for (uint32_t i = 0; i < stats->port_n; i++) {
-        struct dissect_port *p = &stats->ports[i];
-        if (p->transport == port->transport && p->port == port->port && p->tls == port->tls) {
-            p->connections += port->connections;
-            p->bytes += port->bytes;
-            return;
-        }
+    return (struct dissect_port){place >> 17 ? 17 : 6, (uint16_t)place, place >> 16 & 1, {0, 0}};
+}
+
+void stats_count_port(struct dissect_stats *stats, uint8_t transport, uint16_t port, bool tls, uint64_t bytes)
+{
+    if (!stats->all_ports)
+        stats->all_ports = mem_calloc(PORT_PLACES, sizeof(*stats->all_ports));
+    if (!stats->all_ports) {
+        stats->no_memory++;
+        return;
     }
-    if (stats->port_n < PORT_MAX)
-        stats->ports[stats->port_n++] = *port;
+    struct port_count *p = &stats->all_ports[(transport == 17 ? 1u << 17 : 0) | (tls ? 1u << 16 : 0) | port];
+    p->connections++;
+    p->bytes += bytes;
+}
+
+void stats_clear(struct dissect_stats *stats)
+{
+    mem_free(stats->all_ports);
+}
+
+/* Puts a port where it belongs among those with most connections; the last one may fall out. */
+static void rank_port(struct dissect_stats *sum, const struct dissect_port *port)
+{
+    if (sum->port_n == PORT_MAX && sum->ports[PORT_MAX - 1].count.connections >= port->count.connections)
+        return;
+    uint32_t at = sum->port_n < PORT_MAX ? sum->port_n++ : PORT_MAX - 1;
+    for (; at > 0 && sum->ports[at - 1].count.connections < port->count.connections; at--)
+        sum->ports[at] = sum->ports[at - 1];
+    sum->ports[at] = *port;
+}
+
+void stats_add_ports(struct dissect_stats *sum, const struct dissect_stats *const *workers, unsigned worker_n)
+{
+    for (uint32_t place = 0; place < PORT_PLACES; place++) {
+        struct dissect_port port = port_at(place);
+        for (unsigned i = 0; i < worker_n; i++)
+            if (workers[i]->all_ports) {
+                port.count.connections += workers[i]->all_ports[place].connections;
+                port.count.bytes += workers[i]->all_ports[place].bytes;
+            }
+        if (port.count.connections)
+            rank_port(sum, &port);
+    }
 }
 
 void stats_add(struct dissect_stats *sum, const struct dissect_stats *stats)
@@ -48,6 +87,4 @@ void stats_add(struct dissect_stats *sum, const struct dissect_stats *stats)
     sum->misuse += stats->misuse;
     for (uint32_t i = 0; i < stats->reason_n; i++)
         add_reason(sum, stats->reasons[i].dissector, stats->reasons[i].why, stats->reasons[i].count);
-    for (uint32_t i = 0; i < stats->port_n; i++)
-        stats_count_port(sum, &stats->ports[i]);
 }

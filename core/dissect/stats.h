@@ -11,11 +11,15 @@ struct dissect_reason { /* a constant text and how often */
     uint64_t count;
 };
 
+struct port_count {
+    uint64_t connections, bytes;
+};
+
 struct dissect_port { /* connections that nobody claimed, by the likely server's port */
     uint8_t transport;
     uint16_t port;
     bool tls;
-    uint64_t connections, bytes;
+    struct port_count count;
 };
 
 struct dissect_stats {
@@ -29,14 +33,20 @@ struct dissect_stats {
     uint64_t misuse;        /* setter calls with a wrong field or type */
     struct dissect_reason reasons[REASON_MAX];
     uint32_t reason_n;
-    struct dissect_port ports[PORT_MAX];
+    struct port_count *all_ports;        /* of a worker: every port's, or NULL */
+    struct dissect_port ports[PORT_MAX]; /* of a sum: those with most connections come first */
     uint32_t port_n;
 };
 
-/* `why` is a constant text. Rows beyond the tables' ends are not counted. */
+/* `why` is a constant text. Reasons beyond the table's end are not counted. */
 void stats_count_reason(struct dissect_stats *stats, const char *dissector, const char *why);
-void stats_count_port(struct dissect_stats *stats, const struct dissect_port *port);
-/* Adds one worker's counts to a sum. */
+/* A connection that nobody claimed. `transport`: 6 or 17. */
+void stats_count_port(struct dissect_stats *stats, uint8_t transport, uint16_t port, bool tls, uint64_t bytes);
+/* Frees what a worker's counts hold. */
+void stats_clear(struct dissect_stats *stats);
+/* Adds one worker's counts to a sum, but for those of ports. */
 void stats_add(struct dissect_stats *sum, const struct dissect_stats *stats);
+/* Chooses the sum's ports: by what all workers have counted, so that it does not matter how many there are. */
+void stats_add_ports(struct dissect_stats *sum, const struct dissect_stats *const *workers, unsigned worker_n);
 
 #endif

@@ -39,7 +39,8 @@ static void say(struct talk *k, unsigned i, unsigned step, uint32_t *random)
 
 static void put_query(struct traffic *t, unsigned i, bool answer)
 {
-    uint8_t query[] = {(uint8_t)(i >> 8), (uint8_t)i, answer ? 0x81 : 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, (uint8_t)('a' + i % 26), 0, 0, 1, 0, 1};
+    uint8_t query[] = {
+        (uint8_t)(i >> 8), (uint8_t)i, answer ? 0x81 : 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, (uint8_t)('a' + i % 26), 0, 0, 1, 0, 1};
     struct peer client = {{10, 2, 0, (uint8_t)(i % 200)}, (uint16_t)(20000 + i)}, server = {{10, 3, 0, 53}, 53};
     traffic_udp(t, answer ? server : client, answer ? client : server, td_bytes(query, sizeof(query)));
 }
@@ -53,7 +54,8 @@ static void make_traffic(struct traffic *t)
     traffic_init(t);
     memset(steps, 0, sizeof(steps));
     for (unsigned i = 0; i < TALKS; i++)
-        talk_open(&talks[i], t, (struct peer){{10, 0, (uint8_t)i, 1}, (uint16_t)(30000 + i)}, (struct peer){{10, 1, 0, (uint8_t)(i % 7)}, 8080});
+        talk_open(&talks[i], t, (struct peer){{10, 0, (uint8_t)i, 1}, (uint16_t)(30000 + i)},
+                  (struct peer){{10, 1, 0, (uint8_t)(i % 7)}, 8080});
     for (unsigned i = 0; i < STEPS; i++) {
         unsigned which = next_random(&random) % TALKS;
         say(&talks[which], which, steps[which]++, &random);
@@ -62,6 +64,20 @@ static void make_traffic(struct traffic *t)
     }
     for (unsigned i = 0; i < TALKS; i += 2)
         talk_close(&talks[i]);
+    for (unsigned i = 0; i < 2000; i++) /* ports that nobody claims, some more often */
+        traffic_udp(t, (struct peer){{10, 4, (uint8_t)(i >> 8), (uint8_t)i}, 50000},
+                    (struct peer){{10, 5, 0, 1}, (uint16_t)(2000 + i * i % 500)}, td_str("nonsense"));
+}
+
+static bool same_ports(const struct dissect_stats *a, const struct dissect_stats *b)
+{
+    bool same = a->port_n == PORT_MAX && b->port_n == PORT_MAX;
+    for (uint32_t i = 0; same && i < PORT_MAX; i++) {
+        const struct dissect_port *x = &a->ports[i], *y = &b->ports[i];
+        same = x->transport == y->transport && x->port == y->port && x->tls == y->tls && x->count.connections == y->count.connections &&
+               x->count.bytes == y->count.bytes && (i == 0 || x->count.connections <= a->ports[i - 1].count.connections);
+    }
+    return same;
 }
 
 static void compare(struct rig *rig, const struct traffic *t, const char *what)
@@ -77,6 +93,7 @@ static void compare(struct rig *rig, const struct traffic *t, const char *what)
         ok(rig->out.n == n && memcmp(rig->out.p, one, n) == 0, "%s: %u threads write the same", what, threads);
         ok(memcmp(&rig->stats.flow, &stats.flow, sizeof(stats.flow)) == 0, "and count the same");
         is_int(rig->stats.dissect.over_limit, stats.dissect.over_limit, "even how often a limit was reached");
+        ok(same_ports(&rig->stats.dissect, &stats.dissect), "and which ports nobody claimed");
     }
     free(one);
 }
