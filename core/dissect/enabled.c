@@ -3,6 +3,9 @@
 #include "dissect/conn.h"
 #include "plugin/host.h"
 
+_Static_assert((int)DESCRIPTOR_MAX_BODIES == (int)CALL_BODIES && (int)DESCRIPTOR_MAX_FIELDS == (int)FIELD_MAX,
+               "what a descriptor may have, a call can hold");
+
 /* The control part from core/plugin, the rest from here. */
 static void make_host(struct td_host *host)
 {

@@ -68,6 +68,7 @@ static const char *field_conflict(const struct td_field *fields, uint32_t i)
 static int check_fields(const struct td_dissector *d, uint32_t header_minor, struct error *err)
 {
     const struct td_field *fields = d->fields.v;
+    uint32_t bodies = 0;
     for (uint32_t i = 0; i < d->fields.n; i++) {
         char quoted[FINDINGS_QUOTE];
         if (!fields[i].name)
@@ -78,6 +79,8 @@ static int check_fields(const struct td_dissector *d, uint32_t header_minor, str
         const char *what = field_fault(&fields[i], header_minor);
         if (!what)
             what = field_conflict(fields, i);
+        if (!what && (fields[i].flags & TD_F_BODY) && ++bodies > DESCRIPTOR_MAX_BODIES)
+            what = "is a body too many; the limit is four";
         if (what)
             return error_set(err, TD_E_UNSUPPORTED, "field \"%s\" %s", fields[i].name, what);
     }

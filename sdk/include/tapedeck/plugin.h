@@ -153,7 +153,7 @@ enum td_type {
     TD_U64,      /* set_u64; KFL sees an int */
     TD_I64,      /* set_i64 */
     TD_STRING,   /* set_bytes: text, UTF-8 hoped for but not demanded */
-    TD_BYTES,    /* set_bytes, append_bytes */
+    TD_BYTES,    /* set_bytes; a body append_bytes as well */
     TD_IP,       /* set_bytes: 4 or 16 bytes, network order */
     TD_TIME_NS,  /* set_i64: nanoseconds since 1970 UTC */
     TD_DUR_NS,   /* set_i64: nanoseconds */
@@ -166,7 +166,7 @@ enum td_field_flag {
     TD_F_RESPONSE = 1u << 1,  /* belongs to the response */
     TD_F_LIST = 1u << 2,      /* each set adds a value */
     TD_F_SENSITIVE = 1u << 3, /* may hold credentials or personal data: redaction and roles go by this */
-    TD_F_BODY = 1u << 4,      /* payload: kept apart, shown only when asked for */
+    TD_F_BODY = 1u << 4,      /* payload: kept apart, shown only when asked for. At most four fields in a component */
     TD_F_METHOD = 1u << 5,    /* the summary's columns: what was asked ... */
     TD_F_TARGET = 1u << 6,    /* ... of what ... */
     TD_F_STATUS = 1u << 7     /* ... and how it ended. At most one field each in a component */
@@ -238,15 +238,15 @@ struct td_host {
     /* What set_bytes and append_bytes have put there; valid until the next setter on this call. */
     struct td_slice (*peek)(struct td_call *, uint32_t field);
     /* Bytes [begin, end) of the stream sent by `dir` belong to this call. From marks the core knows times, packets,
-     * sizes and gaps. `begin` must not lie before the chunk that is being handled; `end` may lie in the future
-     * (a body that is skipped) and may be UINT64_MAX (until the close, or until the commit). Marks of one call must not
+     * sizes and gaps. `begin` must not lie before the chunk that is being handled; both may lie in the future
+     * (a body that is skipped), and `end` may be UINT64_MAX (until the close, or until the commit). Marks of one call must not
      * overlap, or bytes count twice. */
     void (*mark)(struct td_call *, int dir, uint64_t begin, uint64_t end);
     /* The call is whole, or as whole as it gets. The handle dies. */
     void (*commit)(struct td_call *, uint32_t flags);
     /* The connection goes on in another protocol, after the bytes that this data() reports as used and, in the
      * other direction, after those used before. (`point`, `key`) selects a child dissector by its claims, as
-     * ("http.upgrade", "websocket"); a NULL `point` probes anew, as for CONNECT. close() follows. */
+     * ("http.upgrade", "websocket"); a NULL `point` probes anew, as for CONNECT. close() follows. Only within data(). */
     int (*takeover)(struct td_conn *, const char *point, struct td_slice key);
 };
 
@@ -346,7 +346,7 @@ struct td_dissector {
     struct td_table points; /* struct td_point */
 
     /* [worker] Could bytes at the beginning of what `dir` sends be this protocol? Pure: keeps nothing. Called for both
-     * roles when no SYN told them, and at later packets of connections that nobody has claimed.
+     * roles (against what a SYN told, only 90 and more counts), and at later packets of connections that nobody has claimed.
      * 0: no. 1..100: yes; 25 a port hint is needed, 50 plausible, 75 strong, 100 certain. -n: show me n bytes. */
     int (*probe)(const void *self, const struct td_flow *, int dir, struct td_slice);
     /* [worker] The connection is claimed. *state, from the arena or elsewhere, is passed to all below. */

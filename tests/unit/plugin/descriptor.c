@@ -216,6 +216,13 @@ static void test_fields(void)
     refused(PLUGIN_TABLES, "is a list of maps");
     my.fields[1].flags = TD_F_BODY;
     refused(PLUGIN_TABLES, "is a body, but neither bytes nor a string");
+    static const struct td_field bodies[] = {{"sample_a", TD_BYTES, TD_F_BODY, "One.", {0}},
+                                             {"sample_b", TD_BYTES, TD_F_BODY, "Two.", {0}},
+                                             {"sample_c", TD_STRING, TD_F_BODY, "Three.", {0}},
+                                             {"sample_d", TD_BYTES, TD_F_BODY, "Four.", {0}},
+                                             {"sample_e", TD_BYTES, TD_F_BODY, "Five.", {0}}};
+    my.dissector.fields = (struct td_table)TD_TABLE(bodies);
+    refused(PLUGIN_TABLES, "field \"sample_e\" is a body too many");
     my.fields[0].flags = TD_F_METHOD | TD_F_TARGET;
     refused(PLUGIN_TABLES, "is more than one of method, target and status");
     my.fields[2].flags = TD_F_TARGET;
