@@ -5,7 +5,8 @@
 #include "traffic.h"
 
 static const struct peer A = {{10, 0, 0, 1}, 40000}, A7001 = {{10, 0, 0, 1}, 7001};
-static const struct peer B = {{10, 0, 0, 2}, 9999}, B7000 = {{10, 0, 0, 2}, 7000}, B7001 = {{10, 0, 0, 2}, 7001}, B7002 = {{10, 0, 0, 2}, 7002};
+static const struct peer B = {{10, 0, 0, 2}, 9999}, B7000 = {{10, 0, 0, 2}, 7000}, B7001 = {{10, 0, 0, 2}, 7001},
+                         B7002 = {{10, 0, 0, 2}, 7002};
 static const struct td_plugin *const plugins[] = {&td_plugin_v1_toy, NULL};
 
 static struct rig usual, ruled, *rig = &usual;
@@ -142,7 +143,8 @@ static void roles(void)
     talk_join(&k, &t, A, B);
     talk_send(&k, 0, td_str("ask a\nlose\n"), 0);
     talk_send(&k, 1, td_str("ask b\n"), 0);
-    is_str(run(), "open(toy,mid,guessed) C0+11@0 close(lost) open(toy,mid,guessed) C0+6@1 close(end)", "roles that were guessed end with the claim");
+    is_str(run(), "open(toy,mid,guessed) C0+11@0 close(lost) open(toy,mid,guessed) C0+6@1 close(end)",
+           "roles that were guessed end with the claim");
 
     traffic_init(&t);
     traffic_tcp(&t, A, B, 100, 0, SYN, td_str(""));

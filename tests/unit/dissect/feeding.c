@@ -79,7 +79,8 @@ static void chunks(void)
     start();
     client("ask a\nask");
     talk_close(&k);
-    is_str(run(), "open(toy,hint) C0+9@3 C6+3@3! eof(C) eof(S) close(fin)", "before the end, what was kept is shown a last time, with its own time");
+    is_str(run(), "open(toy,hint) C0+9@3 C6+3@3! eof(C) eof(S) close(fin)",
+           "before the end, what was kept is shown a last time, with its own time");
 
     start();
     client("ask a\nhold 0\nxx");
@@ -102,7 +103,8 @@ static void gaps(void)
     talk_lose(&k, 0, 7);
     client("ask b\n");
     talk_close(&k);
-    is_str(run(), "open(toy,hint) C0+6@3 C6+3@4 eof(S) C6+3@4! gap(C,9+7) C16+6@5 eof(C) close(end)", "a gap: first what was kept, a last time");
+    is_str(run(), "open(toy,hint) C0+6@3 C6+3@4 eof(S) C6+3@4! gap(C,9+7) C16+6@5 eof(C) close(end)",
+           "a gap: first what was kept, a last time");
 
     start();
     client("ask a\nskip 20\n12345");
@@ -140,14 +142,16 @@ static void handovers(void)
     start();
     client("ask a\nover child\nrest");
     client("\nask b\n");
-    is_str(run(), "open(toy,hint) C0+21@3 close(takeover) open(child) C17+4@3 C17+11@4 close(end)", "a hand-over to a child in the middle of a packet");
+    is_str(run(), "open(toy,hint) C0+21@3 close(takeover) open(child) C17+4@3 C17+11@4 close(end)",
+           "a hand-over to a child in the middle of a packet");
 
     start();
     client("ask a\n");
     server("hold 0\nok");
     client("other whatever\n");
     client("ask b\n");
-    is_str(run(), "open(toy,hint) C0+6@3 S0+9@4 C6+15@5 close(takeover) open(orphan) S7+2@4 C21+6@6 S7+2@4 S7+2@4! close(end)", "to one that takes any key; the server's bytes go along");
+    is_str(run(), "open(toy,hint) C0+6@3 S0+9@4 C6+15@5 close(takeover) open(orphan) S7+2@4 C21+6@6 S7+2@4 S7+2@4! close(end)",
+           "to one that takes any key; the server's bytes go along");
 
     start();
     client("ask a\nover nobody\nask b\n");
@@ -174,7 +178,8 @@ static void handovers(void)
     start();
     client("ask a\nover child\nrest");
     talk_close(&k);
-    is_str(run(), "open(toy,hint) C0+21@3 close(takeover) open(child) C17+4@3 C17+4@3! eof(C) eof(S) close(fin)", "the child is shown the last bytes as such");
+    is_str(run(), "open(toy,hint) C0+21@3 close(takeover) open(child) C17+4@3 C17+4@3! eof(C) eof(S) close(fin)",
+           "the child is shown the last bytes as such");
 
     start();
     client("ask a\nhold 0\nover child\nrest");
@@ -189,7 +194,8 @@ static void losses(void)
     client("ask b\n");
     client("bad\n");
     client("ask c\n");
-    is_str(run(), "open(toy,hint) C0+14@3 C14+6@4 C20+4@5 close(lost) open(toy,mid,hint) C24+6@6 close(end)", "the third violation ends a claim");
+    is_str(run(), "open(toy,hint) C0+14@3 C14+6@4 C20+4@5 close(lost) open(toy,mid,hint) C24+6@6 close(end)",
+           "the third violation ends a claim");
     is_str(calls(), "a C14/4!;b C10/5+6!;c C6/7!;", "calls that were open are committed");
     is_int(rig.stats.dissect.lost_claims[4], 1, "the lost claim is counted");
 

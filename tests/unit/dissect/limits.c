@@ -172,9 +172,9 @@ static void no_memory(void)
         if (!rig.failed)
             break;
         const struct engine_stats *s = &rig.stats;
-        bool says = rig.status != TD_OK || s->flow.no_memory || s->flow.gaps > gaps || s->dissect.no_memory ||
-                    s->dissect.over_limit || s->decode.fragments_lost || s->dissect.reason_n > 1 || strpbrk(out, "~*") ||
-                    strstr(out, "...") || cuts(out) > cuts(whole);
+        bool says = rig.status != TD_OK || s->flow.no_memory || s->flow.gaps > gaps || s->dissect.no_memory || s->dissect.over_limit ||
+                    s->decode.fragments_lost || s->dissect.reason_n > 1 || strpbrk(out, "~*") || strstr(out, "...") ||
+                    cuts(out) > cuts(whole);
         if (strcmp(out, whole) != 0 && !says && told) {
             told = false;
             tap_diag("allocation %lu: %s\nnot %s", n, out, whole);

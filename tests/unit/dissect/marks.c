@@ -153,8 +153,40 @@ static void missing(void)
 static void put_fragment(uint16_t offset, bool more, struct td_slice payload)
 {
     struct buf p = {0};
-    uint8_t head[14 + 20] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, (uint8_t)(20 + payload.n), 0, 77,
-                             (uint8_t)((more ? 0x20 : 0) | offset >> 11), (uint8_t)(offset >> 3), 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
+    uint8_t head[14 + 20] = {2,
+                             0,
+                             0,
+                             0,
+                             0,
+                             2,
+                             2,
+                             0,
+                             0,
+                             0,
+                             0,
+                             1,
+                             8,
+                             0,
+                             0x45,
+                             0,
+                             0,
+                             (uint8_t)(20 + payload.n),
+                             0,
+                             77,
+                             (uint8_t)((more ? 0x20 : 0) | offset >> 11),
+                             (uint8_t)(offset >> 3),
+                             64,
+                             17,
+                             0,
+                             0,
+                             10,
+                             0,
+                             0,
+                             1,
+                             10,
+                             0,
+                             0,
+                             2};
     buf_put(&p, head, sizeof(head));
     buf_put_slice(&p, payload);
     traffic_frame(&t, buf_slice(&p));
