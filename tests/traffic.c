@@ -44,14 +44,16 @@ void traffic_frame(struct traffic *t, struct td_slice frame)
     t->frames++;
 }
 
-static void put_packet(struct traffic *t, uint8_t transport, struct peer from, struct peer to, struct td_slice l4, struct td_slice payload)
+/* `fragment`: the header's second word, identification, flags and offset. */
+static void put_packet(struct traffic *t, uint8_t transport, uint32_t fragment, struct peer from, struct peer to, struct td_slice l4,
+                       struct td_slice payload)
 {
     static const uint8_t ethernet[14] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0};
     struct buf p = {0};
     buf_put(&p, ethernet, sizeof(ethernet));
     put16(&p, 0x4500);
     put16(&p, (uint32_t)(20 + l4.n + payload.n));
-    put32(&p, (uint32_t)t->frames << 16);
+    put32(&p, fragment);
     put16(&p, 64u << 8 | transport);
     put16(&p, 0);
     buf_put(&p, from.ip, 4);
@@ -72,19 +74,31 @@ void traffic_tcp(struct traffic *t, struct peer from, struct peer to, uint32_t s
     put16(&h, 0x5000u | flags);
     put16(&h, 65535);
     put32(&h, 0);
-    put_packet(t, 6, from, to, buf_slice(&h), payload);
+    put_packet(t, 6, (uint32_t)t->frames << 16, from, to, buf_slice(&h), payload);
     buf_clear(&h);
+}
+
+void traffic_datagram(struct buf *out, struct peer from, struct peer to, struct td_slice payload)
+{
+    put16(out, from.port);
+    put16(out, to.port);
+    put16(out, (uint32_t)(8 + payload.n));
+    put16(out, 0);
+    buf_put_slice(out, payload);
 }
 
 void traffic_udp(struct traffic *t, struct peer from, struct peer to, struct td_slice payload)
 {
-    struct buf h = {0};
-    put16(&h, from.port);
-    put16(&h, to.port);
-    put16(&h, (uint32_t)(8 + payload.n));
-    put16(&h, 0);
-    put_packet(t, 17, from, to, buf_slice(&h), payload);
-    buf_clear(&h);
+    struct buf datagram = {0};
+    traffic_datagram(&datagram, from, to, payload);
+    put_packet(t, 17, (uint32_t)t->frames << 16, from, to, buf_slice(&datagram), td_bytes(NULL, 0));
+    buf_clear(&datagram);
+}
+
+void traffic_fragment(struct traffic *t, struct peer from, struct peer to, uint16_t id, struct td_slice datagram, size_t begin, size_t end)
+{
+    uint32_t more = end < datagram.n ? 0x2000 : 0;
+    put_packet(t, 17, (uint32_t)id << 16 | more | (uint32_t)(begin / 8), from, to, td_sub(datagram, begin, end), td_bytes(NULL, 0));
 }
 
 static void put_talk(struct talk *k, int dir, uint8_t flags, struct td_slice payload)

@@ -26,6 +26,10 @@ void traffic_clear(struct traffic *t);
 void traffic_tcp(struct traffic *t, struct peer from, struct peer to, uint32_t seq, uint32_t ack, uint8_t flags, struct td_slice payload);
 void traffic_udp(struct traffic *t, struct peer from, struct peer to, struct td_slice payload);
 
+/* A UDP datagram, header and all, and bytes [begin, end) of it as an IPv4 fragment; `begin` is a multiple of 8, `id` tells
+ * datagrams apart. */
+void traffic_datagram(struct buf *out, struct peer from, struct peer to, struct td_slice payload);
+void traffic_fragment(struct traffic *t, struct peer from, struct peer to, uint16_t id, struct td_slice datagram, size_t begin, size_t end);
 /* One packet as it is on the wire, Ethernet header and all. */
 void traffic_frame(struct traffic *t, struct td_slice frame);
 

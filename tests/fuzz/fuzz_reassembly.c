@@ -120,43 +120,14 @@ static void put_udp(struct scene *s, unsigned talk, int dir, struct td_slice byt
 static void put_fragments(struct scene *s, unsigned talk, int dir, struct td_slice bytes, uint8_t how)
 {
     struct peer from = peer_of(talk, dir), to = peer_of(talk, !dir);
-    uint8_t udp[600] = {(uint8_t)(from.port >> 8),     (uint8_t)from.port,    (uint8_t)(to.port >> 8), (uint8_t)to.port,
-                        (uint8_t)((bytes.n + 8) >> 8), (uint8_t)(bytes.n + 8)};
-    bytes = td_sub(bytes, 0, sizeof(udp) - 8);
-    memcpy(udp + 8, bytes.p, bytes.n);
-    size_t whole = bytes.n + 8, first = how % 64 * 8 < whole ? how % 64 * 8u : 8;
+    struct buf datagram = {0};
+    traffic_datagram(&datagram, from, to, bytes);
+    size_t cut = how % 64 * 8 < datagram.n ? how % 64 * 8u : 8;
     for (int i = 0; i < 2; i++) {
         bool second = (i == 1) ^ (how >> 7);
-        size_t at = second ? first : 0, n = second ? whole - first : first;
-        uint8_t p[14 + 20 + sizeof(udp)] = {2,
-                                            0,
-                                            0,
-                                            0,
-                                            0,
-                                            2,
-                                            2,
-                                            0,
-                                            0,
-                                            0,
-                                            0,
-                                            1,
-                                            8,
-                                            0,
-                                            0x45,
-                                            0,
-                                            (uint8_t)((20 + n) >> 8),
-                                            (uint8_t)(20 + n),
-                                            0,
-                                            how,
-                                            (uint8_t)((second ? 0 : 0x20) | at >> 11),
-                                            (uint8_t)(at >> 3),
-                                            64,
-                                            17};
-        memcpy(p + 26, from.ip, 4);
-        memcpy(p + 30, to.ip, 4);
-        memcpy(p + 34, udp + at, n);
-        traffic_frame(&s->t, td_bytes(p, 34 + n));
+        traffic_fragment(&s->t, from, to, how, buf_slice(&datagram), second ? cut : 0, second ? datagram.n : cut);
     }
+    buf_clear(&datagram);
 }
 
 static void put_tcp(struct scene *s, unsigned talk, int dir, int32_t seq_delta, int32_t ack_delta, uint8_t flags, struct td_slice bytes)

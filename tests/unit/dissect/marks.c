@@ -149,58 +149,17 @@ static void missing(void)
     is_str(run(), "a>1 C16/4-18 S8/5;", "bytes that the snaplen cut off");
 }
 
-/* A datagram in two fragments: the frames of both belong to the call. */
-static void put_fragment(uint16_t offset, bool more, struct td_slice payload)
-{
-    struct buf p = {0};
-    uint8_t head[14 + 20] = {2,
-                             0,
-                             0,
-                             0,
-                             0,
-                             2,
-                             2,
-                             0,
-                             0,
-                             0,
-                             0,
-                             1,
-                             8,
-                             0,
-                             0x45,
-                             0,
-                             0,
-                             (uint8_t)(20 + payload.n),
-                             0,
-                             77,
-                             (uint8_t)((more ? 0x20 : 0) | offset >> 11),
-                             (uint8_t)(offset >> 3),
-                             64,
-                             17,
-                             0,
-                             0,
-                             10,
-                             0,
-                             0,
-                             1,
-                             10,
-                             0,
-                             0,
-                             2};
-    buf_put(&p, head, sizeof(head));
-    buf_put_slice(&p, payload);
-    traffic_frame(&t, buf_slice(&p));
-    buf_clear(&p);
-}
-
 static void fragments(void)
 {
-    static const char udp[] = "\x9c\x40\x1b\x5a\0\x21\0\0toy=60\nask abc\nmore\nmore\n"; /* to port 7002 */
+    struct peer server = {{10, 0, 0, 2}, 7002};
+    struct buf datagram = {0};
+    traffic_datagram(&datagram, A, server, td_str("toy=60\nask abc\nmore\nmore\n"));
     traffic_init(&t);
-    put_fragment(0, true, td_bytes(udp, 16));
+    traffic_fragment(&t, A, server, 77, buf_slice(&datagram), 0, 16);
     traffic_udp(&t, B, A, td_str("unrelated"));
-    put_fragment(16, false, td_bytes(udp + 16, 17));
-    is_str(run(), "abc C18/1+3!;", "the frames of a datagram's fragments");
+    traffic_fragment(&t, A, server, 77, buf_slice(&datagram), 16, datagram.n);
+    is_str(run(), "abc C18/1+3!;", "the frames of a datagram's fragments, once");
+    buf_clear(&datagram);
 }
 
 /* So many packets and marks in one presentation that looking through all of the ones for each of the others would take minutes. */
