@@ -1,6 +1,6 @@
 /* Rounds: each is up to ROUND_PACKETS packets, sorted by worker. Every worker does its part of every round, in order. A
- * worker that has nothing left to do reads the next round, if nobody else is reading: so reading moves to whoever has time for it,
- * and no thread waits for another while there is work. Whoever completes a round writes it, and those behind it. */
+ * worker that has little left to do reads the next round, if nobody else is reading: so reading moves to whoever has time for
+ * it, and no thread waits for another while there is work. Whoever completes a round writes it, and those behind it. */
 #include "dissect/engine.h"
 
 #include <errno.h>
@@ -12,9 +12,10 @@
 
 enum {
     ROUND_PACKETS = 1024,
-    ROUNDS = 16,    /* in flight, with several threads */
-    ROUNDS_LOW = 8, /* so few must be in flight before a thread that waits for room is woken */
-    AHEAD = 8,      /* packets whose memory is asked for in advance */
+    ROUNDS = 16,      /* in flight, with several threads */
+    ROUNDS_LOW = 8,   /* so few must be in flight before a thread that waits for room is woken */
+    ROUNDS_AHEAD = 4, /* that are to be read before anybody runs out of them */
+    AHEAD = 8,        /* packets whose memory is asked for in advance */
 };
 
 struct ending { /* a connection to be closed at the end of the capture */
@@ -282,10 +283,11 @@ static void read_round(struct engine *e)
 static void work(struct engine *e, unsigned index)
 {
     for (;;) {
-        if (e->next[index] < e->filled) {
-            do_part(e, index);
-        } else if (e->fill && !e->reading && e->filled - e->written < e->round_n && e->status == TD_OK) {
+        bool room = e->filled - e->written < e->round_n;
+        if (e->fill && !e->reading && room && e->filled - e->next[index] < ROUNDS_AHEAD && e->status == TD_OK) {
             read_round(e);
+        } else if (e->next[index] < e->filled) {
+            do_part(e, index);
         } else if ((!e->fill || e->status != TD_OK) && !e->reading && e->written == e->filled) {
             return;
         } else {
