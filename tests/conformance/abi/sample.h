@@ -63,10 +63,10 @@ static inline void sample_close(void *state, struct td_conn *conn, int why)
 }
 
 /* Initialisers; `size` is what the struct claims to be. */
-#define SAMPLE_DISSECTOR(size, data, close)                                                                                      \
+#define SAMPLE_DISSECTOR(size, data, close) \
     size, 64, TD_TABLE(sample_fields), TD_TABLE(sample_claims), {NULL, 0, 0}, sample_probe, sample_open, data, NULL, NULL, close
 
-#define SAMPLE_COMPONENT(size, name, create, ops)                                                                             \
+#define SAMPLE_COMPONENT(size, name, create, ops) \
     size, TD_KIND_DISSECTOR, name, "A sample", TD_TABLE(sample_options), sizeof(struct sample_config), create, sample_destroy, ops
 
 #define SAMPLE_PLUGIN(size, target_minor, header_minor, name, components) \
