@@ -38,7 +38,7 @@ static void print_unclaimed(FILE *out, const struct dissect_stats *s)
     fprintf(out, "no dissector: %llu TCP connections, %llu UDP flows", ull(s->unclaimed_tcp), ull(s->unclaimed_udp));
     for (uint32_t i = 0; i < s->port_n && i < PORTS_SHOWN; i++)
         fprintf(out, "%s%s %u%s: %llu, %s", i ? "; " : " (", ports[i].transport == 6 ? "tcp" : "udp", ports[i].port,
-                ports[i].tls ? " TLS" : "", ull(ports[i].count.connections), units_format_size(ports[i].count.bytes, size));
+                ports[i].tls ? " TLS" : "", ull(ports[i].connections), units_format_size(ports[i].bytes, size));
     fprintf(out, "%s)\n", s->port_n > PORTS_SHOWN ? "; ..." : "");
 }
 

@@ -1,5 +1,7 @@
 #include "dissect/stats.h"
 
+#include <stdlib.h>
+
 #include "base/mem.h"
 
 static void add_reason(struct dissect_stats *stats, const char *dissector, const char *why, uint64_t count)
@@ -20,23 +22,51 @@ void stats_count_reason(struct dissect_stats *stats, const char *dissector, cons
     add_reason(stats, dissector, why, 1);
 }
 
-/* Every port has a place: transport, TLS or not, number. Pages that nobody touches take no memory. */
-enum { PORT_PLACES = 1 << 18 };
-
-static struct dissect_port port_at(uint32_t place)
+/* What tells ports apart, in the order in which equals are shown. Never 0. */
+static uint32_t port_key(const struct dissect_port *p)
 {
-    return (struct dissect_port){place >> 17 ? 17 : 6, (uint16_t)place, place >> 16 & 1, {0, 0}};
+    return (uint32_t)p->transport << 17 | (uint32_t)p->tls << 16 | p->port;
+}
+
+/* Where a port is in the table, or the empty row for it. There is one. */
+static struct dissect_port *find_port(const struct dissect_stats *stats, const struct dissect_port *port)
+{
+    uint32_t mask = stats->all_port_cap - 1;
+    uint32_t i = (port_key(port) * 0x9e3779b1u) >> 8;
+    while (stats->all_ports[i & mask].connections && port_key(&stats->all_ports[i & mask]) != port_key(port))
+        i++;
+    return &stats->all_ports[i & mask];
+}
+
+/* Twice the rows, before they are three quarters full: 2^18 ports at most. */
+static bool grow_ports(struct dissect_stats *stats)
+{
+    struct dissect_stats old = *stats;
+    stats->all_port_cap = old.all_port_cap ? old.all_port_cap * 2 : 16;
+    stats->all_ports = mem_calloc(stats->all_port_cap, sizeof(*stats->all_ports));
+    if (!stats->all_ports) {
+        stats->all_ports = old.all_ports;
+        stats->all_port_cap = old.all_port_cap;
+        return false;
+    }
+    for (uint32_t i = 0; i < old.all_port_cap; i++)
+        if (old.all_ports[i].connections)
+            *find_port(stats, &old.all_ports[i]) = old.all_ports[i];
+    mem_free(old.all_ports);
+    return true;
 }
 
 void stats_count_port(struct dissect_stats *stats, uint8_t transport, uint16_t port, bool tls, uint64_t bytes)
 {
-    if (!stats->all_ports)
-        stats->all_ports = mem_calloc(PORT_PLACES, sizeof(*stats->all_ports));
-    if (!stats->all_ports) {
+    if ((stats->all_port_n + 1) * 4 > stats->all_port_cap * 3 && !grow_ports(stats)) {
         stats->no_memory++;
         return;
     }
-    struct port_count *p = &stats->all_ports[(transport == 17 ? 1u << 17 : 0) | (tls ? 1u << 16 : 0) | port];
+    struct dissect_port row = {transport, port, tls, 0, 0}, *p = find_port(stats, &row);
+    if (!p->connections) {
+        *p = row;
+        stats->all_port_n++;
+    }
     p->connections++;
     p->bytes += bytes;
 }
@@ -46,29 +76,43 @@ void stats_clear(struct dissect_stats *stats)
     mem_free(stats->all_ports);
 }
 
-/* Puts a port where it belongs among those with most connections; the last one may fall out. */
-static void rank_port(struct dissect_stats *sum, const struct dissect_port *port)
+/* Those with most connections first. */
+static int compare_ports(const void *a, const void *b)
 {
-    if (sum->port_n == PORT_MAX && sum->ports[PORT_MAX - 1].count.connections >= port->count.connections)
-        return;
-    uint32_t at = sum->port_n < PORT_MAX ? sum->port_n++ : PORT_MAX - 1;
-    for (; at > 0 && sum->ports[at - 1].count.connections < port->count.connections; at--)
-        sum->ports[at] = sum->ports[at - 1];
-    sum->ports[at] = *port;
+    const struct dissect_port *x = a, *y = b;
+    if (x->connections != y->connections)
+        return x->connections < y->connections ? 1 : -1;
+    return (port_key(x) > port_key(y)) - (port_key(x) < port_key(y));
+}
+
+/* Adds up what the workers have counted, in a table of its own. */
+static bool sum_ports(struct dissect_stats *all, const struct dissect_stats *const *workers, unsigned worker_n)
+{
+    for (unsigned i = 0; i < worker_n; i++)
+        for (uint32_t j = 0; j < workers[i]->all_port_cap; j++) {
+            const struct dissect_port *from = &workers[i]->all_ports[j];
+            if (!from->connections)
+                continue;
+            if ((all->all_port_n + 1) * 4 > all->all_port_cap * 3 && !grow_ports(all))
+                return false;
+            struct dissect_port *to = find_port(all, from);
+            all->all_port_n += !to->connections;
+            *to =
+                (struct dissect_port){from->transport, from->port, from->tls, to->connections + from->connections, to->bytes + from->bytes};
+        }
+    return true;
 }
 
 void stats_add_ports(struct dissect_stats *sum, const struct dissect_stats *const *workers, unsigned worker_n)
 {
-    for (uint32_t place = 0; place < PORT_PLACES; place++) {
-        struct dissect_port port = port_at(place);
-        for (unsigned i = 0; i < worker_n; i++)
-            if (workers[i]->all_ports) {
-                port.count.connections += workers[i]->all_ports[place].connections;
-                port.count.bytes += workers[i]->all_ports[place].bytes;
-            }
-        if (port.count.connections)
-            rank_port(sum, &port);
+    if (sum_ports(sum, workers, worker_n) && sum->all_port_n) {
+        qsort(sum->all_ports, sum->all_port_cap, sizeof(*sum->all_ports), compare_ports); /* empty rows last */
+        sum->port_n = sum->all_port_n < PORT_MAX ? sum->all_port_n : PORT_MAX;
+        memcpy(sum->ports, sum->all_ports, sum->port_n * sizeof(*sum->ports));
     }
+    stats_clear(sum);
+    sum->all_ports = NULL;
+    sum->all_port_n = sum->all_port_cap = 0;
 }
 
 void stats_add(struct dissect_stats *sum, const struct dissect_stats *stats)

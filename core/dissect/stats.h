@@ -11,15 +11,11 @@ struct dissect_reason { /* a constant text and how often */
     uint64_t count;
 };
 
-struct port_count {
-    uint64_t connections, bytes;
-};
-
 struct dissect_port { /* connections that nobody claimed, by the likely server's port */
     uint8_t transport;
     uint16_t port;
     bool tls;
-    struct port_count count;
+    uint64_t connections, bytes;
 };
 
 struct dissect_stats {
@@ -33,7 +29,8 @@ struct dissect_stats {
     uint64_t misuse;        /* setter calls with a wrong field or type */
     struct dissect_reason reasons[REASON_MAX];
     uint32_t reason_n;
-    struct port_count *all_ports;        /* of a worker: every port's, or NULL */
+    struct dissect_port *all_ports; /* of a worker: a hash table of every port */
+    uint32_t all_port_n, all_port_cap;
     struct dissect_port ports[PORT_MAX]; /* of a sum: those with most connections come first */
     uint32_t port_n;
 };
@@ -46,7 +43,8 @@ void stats_count_port(struct dissect_stats *stats, uint8_t transport, uint16_t p
 void stats_clear(struct dissect_stats *stats);
 /* Adds one worker's counts to a sum, but for those of ports. */
 void stats_add(struct dissect_stats *sum, const struct dissect_stats *stats);
-/* Chooses the sum's ports: by what all workers have counted, so that it does not matter how many there are. */
+/* Chooses the sum's ports: by what all workers have counted, so that it does not matter how many there are. None if memory
+ * is short. */
 void stats_add_ports(struct dissect_stats *sum, const struct dissect_stats *const *workers, unsigned worker_n);
 
 #endif

@@ -74,8 +74,8 @@ static bool same_ports(const struct dissect_stats *a, const struct dissect_stats
     bool same = a->port_n == PORT_MAX && b->port_n == PORT_MAX;
     for (uint32_t i = 0; same && i < PORT_MAX; i++) {
         const struct dissect_port *x = &a->ports[i], *y = &b->ports[i];
-        same = x->transport == y->transport && x->port == y->port && x->tls == y->tls && x->count.connections == y->count.connections &&
-               x->count.bytes == y->count.bytes && (i == 0 || x->count.connections <= a->ports[i - 1].count.connections);
+        same = x->transport == y->transport && x->port == y->port && x->tls == y->tls && x->connections == y->connections &&
+               x->bytes == y->bytes && (i == 0 || x->connections <= a->ports[i - 1].connections);
     }
     return same;
 }
