@@ -73,7 +73,7 @@ static int read_packets(struct capture *c, struct info *info, EVP_MD_CTX *data, 
         progress_show(&progress, path, capture_position(c), capture_size(c), info->packets);
     }
     progress_end(&progress);
-    return n < 0 ? n : capture_check(c, &info->error);
+    return n;
 }
 
 static int gather(struct capture *c, const char *path, struct info *info)

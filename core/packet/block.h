@@ -1,4 +1,4 @@
-/* A shared, counted piece of memory that packets point into: a mapped window of a file, a filled read buffer, or a
+/* A shared, counted piece of memory that packets point into: a filled read buffer, or a
  * datagram put together from fragments. Whoever keeps a packet holds a reference to its block. */
 #ifndef PACKET_BLOCK_H
 #define PACKET_BLOCK_H

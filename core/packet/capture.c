@@ -103,38 +103,13 @@ void capture_close(struct capture *c)
     mem_free(c);
 }
 
-/* Is it worth asking whether the file has become shorter? A touch behind its last page raises a flag; the rest of its
- * last page reads as zeros, which are records without bytes in pcap, and damage in pcapng. */
-static bool is_suspicious(const struct capture *c, const struct packet *packets, int n, size_t max)
-{
-    return n < (int)max || packets[n - 1].caplen == 0 || (c->in.fault && atomic_load(c->in.fault));
-}
-
-/* How many of these packets had been read before the file became shorter. */
-static int count_intact(const struct capture *c, const struct packet *packets, int n, uint64_t size)
-{
-    while (n > 0) {
-        const struct packet *last = &packets[n - 1];
-        if (c->in.end_offset - (uint64_t)(c->in.end - (last->p + last->caplen)) <= size)
-            break;
-        n--;
-    }
-    return n;
-}
-
-static int read_intact(struct capture *c, struct packet *packets, size_t max)
-{
-    int n = c->is_pcapng ? pcapng_read(&c->pcapng, &c->in, packets, max, &c->fault) : pcap_read(&c->pcap, &c->in, packets, max, &c->fault);
-    uint64_t size = is_suspicious(c, packets, n, max) ? c->in.ops->shrunk_to(&c->in) : UINT64_MAX;
-    if (size == UINT64_MAX)
-        return n;
-    error_set(&c->fault, TD_E_CORRUPT, "offset %llu: the file was made shorter while it was read", (unsigned long long)size);
-    return count_intact(c, packets, n, size);
-}
-
 int capture_read(struct capture *c, struct packet *packets, size_t max, struct block **ret_block, struct error *err)
 {
-    int n = c->fault.status == TD_OK ? read_intact(c, packets, max < INT_MAX ? max : INT_MAX) : 0;
+    int n = 0;
+    if (max > INT_MAX)
+        max = INT_MAX;
+    if (c->fault.status == TD_OK)
+        n = c->is_pcapng ? pcapng_read(&c->pcapng, &c->in, packets, max, &c->fault) : pcap_read(&c->pcap, &c->in, packets, max, &c->fault);
     if (n > 0) {
         block_ref(c->in.block);
         *ret_block = c->in.block;
@@ -143,13 +118,6 @@ int capture_read(struct capture *c, struct packet *packets, size_t max, struct b
     if (c->fault.status == TD_OK)
         return 0;
     return error_set(err, c->fault.status, "%s: %s", c->name, c->fault.text);
-}
-
-int capture_check(struct capture *c, struct error *err)
-{
-    if (c->in.ops->shrunk_to(&c->in) == UINT64_MAX)
-        return TD_OK;
-    return error_set(err, TD_E_CORRUPT, "%s: the file was made shorter while it was read; some packets had zeros in them", c->name);
 }
 
 size_t capture_interface_count(const struct capture *c)

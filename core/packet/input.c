@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "packet/mapped.h"
 #include "packet/stream.h"
 
 enum { PIPE_BYTES = 1 << 20 };
@@ -30,18 +29,12 @@ static uint64_t memory_position(const struct input *in)
     return input_offset(in);
 }
 
-static uint64_t memory_shrunk_to(struct input *in)
-{
-    (void)in;
-    return UINT64_MAX;
-}
-
 static void memory_close(struct input *in)
 {
     (void)in;
 }
 
-static const struct input_ops memory_ops = {memory_more, memory_position, memory_shrunk_to, memory_close};
+static const struct input_ops memory_ops = {memory_more, memory_position, memory_close};
 
 static int memory_open(struct input *in, struct td_slice data, struct error *err)
 {
@@ -108,10 +101,12 @@ int input_open(struct input *in, const char *path, struct error *err)
     }
     /* Standard input may be a regular file that somebody has read the beginning of. Files of /proc say size 0. */
     off_t start = S_ISREG(st.st_mode) && st.st_size > 0 ? lseek(fd, 0, SEEK_CUR) : -1;
+    in->size = start >= 0 && st.st_size > start ? (uint64_t)(st.st_size - start) : 0;
     in->live = !S_ISREG(st.st_mode);
     if (S_ISFIFO(st.st_mode))
         (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* fewer, larger reads; a refusal costs nothing */
-    in->size = start >= 0 ? (uint64_t)st.st_size : 0;
+    if (start >= 0)
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* read further ahead */
     struct raw raw;
     struct td_slice head;
     raw_open_fd(&raw, fd);
@@ -120,10 +115,7 @@ int input_open(struct input *in, const char *path, struct error *err)
         goto fail;
     enum decompress_kind kind = decompress_detect(head);
     in->packing = packing_name(kind);
-    if (start >= 0 && kind == DECOMPRESS_NONE)
-        status = mapped_open(in, fd, (uint64_t)start, err);
-    else
-        status = stream_open(in, &raw, kind, err);
+    status = stream_open(in, &raw, kind, err);
     if (status != TD_OK)
         goto fail;
     return TD_OK;

@@ -1,8 +1,8 @@
 /* The bytes of a capture, as runs in blocks that packets may point into.
  *
  * A format's reader looks at [p, end), moves `p` over what it has used, and calls input_need() when a record is not
- * whole. Behind it is one of three: memory, a file mapped window by window (mapped.h), or a stream read into pooled buffers
- * (stream.h), which may be decompressed on the way. One thread. */
+ * whole. Behind it is one of two: memory, or a stream read into pooled buffers (stream.h), which may be decompressed on the
+ * way. One thread. */
 #ifndef PACKET_INPUT_H
 #define PACKET_INPUT_H
 
@@ -17,8 +17,6 @@ struct input_ops {
     void (*more)(struct input *, size_t n);
     /* Bytes of the file used so far, compressed if it is. */
     uint64_t (*position)(const struct input *);
-    /* The offset in the file behind which there is nothing any more, because it shrank; UINT64_MAX: it did not. */
-    uint64_t (*shrunk_to)(struct input *);
     void (*close)(struct input *);
 };
 
@@ -26,10 +24,9 @@ struct input {
     const uint8_t *p, *end;
     struct block *block;      /* holds them; the input's own reference */
     uint64_t end_offset;      /* of `end` in the (decompressed) data */
-    uint64_t size;            /* of the file, 0: unknown */
+    uint64_t size;            /* of what there was to read of the file when it was opened, 0: unknown */
     struct error error;       /* what ended it too early, without the file's name; status TD_OK: nothing */
     bool ended;               /* nothing follows `end` */
-    const atomic_bool *fault; /* set when bytes behind the end of a shrunken file were touched; or NULL */
     bool live;                /* a pipe: more may arrive later */
     const char *packing;      /* "gzip", "zstd" or NULL */
     const struct input_ops *ops;

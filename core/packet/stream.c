@@ -142,6 +142,9 @@ static void stream_more(struct input *in, size_t n)
     size_t got = 0;
     if (read_stream(s, b->data + b->used, room, &got, &in->error) != TD_OK || got == 0)
         in->ended = true;
+    if (in->ended && in->error.status == TD_OK && !s->decompress && in->end_offset < in->size)
+        error_set(&in->error, TD_E_CORRUPT, "offset %llu: the file was made shorter while it was read",
+                  (unsigned long long)in->end_offset);
     b->used += got;
     in->end = b->data + b->used;
     in->end_offset += got;
@@ -151,12 +154,6 @@ static uint64_t stream_position(const struct input *in)
 {
     const struct stream *s = in->source;
     return s->decompress ? s->raw.position : input_offset(in);
-}
-
-static uint64_t stream_shrunk_to(struct input *in)
-{
-    (void)in;
-    return UINT64_MAX;
 }
 
 static void stream_close(struct input *in)
@@ -169,7 +166,7 @@ static void stream_close(struct input *in)
     mem_free(s);
 }
 
-static const struct input_ops stream_ops = {stream_more, stream_position, stream_shrunk_to, stream_close};
+static const struct input_ops stream_ops = {stream_more, stream_position, stream_close};
 
 int stream_open(struct input *in, const struct raw *raw, enum decompress_kind kind, struct error *err)
 {

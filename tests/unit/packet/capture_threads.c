@@ -94,14 +94,14 @@ int main(void)
     }
     int fd = mkstemp(path);
     ok(fd >= 0 && write(fd, b.p, b.n) == (ssize_t)b.n, "a file");
-    is_int(capture_open(path, &c, NULL), TD_OK, "mapped: opens");
-    is_int(read_through_queue(c), sum, "mapped: every byte, released elsewhere");
+    is_int(capture_open(path, &c, NULL), TD_OK, "file: opens");
+    is_int(read_through_queue(c), sum, "file: every byte, released elsewhere");
 
     size_t bound = ZSTD_compressBound(b.n);
     uint8_t *packed = malloc(bound);
     size_t n = ZSTD_compress(packed, bound, b.p, b.n, 1);
-    is_int(capture_open_memory(td_bytes(packed, n), &c, NULL), TD_OK, "pooled: opens");
-    is_int(read_through_queue(c), sum, "pooled: every byte, released elsewhere");
+    is_int(capture_open_memory(td_bytes(packed, n), &c, NULL), TD_OK, "compressed: opens");
+    is_int(read_through_queue(c), sum, "compressed: every byte, released elsewhere");
     free(packed);
     close(fd);
     unlink(path);
