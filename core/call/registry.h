@@ -1,0 +1,69 @@
+/* The field registry: every field that a call may have, in one table. First come the core's own (network, timing, identity,
+ * Kubernetes context, connection), then those that dissectors declare. Dissectors that declare the same name share one
+ * row; that they give it one type is checked here.
+ *
+ * The checker of filters, completion, columns, the call store and the reference all read this table, and none knows a field
+ * by name. It can be written into a call store and read back, so that a store is understood without the dissectors that
+ * filled it; such a registry reads no calls. Immutable once made; any thread. */
+#ifndef CALL_REGISTRY_H
+#define CALL_REGISTRY_H
+
+#include "base/buf.h"
+#include "call/call.h"
+
+enum registry_type {
+    REGISTRY_BOOL = 1,
+    REGISTRY_INT,
+    REGISTRY_STRING,
+    REGISTRY_BYTES,
+    REGISTRY_TIMESTAMP, /* ns since 1970 UTC */
+    REGISTRY_DURATION,  /* ns */
+    REGISTRY_LIST,      /* of strings */
+    REGISTRY_MAP        /* string to string; in the order of the wire, names may repeat */
+};
+
+struct registry_field {
+    const char *name; /* "src.ip" */
+    const char *doc;  /* one sentence, without the final stop */
+    uint8_t type;     /* registry_type */
+    bool payload;     /* a body: kept apart, no part of filters */
+    bool sensitive;
+    bool summary;              /* shown in a table of calls when nothing else is asked for */
+    int64_t absent;            /* the number that filters see where a call lacks the field; 0 but for grpc_status */
+    const char *const *values; /* the texts that a STRING or LIST can have, NULL-terminated; or NULL: any */
+    const char *owner;         /* "core", or the protocols that have it: "HTTP", "DNS, HTTP" */
+};
+
+struct registry;
+
+/* `components`: the field sets of the dissectors, in the order that td_call.component counts; `protocols`: their names. */
+int registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n, struct registry **ret,
+                 struct error *err) MUST_CHECK;
+void registry_free(struct registry *);
+
+uint32_t registry_count(const struct registry *);
+const struct registry_field *registry_at(const struct registry *, uint32_t index);
+/* The field of this name, or -1. */
+int32_t registry_find(const struct registry *, struct td_slice name);
+
+/* As JSON, and back. What was written by a newer program may have types that this one does not know: TD_E_UNSUPPORTED. */
+void registry_put_json(struct buf *out, const struct registry *);
+int registry_parse_json(struct td_slice json, struct registry **ret, struct error *err) MUST_CHECK;
+
+/* What a call has in a field. Texts that are made on the way (addresses, times, numbers in a list) stand in `scratch`, which
+ * the caller empties between calls; the rest points into the call. */
+struct registry_value {
+    int64_t number;        /* BOOL, INT, TIMESTAMP, DURATION */
+    struct td_slice bytes; /* STRING, BYTES, and each element of a LIST or MAP */
+    struct td_slice name;  /* of a MAP's element, as on the wire */
+};
+
+/* Has the call this field? Fields of the core that every call has: always. */
+bool registry_has(const struct registry *, uint32_t index, const struct td_call *);
+/* A field that is neither LIST nor MAP; false (and `absent`, "" or 0) if the call lacks it. */
+bool registry_get(const struct registry *, uint32_t index, const struct td_call *, struct buf *scratch, struct registry_value *ret);
+/* The elements of a LIST or MAP: start with at = 0; false at the end. */
+bool registry_next(const struct registry *, uint32_t index, const struct td_call *, struct buf *scratch, uint32_t *at,
+                   struct registry_value *ret);
+
+#endif

@@ -1,0 +1,35 @@
+/* The functions and methods of KFL, one table: what the checker matches, what completion offers, what evaluation calls. */
+#ifndef FILTER_FUNCTION_H
+#define FILTER_FUNCTION_H
+
+#include "base/arena.h"
+#include "filter/type.h"
+#include "filter/value.h"
+
+enum { FILTER_MAX_ARGS = 4 };
+
+/* What a call of a function may use. */
+struct filter_context {
+    struct arena *arena; /* emptied after each record */
+    int64_t now_ns;      /* when the filter was compiled: now() */
+    uint64_t *fuel;      /* what is left of the iterations that one record may take; a function over n elements takes n */
+    const void *prepared; /* made from a literal argument when the filter was compiled: a regular expression; or NULL */
+};
+
+/* args[0] is the target of a method. Never sees an ERROR among its arguments. Returns a value or an ERROR. */
+typedef struct filter_value filter_function_fn(struct filter_context *, const struct filter_value *args);
+
+struct filter_function {
+    const char *name; /* "startsWith", "math.greatest" */
+    bool receiver;
+    uint8_t arg_n;                                   /* with the target */
+    const struct filter_type *args[FILTER_MAX_ARGS]; /* PARAMs stand for any one type each */
+    const struct filter_type *result;
+    filter_function_fn *fn;
+    const char *doc; /* one line */
+};
+
+/* All overloads; those of one name stand together, in the order in which they are tried. */
+const struct filter_function *filter_functions(uint32_t *ret_n);
+
+#endif
