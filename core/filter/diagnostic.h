@@ -36,20 +36,20 @@ struct filter_diagnostic {
 /* Zero is an empty list. */
 struct filter_diagnostics {
     struct arena arena;
-    struct filter_diagnostic *v; /* room for FILTER_MAX_DIAGNOSTICS; NULL while there are none */
+    struct filter_diagnostic *v;    /* room for FILTER_MAX_DIAGNOSTICS; NULL while there are none */
+    struct filter_diagnostic *last; /* what filter_add_fix() adds to; NULL: what was said last is not in the list */
     uint32_t n;
-    uint32_t fault_n;
-    bool cut; /* there were more, or memory was short */
+    uint32_t fault_n; /* also those that are not in the list */
+    bool cut;         /* there were more, or memory was short */
 };
 
 void filter_diagnostics_init(struct filter_diagnostics *);
 void filter_diagnostics_clear(struct filter_diagnostics *); /* frees; empty and usable again */
 
-/* Adds one; the text is formatted into the list's memory. Returns it, so that fixes can be added; never NULL: what has no room
- * is counted and goes nowhere. The same text at the same place is told once. */
-struct filter_diagnostic *filter_fault(struct filter_diagnostics *, struct filter_span, const char *code, const char *fmt, ...)
+/* Adds one; the text is formatted into the list's memory. The same text at the same place is told once. */
+void filter_fault(struct filter_diagnostics *, struct filter_span, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-struct filter_diagnostic *filter_warning(struct filter_diagnostics *, struct filter_span, const char *code, const char *fmt, ...)
+void filter_warning(struct filter_diagnostics *, struct filter_span, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* Adds a fix to the last diagnostic; `text` is copied. Beyond FILTER_MAX_FIXES nothing happens. */
 void filter_add_fix(struct filter_diagnostics *, struct filter_span, struct td_slice text, const char *title, ...)
