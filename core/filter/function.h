@@ -41,7 +41,8 @@ struct filter_function {
     const char *doc; /* one line */
 };
 
-/* All overloads; those of one name stand together, in the order in which they are tried. */
+/* All overloads, ascending by name (strcmp), so that a name is found by bisection; those of one name stand in the order in
+ * which they are tried. */
 const struct filter_function *filter_functions(uint32_t *ret_n);
 
 /* The first overload of this name, or -1. */

@@ -2,6 +2,7 @@
 #ifndef FILTER_TYPE_H
 #define FILTER_TYPE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum filter_kind {
