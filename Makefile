@@ -23,7 +23,7 @@ SANITIZE ?=
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing \
              -pthread -Isdk/include -Icore -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
 # Two shims over C++ libraries; the C++ library itself is linked by its name, so that $(CC) links everything.
-ALL_CXXFLAGS = -std=c++17 -fno-rtti -D_GNU_SOURCE $(CFLAGS) $(filter-out %-prototypes %-function-declaration %-pointer-types %-int-conversion,$(WARN)) \
+ALL_CXXFLAGS = -std=c++17 -fno-rtti -D_GNU_SOURCE $(CFLAGS) $(filter-out %-prototypes %-function-declaration %-pointer-types %int-conversion,$(WARN)) \
              $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing -pthread -Isdk/include -Icore -MMD -MP
 LDLIBS    = $(shell pkg-config --libs $(PACKAGES)) -lre2 -lstdc++ -ldl -lm
 # What the plugins link against, for the tests that link them in.
