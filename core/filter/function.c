@@ -34,8 +34,8 @@ static const struct filter_type type_a = {.kind = FILTER_TYPE, .value = A};
 
 /* A row: its name, the types of its arguments in parentheses, and so on. */
 #define TYPES(...) __VA_ARGS__
-#define ROW(text, types, r, f, d)                                                                                                       \
-    .name = (text), .args = {TYPES types}, .arg_n = sizeof((const void *[]){TYPES types}) / sizeof(void *), .result = (r), .fn = FN(f), \
+#define ROW(text, types, r, f, d)                                                                                                     \
+    .name = (text), .args = {TYPES types}, .arg_n = sizeof((const void *[]){TYPES types}) / sizeof(void *), .result = (r), .fn = (f), \
     .doc = (d)
 #define GLOBAL(...)      \
     {                    \
@@ -61,8 +61,6 @@ static const struct filter_type type_a = {.kind = FILTER_TYPE, .value = A};
     {                                                                      \
         ROW(__VA_ARGS__), .receiver = true, .prepare = FILTER_PREPARE_ZONE \
     }
-#define FN(f) NULL
-
 static const struct filter_function functions[] = {
     GLOBAL("bool", (BOOL), BOOL, call_identity, "the truth that a text tells: true, false, t, f, 1, 0"),
     GLOBAL("bool", (STRING), BOOL, call_bool_string, "the truth that a text tells: true, false, t, f, 1, 0"),
@@ -146,7 +144,7 @@ static const struct filter_function functions[] = {
     METHOD("getMilliseconds", (TIMESTAMP), INT, call_milliseconds, "the milliseconds within the second"),
     METHOD_ZONE("getMilliseconds", (TIMESTAMP, STRING), INT, call_milliseconds_in, "the milliseconds within the second; in a time zone"),
     METHOD("getMilliseconds", (DURATION), INT, call_duration_milliseconds, "the milliseconds within the second"),
-    {.name = "now", .result = TIMESTAMP, .fn = FN(call_now), .doc = "when the filter was compiled"},
+    {.name = "now", .result = TIMESTAMP, .fn = call_now, .doc = "when the filter was compiled"},
     GLOBAL("map_get", (MAP_A_B, A, B), B, call_map_get, "the value of a key, or the default"),
     METHOD("charAt", (STRING, INT), STRING, call_char_at, "the character at a position"),
     METHOD("indexOf", (STRING, STRING), INT, call_index_of, "where the other begins first, in characters, or -1; from a position on"),
@@ -255,4 +253,42 @@ int32_t filter_function_find(struct td_slice name)
         if (td_eq(td_str(functions[i].name), name))
             return (int32_t)i;
     return -1;
+}
+
+/* Can a parameter of this type take the value, as far as its kind says? */
+static bool takes(const struct filter_type *type, const struct filter_value *v)
+{
+    return type->kind == FILTER_DYN || type->kind == FILTER_PARAM || type->kind == v->kind;
+}
+
+static bool takes_all(const struct filter_function *f, bool receiver, const struct filter_value *args, uint32_t n)
+{
+    if (f->receiver != receiver || (f->variadic ? n == 0 : n != f->arg_n))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (!takes(f->args[f->variadic ? 0 : i], &args[i]))
+            return false;
+    return true;
+}
+
+static struct filter_value call_variadic(struct filter_context *ctx, const struct filter_function *f, const struct filter_value *args,
+                                         uint32_t n)
+{
+    struct filter_list *list = filter_list_new(ctx->arena, n);
+    if (!list)
+        return filter_fail(FILTER_E_LIMIT);
+    memcpy(list->v, args, n * sizeof *args);
+    struct filter_value all = {.kind = FILTER_LIST, .list = list};
+    return f->fn(ctx, &all);
+}
+
+struct filter_value filter_function_call(struct filter_context *ctx, uint32_t first, bool receiver, const struct filter_value *args,
+                                         uint32_t n)
+{
+    for (uint32_t i = first; i < FUNCTION_N && strcmp(functions[i].name, functions[first].name) == 0; i++) {
+        const struct filter_function *f = &functions[i];
+        if (takes_all(f, receiver, args, n))
+            return f->variadic ? call_variadic(ctx, f, args, n) : f->fn(ctx, args);
+    }
+    return filter_fail(FILTER_E_NO_OVERLOAD);
 }

@@ -30,6 +30,13 @@ struct filter_value filter_join_two(struct arena *arena, enum filter_kind kind, 
 
 /* Code points of valid UTF-8. */
 size_t filter_utf8_count(struct td_slice text);
+/* Where the character after the one at `at` begins; `at` is less than text.n. Also over bytes that are no UTF-8. */
+static inline size_t filter_utf8_next(struct td_slice text, size_t at)
+{
+    for (at++; at < text.n && (text.p[at] & 0xc0) == 0x80;)
+        at++;
+    return at;
+}
 /* Where the code point number `n` begins, in bytes; text.n for the one past the last, and SIZE_MAX beyond. */
 size_t filter_utf8_offset(struct td_slice text, uint64_t n);
 

@@ -10,8 +10,8 @@
 
 struct filter_date {
     int64_t year;
-    int32_t month; /* 1 to 12 */
-    int32_t day;   /* 1 to 31 */
+    int32_t month;                    /* 1 to 12 */
+    int32_t day;                      /* 1 to 31 */
     int32_t day_of_year, day_of_week; /* from 0; from 0, Sunday */
     int32_t second_of_day;
 };

@@ -55,17 +55,12 @@ enum filter_order filter_compare(const struct filter_value *a, const struct filt
     if (a->kind != b->kind)
         return FILTER_NOT_COMPARABLE;
     switch (a->kind) {
-    case FILTER_BOOL:
-        return order_u64(a->b, b->b);
+    case FILTER_BOOL: return order_u64(a->b, b->b);
     case FILTER_STRING: /* the order of UTF-8's bytes is that of code points */
-    case FILTER_BYTES:
-        return order_bytes(a->bytes, b->bytes);
-    case FILTER_DURATION:
-        return order_i64(a->i, b->i);
-    case FILTER_TIMESTAMP:
-        return a->i != b->i ? order_i64(a->i, b->i) : order_u64(a->nanos, b->nanos);
-    default:
-        return FILTER_NOT_COMPARABLE;
+    case FILTER_BYTES: return order_bytes(a->bytes, b->bytes);
+    case FILTER_DURATION: return order_i64(a->i, b->i);
+    case FILTER_TIMESTAMP: return a->i != b->i ? order_i64(a->i, b->i) : order_u64(a->nanos, b->nanos);
+    default: return FILTER_NOT_COMPARABLE;
     }
 }
 
@@ -102,21 +97,14 @@ bool filter_equal(const struct filter_value *a, const struct filter_value *b, ui
     if (a->kind != b->kind)
         return false;
     switch (a->kind) {
-    case FILTER_NULL:
-        return true;
+    case FILTER_NULL: return true;
     case FILTER_CIDR:
-    case FILTER_IP:
-        return a->prefix == b->prefix && td_eq(a->bytes, b->bytes);
-    case FILTER_TYPE: /* lists of whatever are of one type once the filter runs */
-        return a->type->kind == b->type->kind;
-    case FILTER_LIST:
-        return lists_equal(a->list, b->list, fuel);
-    case FILTER_MAP:
-        return maps_equal(a->map, b->map, fuel);
-    case FILTER_OPTIONAL:
-        return a->content && b->content ? filter_equal(a->content, b->content, fuel) : a->content == b->content;
-    default:
-        return filter_compare(a, b) == FILTER_SAME;
+    case FILTER_IP: return a->prefix == b->prefix && td_eq(a->bytes, b->bytes);
+    case FILTER_TYPE: /* lists of whatever are of one type once the filter runs */ return a->type->kind == b->type->kind;
+    case FILTER_LIST: return lists_equal(a->list, b->list, fuel);
+    case FILTER_MAP: return maps_equal(a->map, b->map, fuel);
+    case FILTER_OPTIONAL: return a->content && b->content ? filter_equal(a->content, b->content, fuel) : a->content == b->content;
+    default: return filter_compare(a, b) == FILTER_SAME;
     }
 }
 
@@ -139,10 +127,8 @@ static bool normalize_key(const struct filter_value *key, struct filter_value *r
         return true;
     case FILTER_UINT:
     case FILTER_BOOL:
-    case FILTER_STRING:
-        return true;
-    default:
-        return false;
+    case FILTER_STRING: return true;
+    default: return false;
     }
 }
 
@@ -290,14 +276,6 @@ static const char *const type_names[FILTER_ERROR + 1] = {
 struct td_slice filter_type_name(enum filter_kind kind)
 {
     return td_str(type_names[kind]);
-}
-
-int filter_type_find(struct td_slice name)
-{
-    for (int kind = 0; kind < FILTER_DYN; kind++)
-        if (td_eq(name, td_str(type_names[kind])))
-            return kind;
-    return -1;
 }
 
 const char *filter_error_text(enum filter_error error)

@@ -26,11 +26,11 @@ enum filter_error {
 };
 
 struct filter_value {
-    uint8_t kind;     /* filter_kind */
-    uint8_t prefix;   /* CIDR: length of the prefix */
-    uint8_t family;   /* IP, CIDR: 4 or 6 */
-    uint8_t error;    /* ERROR: filter_error */
-    uint32_t nanos;   /* TIMESTAMP: 0 to 999999999. ERROR: where in the filter's text, in bytes */
+    uint8_t kind;   /* filter_kind */
+    uint8_t prefix; /* CIDR: length of the prefix */
+    uint8_t family; /* IP, CIDR: 4 or 6 */
+    uint8_t error;  /* ERROR: filter_error */
+    uint32_t nanos; /* TIMESTAMP: 0 to 999999999. ERROR: where in the filter's text, in bytes */
     union {
         bool b;
         int64_t i; /* INT; DURATION in nanoseconds; TIMESTAMP in seconds since 1970 */
@@ -54,7 +54,7 @@ struct filter_map {
     uint32_t n;
     uint32_t mask;         /* of `slots`, which are one more than this; 0: there are none */
     const uint32_t *slots; /* open addressing by the hash of the key: number of the pair + 1, 0: free */
-    const void *ctx;                                                                    /* for find and at; NULL: pairs in v */
+    const void *ctx;       /* for find and at; NULL: pairs in v */
     bool (*find)(const void *ctx, struct td_slice key, struct filter_value *ret_value); /* text keys only */
     bool (*at)(const void *ctx, uint32_t i, struct filter_value *ret_key, struct filter_value *ret_value);
     struct filter_value v[]; /* key, value, key, value ... */
@@ -102,6 +102,7 @@ static inline bool filter_is_number(const struct filter_value *v)
 
 /* What an operation may still cost. A value can share its parts, so that a small one takes an endless walk: whatever walks
  * over values pays, and gives up at zero; its answer is void then. */
+enum { FILTER_BYTES_PER_STEP = 256 }; /* bytes that a function may look at for one step */
 static inline bool filter_spend(uint64_t *fuel, uint64_t n)
 {
     *fuel = *fuel > n ? *fuel - n : 0;
@@ -126,8 +127,6 @@ void filter_map_at(const struct filter_map *map, uint32_t i, struct filter_value
 
 /* "int", "google.protobuf.Timestamp", "net.IP": the names of types as values. Empty for kinds that have none. */
 struct td_slice filter_type_name(enum filter_kind kind);
-/* The kind with this name; -1 if there is none. */
-int filter_type_find(struct td_slice name);
 /* "no such key": what went wrong, for people. */
 const char *filter_error_text(enum filter_error error);
 

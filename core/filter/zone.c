@@ -15,7 +15,7 @@ enum { MAX_NAME = 100, MAX_FILE = 256 << 10, HEADER = 44, MAX_TRANSITIONS = 4096
 
 /* When daylight saving begins or ends, as the last line of the file has it (POSIX TZ). */
 struct rule {
-    char kind;    /* 'M': month, week, day of the week; 'J': day of the year without February 29th; 'D': with it; 0: none */
+    char kind; /* 'M': month, week, day of the week; 'J': day of the year without February 29th; 'D': with it; 0: none */
     int32_t m, w, d;
     int32_t time; /* seconds after midnight, may be negative */
 };
@@ -206,8 +206,8 @@ static bool parse_header(struct td_slice s, size_t at, unsigned time_size, struc
                          .time = be32(h.p + 32),
                          .type = be32(h.p + 36),
                          .name = be32(h.p + 40)};
-    c->size = (uint64_t)c->time * (time_size + 1) + (uint64_t)c->type * 6 + c->name + (uint64_t)c->leap * (time_size + 4) + c->isstd +
-              c->isut;
+    c->size =
+        (uint64_t)c->time * (time_size + 1) + (uint64_t)c->type * 6 + c->name + (uint64_t)c->leap * (time_size + 4) + c->isstd + c->isut;
     return c->size <= s.n - at - HEADER && c->type > 0 && c->time <= MAX_TRANSITIONS;
 }
 
