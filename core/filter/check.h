@@ -47,7 +47,7 @@ struct filter_env {
 };
 
 /* The fields of calls. Payload is not among them. */
-struct filter_env filter_registry_env(const struct registry *);
+struct filter_env filter_registry_env(const struct field_registry *);
 
 /* Checks and rewrites; *root may become another node. TD_OK, also with warnings; TD_E_CONFIG; TD_E_NOMEM. */
 int filter_check(const struct filter_env *, struct td_slice text, struct arena *, struct filter_node **root,
