@@ -33,6 +33,8 @@ static void add(struct filter_diagnostics *d, enum filter_severity severity, str
                 va_list args)
 {
     char message[MAX_MESSAGE];
+    if (!d)
+        return;
     vsnprintf(message, sizeof(message), fmt, args);
     d->last = NULL;
     d->arena.max = MAX_MEMORY; /* of a zeroed list, too */
@@ -70,7 +72,7 @@ void filter_add_fix(struct filter_diagnostics *d, struct filter_span span, struc
 {
     char line[MAX_MESSAGE];
     va_list args;
-    if (!d->last || d->last->fix_n == FILTER_MAX_FIXES || text.n > MAX_FIX)
+    if (!d || !d->last || d->last->fix_n == FILTER_MAX_FIXES || text.n > MAX_FIX)
         return;
     va_start(args, title);
     vsnprintf(line, sizeof(line), title, args);

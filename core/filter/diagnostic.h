@@ -46,7 +46,8 @@ struct filter_diagnostics {
 void filter_diagnostics_init(struct filter_diagnostics *);
 void filter_diagnostics_clear(struct filter_diagnostics *); /* frees; empty and usable again */
 
-/* Adds one; the text is formatted into the list's memory. The same text at the same place is told once. */
+/* Adds one; the text is formatted into the list's memory. The same text at the same place is told once.
+ * Without a list, nobody wants to know. */
 void filter_fault(struct filter_diagnostics *, struct filter_span, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void filter_warning(struct filter_diagnostics *, struct filter_span, const char *code, const char *fmt, ...)

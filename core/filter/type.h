@@ -2,7 +2,6 @@
 #ifndef FILTER_TYPE_H
 #define FILTER_TYPE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum filter_kind {
