@@ -10,9 +10,9 @@ enum { FILTER_MAX_ARGS = 4 };
 
 /* What a call of a function may use. */
 struct filter_context {
-    struct arena *arena; /* emptied after each record */
-    int64_t now_ns;      /* when the filter was compiled: now() */
-    uint64_t *fuel;      /* what is left of the iterations that one record may take; a function over n elements takes n */
+    struct arena *arena;  /* emptied after each record */
+    int64_t now_ns;       /* when the filter was compiled: now() */
+    uint64_t *fuel;       /* what is left of the iterations that one record may take; a function over n elements takes n */
     const void *prepared; /* made from a literal argument when the filter was compiled: a regular expression; or NULL */
 };
 

@@ -25,11 +25,11 @@ enum filter_error {
 };
 
 struct filter_value {
-    uint8_t kind;     /* filter_kind */
-    uint8_t prefix;   /* CIDR: length of the prefix */
-    uint8_t family;   /* IP, CIDR: 4 or 6 */
-    uint8_t error;    /* ERROR: filter_error */
-    uint32_t nanos;   /* TIMESTAMP: 0 to 999999999. ERROR: where in the filter's text, in bytes */
+    uint8_t kind;   /* filter_kind */
+    uint8_t prefix; /* CIDR: length of the prefix */
+    uint8_t family; /* IP, CIDR: 4 or 6 */
+    uint8_t error;  /* ERROR: filter_error */
+    uint32_t nanos; /* TIMESTAMP: 0 to 999999999. ERROR: where in the filter's text, in bytes */
     union {
         bool b;
         int64_t i; /* INT; DURATION in nanoseconds; TIMESTAMP in seconds since 1970 */
