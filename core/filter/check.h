@@ -38,8 +38,8 @@ struct filter_env {
     const void *ctx;
     bool (*find)(const void *ctx, struct td_slice name, struct filter_symbol *ret);
     bool (*at)(const void *ctx, uint32_t i, struct filter_symbol *ret); /* false past the last; NULL: nothing is suggested */
-    struct td_slice container;                                           /* CEL's: "a.b" makes c mean a.b.c, a.c or c */
-    bool dynamic;                                                        /* no types */
+    struct td_slice container;                                          /* CEL's: "a.b" makes c mean a.b.c, a.c or c */
+    bool dynamic;                                                       /* no types */
     bool plain; /* CEL and nothing else: no aliases, no advice, and the whole may be of any type */
     int64_t now_ns;
     /* Why a text is no regular expression; NULL: literal patterns are not looked at. */

@@ -13,8 +13,8 @@ enum {
     FILTER_MAX_TEXT = 64 << 10,
     FILTER_MAX_NESTING = 250,
     FILTER_MAX_NODES = 10000,
-    FILTER_MAX_LOOPS = 3, /* macros within macros */
-    FILTER_MAX_ITERATIONS = 100000, /* and this many ... */
+    FILTER_MAX_LOOPS = 3,            /* macros within macros */
+    FILTER_MAX_ITERATIONS = 100000,  /* and this many ... */
     FILTER_MAX_NS = 10 * 1000 * 1000 /* ... or so long for one record */
 };
 
