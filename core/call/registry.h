@@ -34,21 +34,21 @@ struct registry_field {
     const char *owner;         /* "core", or the protocols that have it: "HTTP", "DNS, HTTP" */
 };
 
-struct registry;
+struct field_registry;
 
 /* `components`: the field sets of the dissectors, in the order that td_call.component counts; `protocols`: their names. */
-int registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n, struct registry **ret,
+int field_registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n, struct field_registry **ret,
                  struct error *err) MUST_CHECK;
-void registry_free(struct registry *);
+void field_registry_free(struct field_registry *);
 
-uint32_t registry_count(const struct registry *);
-const struct registry_field *registry_at(const struct registry *, uint32_t index);
+uint32_t field_registry_count(const struct field_registry *);
+const struct registry_field *field_registry_at(const struct field_registry *, uint32_t index);
 /* The field of this name, or -1. */
-int32_t registry_find(const struct registry *, struct td_slice name);
+int32_t field_registry_find(const struct field_registry *, struct td_slice name);
 
 /* As JSON, and back. What was written by a newer program may have types that this one does not know: TD_E_UNSUPPORTED. */
-void registry_put_json(struct buf *out, const struct registry *);
-int registry_parse_json(struct td_slice json, struct registry **ret, struct error *err) MUST_CHECK;
+void field_registry_put_json(struct buf *out, const struct field_registry *);
+int field_registry_parse_json(struct td_slice json, struct field_registry **ret, struct error *err) MUST_CHECK;
 
 /* What a call has in a field. Texts that are made on the way (addresses, times, numbers in a list) stand in `scratch`, which
  * the caller empties between calls; the rest points into the call. */
@@ -59,11 +59,11 @@ struct registry_value {
 };
 
 /* Has the call this field? Fields of the core that every call has: always. */
-bool registry_has(const struct registry *, uint32_t index, const struct td_call *);
+bool field_registry_has(const struct field_registry *, uint32_t index, const struct td_call *);
 /* A field that is neither LIST nor MAP; false (and `absent`, "" or 0) if the call lacks it. */
-bool registry_get(const struct registry *, uint32_t index, const struct td_call *, struct buf *scratch, struct registry_value *ret);
+bool field_registry_get(const struct field_registry *, uint32_t index, const struct td_call *, struct buf *scratch, struct registry_value *ret);
 /* The elements of a LIST or MAP: start with at = 0; false at the end. */
-bool registry_next(const struct registry *, uint32_t index, const struct td_call *, struct buf *scratch, uint32_t *at,
+bool field_registry_next(const struct field_registry *, uint32_t index, const struct td_call *, struct buf *scratch, uint32_t *at,
                    struct registry_value *ret);
 
 #endif

@@ -25,8 +25,8 @@ enum {
 struct store_writer;
 
 struct store_create_options {
-    const struct registry *registry;           /* outlives the writer, as do the components */
-    const struct field_set *const *components; /* as given to registry_new() */
+    const struct field_registry *registry;           /* outlives the writer, as do the components */
+    const struct field_set *const *components; /* as given to field_registry_new() */
     const char *const *protocols;
     uint32_t component_n;
     uint32_t appenders;    /* threads that append, 1 to STORE_MAX_APPENDERS */
@@ -66,7 +66,7 @@ enum store_state {
  * call store, or damaged. */
 int store_open(const char *path, struct store **ret, struct error *err) MUST_CHECK;
 void store_free(struct store *);
-const struct registry *store_registry(const struct store *);
+const struct field_registry *store_registry(const struct store *);
 enum store_state store_state(const struct store *);
 uint64_t store_count(const struct store *); /* calls */
 /* Of the first call and the last; false if there is none. */

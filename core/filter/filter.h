@@ -31,7 +31,7 @@ struct filter_record {
 };
 
 /* Compiles; blank text matches everything. On failure the diagnostics have at least one error, and *err its first. */
-int filter_compile(const struct registry *, struct td_slice text, int64_t now_ns, struct filter **ret, struct filter_diagnostics *,
+int filter_compile(const struct field_registry *, struct td_slice text, int64_t now_ns, struct filter **ret, struct filter_diagnostics *,
                    struct error *err) MUST_CHECK;
 void filter_free(struct filter *);
 /* The canonical text: plain CEL, as short as it gets. */
