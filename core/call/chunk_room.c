@@ -42,7 +42,7 @@ static void *take(struct room_block *b, size_t n)
 
 void *room_alloc(struct room *r, size_t n)
 {
-    if (n > SIZE_MAX / 2)
+    if (n > ROOM_MAX || r->used > ROOM_MAX - n)
         return NULL;
     n += ROOM_ALIGN;
     r->used += n;

@@ -37,8 +37,8 @@ struct registry_field {
 struct field_registry;
 
 /* `components`: the field sets of the dissectors, in the order that td_call.component counts; `protocols`: their names. */
-int field_registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n, struct field_registry **ret,
-                 struct error *err) MUST_CHECK;
+int field_registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n,
+                       struct field_registry **ret, struct error *err) MUST_CHECK;
 void field_registry_free(struct field_registry *);
 
 uint32_t field_registry_count(const struct field_registry *);
@@ -61,9 +61,10 @@ struct registry_value {
 /* Has the call this field? Fields of the core that every call has: always. */
 bool field_registry_has(const struct field_registry *, uint32_t index, const struct td_call *);
 /* A field that is neither LIST nor MAP; false (and `absent`, "" or 0) if the call lacks it. */
-bool field_registry_get(const struct field_registry *, uint32_t index, const struct td_call *, struct buf *scratch, struct registry_value *ret);
+bool field_registry_get(const struct field_registry *, uint32_t index, const struct td_call *, struct buf *scratch,
+                        struct registry_value *ret);
 /* The elements of a LIST or MAP: start with at = 0; false at the end. */
 bool field_registry_next(const struct field_registry *, uint32_t index, const struct td_call *, struct buf *scratch, uint32_t *at,
-                   struct registry_value *ret);
+                         struct registry_value *ret);
 
 #endif

@@ -8,25 +8,23 @@
  *
  * Writing: several threads append, each with an index of its own into its own chunk; full chunks are packed by the thread
  * that filled them and stored by whoever comes. A reader serves one thread; open several for several. Calls come back in
- * the order of time, whatever chunks they are in. Times are ns since 1970 UTC. */
+ * the order of time, whatever chunks they are in. A call's id names its place in the file; it is at least 1 and fits 63 bits.
+ * Times are ns since 1970 UTC. */
 #ifndef CALL_STORE_H
 #define CALL_STORE_H
 
 #include "call/chunk.h"
 #include "call/registry.h"
 
-enum {
-    STORE_MAX_APPENDERS = 64,
-    STORE_ROW_BITS = 14 /* a call's id is (chunk << STORE_ROW_BITS | row), and at least 1 << STORE_ROW_BITS */
-};
+enum { STORE_MAX_APPENDERS = 64 };
 
 /* ---- Writing ---- */
 
 struct store_writer;
 
 struct store_create_options {
-    const struct field_registry *registry;           /* outlives the writer, as do the components */
-    const struct field_set *const *components; /* as given to field_registry_new() */
+    const struct field_registry *registry;     /* outlives the writer, as do the components */
+    const struct field_set *const *components; /* as given to field_field_registry_new() */
     const char *const *protocols;
     uint32_t component_n;
     uint32_t appenders;    /* threads that append, 1 to STORE_MAX_APPENDERS */
