@@ -68,11 +68,10 @@ struct filter_value filter_time_sub(const struct filter_value *t, int64_t ns)
 
 struct filter_value filter_time_between(const struct filter_value *later, const struct filter_value *earlier)
 {
-    int64_t ns;
-    if (__builtin_mul_overflow(later->i - earlier->i, (int64_t)NS_PER_S, &ns) ||
-        __builtin_add_overflow(ns, (int64_t)later->nanos - (int64_t)earlier->nanos, &ns))
+    __int128 ns = (__int128)(later->i - earlier->i) * NS_PER_S + (int64_t)later->nanos - (int64_t)earlier->nanos;
+    if (ns < INT64_MIN || ns > INT64_MAX)
         return filter_fail(FILTER_E_OVERFLOW);
-    return filter_duration(ns);
+    return filter_duration((int64_t)ns);
 }
 
 /* `n` digits at *at; -1 if they are not all there. */

@@ -205,6 +205,15 @@ void filter_map_at(const struct filter_map *map, uint32_t i, struct filter_value
     }
 }
 
+struct filter_value filter_optional(struct arena *arena, const struct filter_value *v)
+{
+    struct filter_value *content = arena_alloc(arena, sizeof *content, _Alignof(struct filter_value));
+    if (!content)
+        return filter_fail(FILTER_E_LIMIT);
+    *content = *v;
+    return (struct filter_value){.kind = FILTER_OPTIONAL, .content = content};
+}
+
 struct filter_list *filter_list_new(struct arena *arena, uint32_t n)
 {
     struct filter_list *list = arena_alloc(arena, sizeof *list + n * sizeof list->v[0], _Alignof(struct filter_list));

@@ -116,6 +116,8 @@ enum filter_order { FILTER_LESS = -1, FILTER_SAME = 0, FILTER_MORE = 1, FILTER_U
 /* For < <= > >=: numbers, texts, bytes, bools, times and durations, each with its own kind, all numbers together. */
 enum filter_order filter_compare(const struct filter_value *a, const struct filter_value *b);
 
+/* An OPTIONAL that has a copy of the value; an ERROR if the arena is full. */
+struct filter_value filter_optional(struct arena *arena, const struct filter_value *v);
 /* A list for `n` elements, zeroed; NULL if the arena is full. */
 struct filter_list *filter_list_new(struct arena *arena, uint32_t n);
 /* A map of the `n` pairs key, value, key, value ... An ERROR if a key comes twice or cannot be one, or if the arena is full. */
