@@ -84,9 +84,7 @@ static void show(const struct filter_value *v)
             filter_text_putc(&shown, ')');
         }
         break;
-    default:
-        filter_text_lit(&shown, "error: ");
-        filter_text_put(&shown, td_str(filter_error_text(v->error)));
+    default: filter_text_lit(&shown, "error: "); filter_text_put(&shown, td_str(filter_error_text(v->error)));
     }
 }
 

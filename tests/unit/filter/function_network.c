@@ -38,7 +38,8 @@ static const struct expectation kinds[] = {
     {"ip('224.0.1.9').isLinkLocalMulticast() || ip('ff05::1').isLinkLocalMulticast()", "false"},
     {"ip('10.0.0.1').isGlobalUnicast() && ip('2001:db8::').isGlobalUnicast() && ip('fd00::1').isGlobalUnicast()", "true"},
     {"['0.0.0.0', '127.0.0.1', '169.254.1.1', '239.1.1.1', '255.255.255.255', '::', '::1', 'fe80::1', 'ff05::1']"
-     ".exists(a, ip(a).isGlobalUnicast())", "false"},
+     ".exists(a, ip(a).isGlobalUnicast())",
+     "false"},
 };
 
 static const struct expectation networks[] = {

@@ -73,7 +73,8 @@ static const struct expectation taking_apart[] = {
 static const struct expectation making[] = {
     {"'Gr\xc3\xbc\xc3\x9f'.upperAscii()", "\"GR\xc3\xbc\xc3\x9f\""},
     {"'@AZ[`az{'.lowerAscii()", "\"@az[`az{\""},
-    {"'ab\xce\xb1'.reverse()", "\"\xce\xb1" "ba\""},
+    {"'ab\xce\xb1'.reverse()", "\"\xce\xb1"
+                               "ba\""},
     {"''.reverse()", "\"\""},
     {"['a', '', 'b'].join('--')", "\"a----b\""},
     {"['a', 'b'].join()", "\"ab\""},
@@ -97,7 +98,8 @@ static const struct expectation formatting[] = {
     {"'%s'.format([duration('-1500ms')])", "\"-1.5s\""},
     {"'%s'.format([timestamp('2020-02-29T23:59:59.120+01:00')])", "\"2020-02-29T22:59:59.12Z\""},
     {"'%s %s'.format([ip('2001:DB8::'), cidr('10.1.2.3/8')])", "\"2001:db8:: 10.1.2.3/8\""},
-    {"'%s'.format([b'a\\xffb'])", "\"a\xef\xbf\xbd" "b\""},
+    {"'%s'.format([b'a\\xffb'])", "\"a\xef\xbf\xbd"
+                                  "b\""},
     {"'%s'.format([1e21])", "\"1000000000000000000000\""},
     {"'%d'.format([-9223372036854775808])", "\"-9223372036854775808\""},
     {"'%d'.format([2.5])", "\"2.5\""},

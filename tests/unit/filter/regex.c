@@ -28,7 +28,8 @@ static void test_matching(void)
     ok(!matches("x.y", "x\xffy"), "a byte that is no UTF-8 is no character");
     ok(matches("x\\Cy", "x\xffy"), "but a byte it is");
     struct filter_regex *regex = NULL;
-    ok(filter_regex_new(TD_LIT("a\0b"), &regex, NULL, NULL) == TD_OK && filter_regex_match(regex, TD_LIT("xa\0by")), "zeros are characters");
+    ok(filter_regex_new(TD_LIT("a\0b"), &regex, NULL, NULL) == TD_OK && filter_regex_match(regex, TD_LIT("xa\0by")),
+       "zeros are characters");
     ok(!filter_regex_match(regex, td_bytes(NULL, 0)), "an empty slice without an address");
     filter_regex_free(regex);
 }
@@ -40,8 +41,9 @@ static void test_errors(void)
         size_t offset;
         const char *part;
     } bad[] = {
-        {"abc(def", 0, "missing )"}, {"ab[c", 2, "missing ]"}, {"a**", 1, "bad repetition operator"}, {"ab\\8", 2, "invalid escape sequence"},
-        {"x{2000}", 1, "repetition"}, {"a(?=b)", 1, "invalid"},
+        {"abc(def", 0, "missing )"},           {"ab[c", 2, "missing ]"},
+        {"a**", 1, "bad repetition operator"}, {"ab\\8", 2, "invalid escape sequence"},
+        {"x{2000}", 1, "repetition"},          {"a(?=b)", 1, "invalid"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct filter_regex *regex = NULL;
@@ -53,7 +55,8 @@ static void test_errors(void)
     }
     struct filter_regex *regex = NULL;
     struct error err = {0};
-    is_int(filter_regex_new(TD_LIT("((((x{100}){100}){100}){100})"), &regex, NULL, &err), TD_E_CONFIG, "repetitions of repetitions are refused");
+    is_int(filter_regex_new(TD_LIT("((((x{100}){100}){100}){100})"), &regex, NULL, &err), TD_E_CONFIG,
+           "repetitions of repetitions are refused");
     is_int(filter_regex_new(TD_LIT("(\\pL{500}){2}|(\\pL{499}){2}"), &regex, NULL, &err), TD_E_LIMIT, "so is what needs too much memory");
     like(err.text, "8 MiB", "and that is said");
     is_int(filter_regex_new(TD_LIT("a\xff"), &regex, NULL, &err), TD_E_CONFIG, "a pattern that is no UTF-8");
