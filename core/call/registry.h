@@ -9,6 +9,8 @@
 #define CALL_REGISTRY_H
 
 #include "base/buf.h"
+#include "base/ip.h"
+#include "base/units.h"
 #include "call/call.h"
 
 enum registry_type {
@@ -22,9 +24,12 @@ enum registry_type {
     REGISTRY_MAP        /* string to string; in the order of the wire, names may repeat */
 };
 
+/* "map(string, string)" */
+const char *registry_type_name(uint8_t type);
+
 struct registry_field {
     const char *name; /* "src.ip" */
-    const char *doc;  /* one sentence, without the final stop */
+    const char *doc;  /* one sentence; of a field that several have, theirs */
     uint8_t type;     /* registry_type */
     bool payload;     /* a body: kept apart, no part of filters */
     bool sensitive;
@@ -37,8 +42,8 @@ struct registry_field {
 struct field_registry;
 
 /* `components`: the field sets of the dissectors, in the order that td_call.component counts; `protocols`: their names. */
-int field_registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n, struct field_registry **ret,
-                 struct error *err) MUST_CHECK;
+int field_registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n,
+                       struct field_registry **ret, struct error *err) MUST_CHECK;
 void field_registry_free(struct field_registry *);
 
 uint32_t field_registry_count(const struct field_registry *);
@@ -50,20 +55,29 @@ int32_t field_registry_find(const struct field_registry *, struct td_slice name)
 void field_registry_put_json(struct buf *out, const struct field_registry *);
 int field_registry_parse_json(struct td_slice json, struct field_registry **ret, struct error *err) MUST_CHECK;
 
-/* What a call has in a field. Texts that are made on the way (addresses, times, numbers in a list) stand in `scratch`, which
- * the caller empties between calls; the rest points into the call. */
+/* The dissectors whose calls it knows, as td_call.component counts them. */
+struct registry_component {
+    const char *protocol;   /* "HTTP" */
+    const uint32_t *fields; /* of its own, in the order in which it declares them */
+    uint32_t n;
+    int32_t method, target, status; /* the summary's columns, as indexes of fields of the registry, or -1 */
+};
+
+const struct registry_component *field_registry_components(const struct field_registry *, uint32_t *ret_n);
+
+/* What a call has in a field. Slices point into the call, into the registry or into `text`. */
 struct registry_value {
     int64_t number;        /* BOOL, INT, TIMESTAMP, DURATION */
     struct td_slice bytes; /* STRING, BYTES, and each element of a LIST or MAP */
     struct td_slice name;  /* of a MAP's element, as on the wire */
+    char text[IP_TEXT]; /* of an address, the longest */
 };
 
-/* Has the call this field? Fields of the core that every call has: always. */
-bool field_registry_has(const struct field_registry *, uint32_t index, const struct td_call *);
-/* A field that is neither LIST nor MAP; false (and `absent`, "" or 0) if the call lacks it. */
-bool field_registry_get(const struct field_registry *, uint32_t index, const struct td_call *, struct buf *scratch, struct registry_value *ret);
+/* A field that is neither LIST nor MAP; false if the call lacks it, with the field's `absent`, or "". */
+bool field_registry_get(const struct field_registry *, uint32_t index, const struct td_call *, struct registry_value *ret);
 /* The elements of a LIST or MAP: start with at = 0; false at the end. */
-bool field_registry_next(const struct field_registry *, uint32_t index, const struct td_call *, struct buf *scratch, uint32_t *at,
-                   struct registry_value *ret);
+bool field_registry_next(const struct field_registry *, uint32_t index, const struct td_call *, uint32_t *at, struct registry_value *ret);
+/* Has the call this field, be it of any type? */
+bool field_registry_has(const struct field_registry *, uint32_t index, const struct td_call *);
 
 #endif

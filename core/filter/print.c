@@ -114,16 +114,15 @@ static void put_double(struct buf *out, double d)
         buf_lit(out, ".0");
 }
 
-/* Seconds with as many of nine decimals as it takes. */
+/* Parts of a second with as many of nine decimals as it takes. */
 static void put_fraction(struct buf *out, uint32_t nanos)
 {
-    char text[16];
+    int digits = 9;
     if (!nanos)
         return;
-    snprintf(text, sizeof(text), ".%09u", nanos % 1000000000u);
-    for (size_t n = strlen(text); text[n - 1] == '0';)
-        text[--n] = 0;
-    buf_puts(out, text);
+    for (; nanos % 10 == 0; digits--)
+        nanos /= 10;
+    buf_printf(out, ".%0*u", digits, nanos);
 }
 
 static void put_timestamp(struct buf *out, const struct filter_value *v)

@@ -1,40 +1,8 @@
 /* Marks: which packets, bytes, times and gaps a call is told to have. */
 #include <time.h>
 
-#include "rig.h"
 #include "tap.h"
-#include "toy.h"
-#include "traffic.h"
-
-static const struct peer A = {{10, 0, 0, 1}, 40000}, B = {{10, 0, 0, 2}, 7000};
-static const struct td_plugin *const plugins[] = {&td_plugin_v1_toy, NULL};
-
-static struct rig rig;
-static struct traffic t;
-static struct talk k;
-
-static void start(void)
-{
-    traffic_init(&t);
-    talk_open(&k, &t, A, B);
-}
-
-static void client(const char *text)
-{
-    talk_send(&k, 0, td_str(text), 0);
-}
-
-static void server(const char *text)
-{
-    talk_send(&k, 1, td_str(text), 0);
-}
-
-static const char *run(void)
-{
-    const char *out = rig_run(&rig, buf_slice(&t.pcap));
-    traffic_clear(&t);
-    return out;
-}
+#include "toy_talk.h"
 
 static void present(void)
 {
@@ -185,13 +153,12 @@ static void many(void)
 
 int main(void)
 {
-    rig_open(&rig, plugins);
-    rig.options.on_call = toy_put_call;
+    toy_talk_open();
     present();
     future();
     missing();
     fragments();
     many();
-    rig_close(&rig);
+    toy_talk_close();
     return tap_done();
 }

@@ -1,0 +1,273 @@
+#include "call/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "call/registry_table.h"
+
+enum { MAX_BYTES = 64 << 20, MAX_FLAG_DOC = 64 };
+
+/* ---- The table ---- */
+
+struct field_registry *registry_make(uint32_t field_n, uint32_t component_n)
+{
+    struct field_registry *r = mem_calloc(1, sizeof(*r));
+    if (!r)
+        return NULL;
+    arena_init(&r->arena, MAX_BYTES);
+    r->fields = arena_alloc(&r->arena, (field_n + 1) * sizeof(*r->fields), 8);
+    r->sources = arena_alloc(&r->arena, (field_n + 1) * sizeof(*r->sources), 8);
+    r->sorted = arena_alloc(&r->arena, (field_n + 1) * sizeof(*r->sorted), 8);
+    r->components = arena_alloc(&r->arena, (component_n + 1) * sizeof(*r->components), 8);
+    if (!r->fields || !r->sources || !r->sorted || !r->components) {
+        field_registry_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static int compare_names(const void *a, const void *b, void *ctx)
+{
+    const struct registry_field *fields = ctx;
+    return strcmp(fields[*(const uint32_t *)a].name, fields[*(const uint32_t *)b].name);
+}
+
+void registry_index(struct field_registry *r)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        r->sorted[i] = i;
+    qsort_r(r->sorted, r->n, sizeof(*r->sorted), compare_names, r->fields);
+}
+
+void field_registry_free(struct field_registry *r)
+{
+    if (!r)
+        return;
+    arena_clear(&r->arena);
+    mem_free(r);
+}
+
+/* ---- Making it from the dissectors' tables ---- */
+
+static uint8_t type_of(const struct field *f)
+{
+    if (f->flags & TD_F_LIST && f->type != TD_MAP)
+        return REGISTRY_LIST;
+    switch (f->type) {
+    case TD_BOOL: return REGISTRY_BOOL;
+    case TD_U64:
+    case TD_I64: return REGISTRY_INT;
+    case TD_BYTES: return REGISTRY_BYTES;
+    case TD_TIME_NS: return REGISTRY_TIMESTAMP;
+    case TD_DUR_NS: return REGISTRY_DURATION;
+    case TD_MAP: return REGISTRY_MAP;
+    default: return REGISTRY_STRING;
+    }
+}
+
+static const char *const type_names[] = {
+    "", "bool", "int", "string", "bytes", "timestamp", "duration", "list(string)", "map(string, string)"};
+
+const char *registry_type_name(uint8_t type)
+{
+    return type < sizeof(type_names) / sizeof(type_names[0]) ? type_names[type] : "";
+}
+
+static const char *const *names_of(struct field_registry *r, const struct field *f, bool *ret_fine)
+{
+    *ret_fine = true;
+    if (f->type != TD_ENUM || !f->names.n)
+        return NULL;
+    const char **names = arena_alloc(&r->arena, (f->names.n + 1) * sizeof(*names), 8);
+    if (!names) {
+        *ret_fine = false;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < f->names.n; i++)
+        names[i] = ((const struct td_name *)((const uint8_t *)f->names.v + (size_t)i * f->names.stride))->name;
+    return names;
+}
+
+static int32_t find_linear(const struct field_registry *r, const char *name)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        if (strcmp(r->fields[i].name, name) == 0)
+            return (int32_t)i;
+    return -1;
+}
+
+/* A field that several dissectors declare. */
+static int share_field(struct field_registry *r, uint32_t at, const struct field *f, const char *protocol, struct error *err)
+{
+    struct registry_field *field = &r->fields[at];
+    char owner[256], doc[1024];
+    if (r->sources[at].core != CORE_DECLARED)
+        return error_set(err, TD_E_CONFIG, "%s declares a field \"%s\", which is the core's own", protocol, f->name);
+    if (field->type != type_of(f))
+        return error_set(err, TD_E_CONFIG, "%s declares the field \"%s\" as a %s, %s as a %s", protocol, f->name,
+                         registry_type_name(type_of(f)), field->owner, registry_type_name(field->type));
+    field->sensitive |= (f->flags & TD_F_SENSITIVE) != 0;
+    field->values = NULL; /* each has its own */
+    snprintf(doc, sizeof(doc), "%s %s: %s", field->doc, protocol, f->doc);
+    snprintf(owner, sizeof(owner), "%s, %s", field->owner, protocol);
+    if (strcmp(field->doc, f->doc) != 0)
+        field->doc = arena_strndup(&r->arena, doc, strlen(doc));
+    field->owner = arena_strndup(&r->arena, owner, strlen(owner));
+    return field->owner && field->doc ? TD_OK : error_nomem(err);
+}
+
+static int add_field(struct field_registry *r, const struct field *f, const char *protocol, uint32_t *ret_at, struct error *err)
+{
+    int32_t at = find_linear(r, f->name);
+    if (at >= 0) {
+        *ret_at = (uint32_t)at;
+        return share_field(r, (uint32_t)at, f, protocol, err);
+    }
+    bool fine;
+    struct registry_field *field = &r->fields[r->n];
+    *field = (struct registry_field){.name = f->name,
+                                     .doc = f->doc,
+                                     .type = type_of(f),
+                                     .payload = (f->flags & TD_F_BODY) != 0,
+                                     .sensitive = (f->flags & TD_F_SENSITIVE) != 0,
+                                     .summary = (f->flags & (TD_F_METHOD | TD_F_TARGET | TD_F_STATUS)) != 0,
+                                     .values = names_of(r, f, &fine),
+                                     .owner = protocol};
+    *ret_at = r->n++;
+    return fine ? TD_OK : error_nomem(err);
+}
+
+static int add_component(struct field_registry *r, uint32_t index, const struct field_set *set, const char *protocol, struct error *err)
+{
+    struct registry_component *c = &r->components[index];
+    uint32_t *fields = arena_alloc(&r->arena, (set->n + 1) * sizeof(*fields), 8);
+    if (!fields)
+        return error_nomem(err);
+    for (uint32_t i = 0; i < set->n; i++) {
+        int status = add_field(r, &set->fields[i], protocol, &fields[i], err);
+        if (status != TD_OK)
+            return status;
+        struct registry_source *source = &r->sources[fields[i]];
+        if (!source->fields) {
+            source->fields = arena_alloc(&r->arena, r->component_n * sizeof(*source->fields), 8);
+            if (!source->fields)
+                return error_nomem(err);
+            memset(source->fields, 0xff, r->component_n * sizeof(*source->fields));
+        }
+        source->fields[index] = (int16_t)i;
+    }
+    *c = (struct registry_component){.protocol = protocol,
+                                     .fields = fields,
+                                     .n = set->n,
+                                     .method = set->method < 0 ? -1 : (int32_t)fields[set->method],
+                                     .target = set->target < 0 ? -1 : (int32_t)fields[set->target],
+                                     .status = set->status < 0 ? -1 : (int32_t)fields[set->status]};
+    return TD_OK;
+}
+
+/* The flag of a protocol: "http", true for calls of HTTP. */
+static int add_flag(struct field_registry *r, uint32_t component, const char *protocol, struct error *err)
+{
+    char doc[MAX_FLAG_DOC];
+    char *name = arena_strndup(&r->arena, protocol, strlen(protocol));
+    int n = snprintf(doc, sizeof(doc), "Is it a call of %s?", protocol);
+    const char *kept = arena_strndup(&r->arena, doc, n < (int)sizeof(doc) ? (size_t)n : sizeof(doc) - 1);
+    if (!name || !kept)
+        return error_nomem(err);
+    for (char *p = name; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + ('a' - 'A'));
+    if (find_linear(r, name) >= 0)
+        return error_set(err, TD_E_CONFIG, "two dissectors are named \"%s\"", name);
+    r->fields[r->n] = (struct registry_field){.name = name, .doc = kept, .type = REGISTRY_BOOL, .owner = "core"};
+    r->sources[r->n] = (struct registry_source){.core = CORE_PROTOCOL_IS, .component = component};
+    r->n++;
+    return TD_OK;
+}
+
+static int add_core(struct field_registry *r, const char *const *protocols, struct error *err)
+{
+    uint32_t n;
+    const struct core_row *rows = registry_core_rows(&n);
+    const char **known = arena_alloc(&r->arena, (r->component_n + 1) * sizeof(*known), 8);
+    if (!known)
+        return error_nomem(err);
+    for (uint32_t i = 0; i < r->component_n; i++)
+        known[i] = protocols[i];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct core_row *row = &rows[i];
+        r->fields[r->n] = (struct registry_field){
+            .name = row->name, .doc = row->doc, .type = row->type, .summary = row->summary, .values = row->values, .owner = "core"};
+        if (row->core == CORE_PROTOCOL)
+            r->fields[r->n].values = known;
+        r->sources[r->n++].core = row->core;
+    }
+    for (uint32_t i = 0; i < r->component_n; i++) {
+        int status = add_flag(r, i, protocols[i], err);
+        if (status != TD_OK)
+            return status;
+    }
+    return TD_OK;
+}
+
+int field_registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n,
+                       struct field_registry **ret, struct error *err)
+{
+    uint32_t field_n = component_n;
+    registry_core_rows(&field_n);
+    field_n += component_n;
+    for (uint32_t i = 0; i < component_n; i++)
+        field_n += components[i]->n;
+    struct field_registry *r = registry_make(field_n, component_n);
+    if (!r)
+        return error_nomem(err);
+    r->component_n = component_n;
+    int status = add_core(r, protocols, err);
+    for (uint32_t i = 0; status == TD_OK && i < component_n; i++)
+        status = add_component(r, i, components[i], protocols[i], err);
+    if (status != TD_OK) {
+        field_registry_free(r);
+        return status;
+    }
+    registry_index(r);
+    *ret = r;
+    return TD_OK;
+}
+
+/* ---- Looking it up ---- */
+
+uint32_t field_registry_count(const struct field_registry *r)
+{
+    return r->n;
+}
+
+const struct registry_field *field_registry_at(const struct field_registry *r, uint32_t index)
+{
+    return &r->fields[index];
+}
+
+const struct registry_component *field_registry_components(const struct field_registry *r, uint32_t *ret_n)
+{
+    *ret_n = r->component_n;
+    return r->components;
+}
+
+int32_t field_registry_find(const struct field_registry *r, struct td_slice name)
+{
+    uint32_t low = 0, high = name.n ? r->n : 0;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const char *here = r->fields[r->sorted[middle]].name;
+        int order = strncmp(here, (const char *)name.p, name.n);
+        if (order == 0 && here[name.n])
+            order = 1;
+        if (order == 0)
+            return (int32_t)r->sorted[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return -1;
+}

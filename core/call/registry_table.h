@@ -1,0 +1,65 @@
+/* The field registry's inside: shared by the files that make it, read calls with it and write it as JSON. */
+#ifndef CALL_REGISTRY_TABLE_H
+#define CALL_REGISTRY_TABLE_H
+
+#include "base/arena.h"
+#include "call/registry.h"
+
+/* Where the core's own fields come from. */
+enum core_field {
+    CORE_DECLARED, /* a dissector's */
+    CORE_UNKNOWN,  /* what this source of calls cannot know: Kubernetes context of a plain capture */
+    CORE_TIMESTAMP,
+    CORE_PROTOCOL,
+    CORE_PROTOCOL_IS, /* the component's number stands beside it */
+    CORE_TRANSPORT,
+    CORE_TCP,
+    CORE_UDP,
+    CORE_CONN_ID,
+    CORE_ELAPSED_TIME,
+    CORE_LATENCY,
+    CORE_SRC_IP,
+    CORE_SRC_PORT,
+    CORE_DST_IP,
+    CORE_DST_PORT,
+    CORE_REQUEST_SIZE,
+    CORE_RESPONSE_SIZE,
+    CORE_REQUEST_COMPLETE,
+    CORE_RESPONSE_COMPLETE,
+    CORE_COMPLETE,
+    CORE_PARTIAL,
+    CORE_MISSING_BYTES,
+    CORE_HAS_PCAP
+};
+
+struct registry_source {
+    uint8_t core;       /* core_field */
+    uint32_t component; /* CORE_PROTOCOL_IS */
+    int16_t *fields;    /* CORE_DECLARED: by component; -1: it has no such field. NULL in a registry that was read back */
+};
+
+struct field_registry {
+    struct arena arena; /* everything below, and copied strings */
+    uint32_t n, component_n;
+    struct registry_field *fields;
+    struct registry_source *sources;
+    struct registry_component *components;
+    uint32_t *sorted; /* indexes, by name */
+};
+
+/* The core's fields, without those that stand for protocols; in the order of the registry. */
+struct core_row {
+    const char *name;
+    uint8_t type, core;
+    const char *doc;
+    const char *const *values;
+    bool summary;
+};
+const struct core_row *registry_core_rows(uint32_t *ret_n);
+
+/* An empty registry with room for `field_n` fields; NULL when memory is short. */
+struct field_registry *registry_make(uint32_t field_n, uint32_t component_n);
+/* Once all fields stand in it. */
+void registry_index(struct field_registry *);
+
+#endif

@@ -1,0 +1,39 @@
+/* The different texts of a column while a chunk is filled, each with a number in the order of first sight. */
+#ifndef CALL_TEXT_SET_H
+#define CALL_TEXT_SET_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+
+struct text_set {
+    struct buf bytes; /* one text behind the other */
+    struct buf ends;  /* uint32_t each */
+    uint32_t n;
+    uint32_t last;   /* what was found last; very often it is asked for again */
+    uint32_t mask;   /* of `slots`, less one */
+    uint64_t *slots; /* upper half: of the hash; lower half: the text's number + 1; 0: free */
+};
+
+void text_set_reset(struct text_set *); /* keeps its memory */
+void text_set_clear(struct text_set *);
+/* `seed` is secret and stays the same for the life of the set. False when memory is short. */
+bool text_set_find(struct text_set *, struct td_slice text, uint64_t seed, uint32_t *ret);
+
+static inline struct td_slice text_set_at(const struct text_set *s, uint32_t i)
+{
+    const uint32_t *ends = (const uint32_t *)(const void *)s->ends.p;
+    uint32_t from = i ? ends[i - 1] : 0;
+    return td_bytes(s->bytes.p + from, ends[i] - from);
+}
+
+/* The number of a text, which is added if it is new. */
+static inline bool text_set_add(struct text_set *s, struct td_slice text, uint64_t seed, uint32_t *ret)
+{
+    if (s->n && td_eq(text_set_at(s, s->last), text)) {
+        *ret = s->last;
+        return true;
+    }
+    return text_set_find(s, text, seed, ret);
+}
+
+#endif
