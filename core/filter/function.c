@@ -279,7 +279,8 @@ static struct filter_value call_variadic(struct filter_context *ctx, const struc
         return filter_fail(FILTER_E_LIMIT);
     memcpy(list->v, args, n * sizeof *args);
     struct filter_value all = {.kind = FILTER_LIST, .list = list};
-    return f->fn(ctx, &all);
+    struct filter_value result = f->fn(ctx, &all);
+    return result;
 }
 
 struct filter_value filter_function_call(struct filter_context *ctx, uint32_t first, bool receiver, const struct filter_value *args,
