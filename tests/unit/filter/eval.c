@@ -140,6 +140,21 @@ static const struct expectation macros[] = {
     {"[1, 2].map(v, cel.bind(w, v + 1, w * w))", "[4, 9]"},
 };
 
+static const struct expectation optionals[] = {
+    {"{'a': 1}.?a.orValue(9) * 10 + {'a': 1}.?b.orValue(9)", "19"},
+    {"[5][?0].value() + [5][?1].orValue(2)", "7"},
+    {"[5][?1].value()", KEY},
+    {"{'a': {'b': 1}}.?a.b.hasValue() && !{'a': {'b': 1}}.?x.b.hasValue()", "true"},
+    {"has({'a': {'b': 1}}.?a.b) && !has({'a': {'b': 1}}.?x.b)", "true"},
+    {"optional.of(1) == optional.of(1.0) && optional.none() != optional.of(0)", "true"},
+    {"optional.none().or(optional.of(3)).value()", "3"},
+    {"optional.ofNonZeroValue('').hasValue() || optional.ofNonZeroValue([]).hasValue() || optional.ofNonZeroValue(0.0).hasValue()",
+     "false"},
+    {"optional.ofNonZeroValue('x')", "optional(\"x\")"},
+    {"type(optional.none())", "optional_type"},
+    {"dyn(1).?a", OVERLOAD},
+};
+
 /* Where an error comes from: the operator, the call, the key. */
 static void test_places(void)
 {
@@ -247,6 +262,7 @@ int main(void)
     evaluate_all(indexing, COUNT(indexing));
     evaluate_all(logic, COUNT(logic));
     evaluate_all(macros, COUNT(macros));
+    evaluate_all(optionals, COUNT(optionals));
     test_places();
     test_limits();
     test_records();
