@@ -49,7 +49,8 @@ void filter_set_args(struct filter_builder *b, struct filter_node *node, struct 
         fail(b, FILTER_NO_MEMORY, node->span);
         return;
     }
-    memcpy(node->args, args, n * sizeof(*args));
+    if (n)
+        memcpy(node->args, args, n * sizeof(*args));
     node->arg_n = (uint32_t)n;
     filter_set_depth(b, node);
 }
