@@ -42,7 +42,7 @@ static const char *column_name(const struct chunk *c, uint32_t column, char out[
         [OWN_COMPONENT] = "component",   [OWN_TRANSPORT] = "transport",
         [OWN_IP_VERSION] = "IP version", [OWN_FLOW_FLAGS] = "flow flags",
         [OWN_CALL_FLAGS] = "call flags", [OWN_CONN_ID] = "connection",
-        [OWN_PAYLOAD] = "payload",
+        [OWN_BIG] = "big numbers",       [OWN_PAYLOAD] = "payload",
     };
     static const char *const half[HALF_COLUMNS] = {"state", "address",       "port",        "first time", "last time",
                                                    "bytes", "missing bytes", "first frame", "frames"};
@@ -84,7 +84,7 @@ static uint8_t type_of(const struct chunk *c, uint32_t column)
     for (int dir = 0; dir < 2; dir++)
         if (column == own_half(dir, HALF_IP) || column == own_half(dir, HALF_FRAMES))
             return REGISTRY_BYTES;
-    return REGISTRY_INT;
+    return column == OWN_BIG ? REGISTRY_BYTES : REGISTRY_INT;
 }
 
 static unsigned parts_of(const struct chunk_entry *e, uint32_t rows)
