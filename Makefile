@@ -28,6 +28,7 @@ LIB_SRC  := $(filter-out core/cli/main.c,$(CORE))
 PLUGINS  := $(patsubst plugins/%/Makefile,%,$(wildcard plugins/*/*/Makefile))
 PLUGIN_SRC := $(wildcard plugins/*/*/*.c)
 UNIT     := $(patsubst %.c,%,$(wildcard tests/unit/*/*.c tests/conformance/*.c))
+BENCHES  := $(patsubst %.c,%,$(wildcard tests/bench/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 OBJ      := $(BUILD)/obj
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
@@ -65,7 +66,7 @@ $(PLUGINS:%=plugin-%): plugin-%:
 	@$(MAKE) -s -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
 		CC="$(CC)" CFLAGS="$(CFLAGS) $(SANITIZE)" WERROR="$(WERROR)" $(if $(SANITIZE),DEFS=)
 
-tests: $(UNIT:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES)
+tests: $(UNIT:%=$(BUILD)/%) $(BENCHES:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES)
 
 # Sample plugins, built with the frozen headers as plugins in the world are.
 $(OBJ)/abi/%.so: tests/conformance/abi/%.c
@@ -74,7 +75,7 @@ $(OBJ)/abi/%.so: tests/conformance/abi/%.c
 	@$(CC) -std=c17 $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden -Itests/conformance/abi/v1.0 \
 		-MMD -MP -MF $(@:.so=.d) -MT $@ -shared -o $@ $<
 
-$(UNIT:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a
+$(UNIT:%=$(BUILD)/%) $(BENCHES:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
@@ -115,7 +116,7 @@ bless: all ## accept what the captures beside the dissectors give now, after sho
 conformance: all ## compare with expected facts: CORPUS=DIR
 	@tests/conformance/run_corpus --tapedeck $(BUILD)/tapedeck --corpus $(CORPUS) $(ARGS)
 
-bench: all ## measure against tshark, tcpdump and the machine's own limits
+bench: all $(BENCHES:%=$(BUILD)/%) ## measure against tshark, tcpdump and the machine's own limits
 	@tests/bench/run --build $(BUILD)
 
 lint: ## layering, banned functions, cppcheck

@@ -199,7 +199,8 @@ static int part_bytes(struct chunk *c, uint32_t column, const struct chunk_place
     int status = c->source->fetch(c->source->ctx, part_key(c->number, place->column, place->part), place->size, &c->raw, err);
     if (status != TD_OK) {
         char name[64];
-        return error_prefix(err, "chunk %llu, column %s: ", (unsigned long long)c->number, column_name(c, column, name));
+        error_prefix(err, "chunk %llu, column %s: ", (unsigned long long)c->number, column_name(c, column, name));
+        return status;
     }
     if (c->raw.n != place->size || hash_bytes(c->raw.p, c->raw.n, CHUNK_SEED) != place->checksum)
         return corrupt(c, column, "damaged, its checksum is another", err);

@@ -160,7 +160,7 @@ static void set_body(struct row *r, struct td_call *c, uint32_t field, bool cut,
     }
     while (n && r->status == TD_OK) {
         uint64_t page = at / CHUNK_PAGE, begin = page * CHUNK_PAGE;
-        struct td_slice bytes;
+        struct td_slice bytes = {0};
         r->status = read_page(r, (uint32_t)page, total - begin < CHUNK_PAGE ? (size_t)(total - begin) : CHUNK_PAGE, &bytes);
         if (r->status != TD_OK)
             return;
@@ -236,15 +236,13 @@ static void set_own(struct row *r, struct store_call *ret)
 {
     struct td_call *c = &ret->call;
     struct td_flow *flow = &ret->flow;
-    int64_t time = number_of(r, OWN_TIME), flags = number_of(r, OWN_CALL_FLAGS);
+    int64_t time = number_of(r, OWN_TIME);
     uint64_t request_frame = 0;
     *flow = (struct td_flow){.size = sizeof(*flow),
                              .flags = (uint32_t)number_of(r, OWN_FLOW_FLAGS),
                              .transport = (uint8_t)number_of(r, OWN_TRANSPORT),
                              .ip_version = (uint8_t)number_of(r, OWN_IP_VERSION)};
     c->conn_id = (uint64_t)number_of(r, OWN_CONN_ID);
-    c->flags = (uint32_t)flags & ~(uint32_t)OWN_VALUES_LOST;
-    c->incomplete_values = flags & OWN_VALUES_LOST;
     for (int dir = 0; dir < 2; dir++) {
         set_end(r, flow, dir);
         set_half(r, c, dir, time, &request_frame);
@@ -275,24 +273,25 @@ static void read_row(struct row *r, bool payload, struct store_call *ret)
     set_big(r, c);
     if (payload)
         set_payload(r, c, component);
+    if (r->status == TD_OK && (c->incomplete_values || c->half[0].frames.more.failed || c->half[1].frames.more.failed))
+        r->status = error_nomem(r->err);
+    int64_t flags = number_of(r, OWN_CALL_FLAGS);
+    c->flags = (uint32_t)flags & ~(uint32_t)OWN_VALUES_LOST;
+    c->incomplete_values = flags & OWN_VALUES_LOST;
 }
 
 int store_read_call(struct store *s, uint64_t id, bool payload, struct store_call *ret, struct error *err)
 {
     struct row r = {.store = s, .err = err};
-    bool lost;
     int status = store_locate(s, id, &r.chunk, &r.number, err);
     if (status != TD_OK)
         return status;
     call_reset(&ret->call, 1 << 20);
     read_row(&r, payload, ret);
-    lost = ret->call.values.failed;
-    for (int dir = 0; dir < 2; dir++)
-        lost |= ret->call.half[dir].frames.more.failed;
     store_release(s, r.chunk);
     if (r.status != TD_OK)
-        return error_prefix(err, "%s: ", s->path);
-    return lost ? error_nomem(err) : TD_OK;
+        error_prefix(err, "%s: ", s->path);
+    return r.status;
 }
 
 void store_call_clear(struct store_call *c)

@@ -343,7 +343,9 @@ int store_refresh(struct store *s, bool *ret_more, struct error *err)
     if (status == TD_OK)
         status = read_chunks(s, err);
     *ret_more = s->chunk_n > before;
-    return status == TD_OK ? TD_OK : error_prefix(err, "%s: ", s->path);
+    if (status != TD_OK)
+        error_prefix(err, "%s: ", s->path);
+    return status;
 }
 
 /* ---- What is known of it ---- */
@@ -443,7 +445,8 @@ static int load_chunk(struct store *s, uint32_t index, struct chunk **ret, struc
     if (status != TD_OK) {
         chunk_free(c);
         *place = NULL;
-        return error_prefix(err, "%s: ", s->path);
+        error_prefix(err, "%s: ", s->path);
+        return status;
     }
     c->index = index;
     *ret = c;
