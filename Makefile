@@ -6,6 +6,9 @@ BUILD    ?= build
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
+ifeq ($(origin CXX),default)
+CXX      := $(subst clang,clang++,$(subst gcc,g++,$(CC)))
+endif
 JOBS     ?= $(shell nproc)
 T        ?=
 MAKEFLAGS += --no-print-directory
@@ -19,18 +22,22 @@ WERROR   ?= -Werror
 SANITIZE ?=
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing \
              -pthread -Isdk/include -Icore -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
-LDLIBS    = $(shell pkg-config --libs $(PACKAGES)) -ldl -lm
+# Two shims over C++ libraries; the C++ library itself is linked by its name, so that $(CC) links everything.
+ALL_CXXFLAGS = -std=c++17 -fno-rtti -D_GNU_SOURCE $(CFLAGS) $(filter-out %-prototypes %-function-declaration %-pointer-types %int-conversion,$(WARN)) \
+             $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing -pthread -Isdk/include -Icore -MMD -MP
+LDLIBS    = $(shell pkg-config --libs $(PACKAGES)) -lre2 -lstdc++ -ldl -lm
 # What the plugins link against, for the tests that link them in.
 PLUGIN_LIBS = $(sort $(shell sed -n 's/^LIBS *:= *//p' plugins/*/*/Makefile))
 
+OBJ      := $(BUILD)/obj
 CORE     := $(wildcard core/*/*.c)
 LIB_SRC  := $(filter-out core/cli/main.c,$(CORE))
+LIB_OBJ  := $(LIB_SRC:%.c=$(OBJ)/%.o) $(patsubst %.cc,$(OBJ)/%.o,$(wildcard core/*/*.cc))
 PLUGINS  := $(patsubst plugins/%/Makefile,%,$(wildcard plugins/*/*/Makefile))
 PLUGIN_SRC := $(wildcard plugins/*/*/*.c)
 UNIT     := $(patsubst %.c,%,$(wildcard tests/unit/*/*.c tests/conformance/*.c))
 BENCHES  := $(patsubst %.c,%,$(wildcard tests/bench/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-OBJ      := $(BUILD)/obj
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
 
@@ -41,7 +48,7 @@ $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
 	@echo "  LINK $@"
 	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
 
-$(OBJ)/libcore.a: $(LIB_SRC:%.c=$(OBJ)/%.o)
+$(OBJ)/libcore.a: $(LIB_OBJ)
 	@rm -f $@
 	@ar rcs $@ $^
 
@@ -59,6 +66,11 @@ $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	@$(CC) $(ALL_CFLAGS) -Itests -c -o $@ $<
+
+$(OBJ)/%.o: %.cc
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	@$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
 
 plugins: $(PLUGINS:%=plugin-%)
 .PHONY: $(PLUGINS:%=plugin-%)

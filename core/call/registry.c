@@ -101,7 +101,7 @@ static int32_t find_linear(const struct field_registry *r, const char *name)
 static int share_field(struct field_registry *r, uint32_t at, const struct field *f, const char *protocol, struct error *err)
 {
     struct registry_field *field = &r->fields[at];
-    char owner[256];
+    char owner[256], doc[1024];
     if (r->sources[at].core != CORE_DECLARED)
         return error_set(err, TD_E_CONFIG, "%s declares a field \"%s\", which is the core's own", protocol, f->name);
     if (field->type != type_of(f))
@@ -109,9 +109,12 @@ static int share_field(struct field_registry *r, uint32_t at, const struct field
                          registry_type_name(type_of(f)), field->owner, registry_type_name(field->type));
     field->sensitive |= (f->flags & TD_F_SENSITIVE) != 0;
     field->values = NULL; /* each has its own */
-    int n = snprintf(owner, sizeof(owner), "%s, %s", field->owner, protocol);
-    field->owner = arena_strndup(&r->arena, owner, n < (int)sizeof(owner) ? (size_t)n : sizeof(owner) - 1);
-    return field->owner ? TD_OK : error_nomem(err);
+    snprintf(doc, sizeof(doc), "%s %s: %s", field->doc, protocol, f->doc);
+    snprintf(owner, sizeof(owner), "%s, %s", field->owner, protocol);
+    if (strcmp(field->doc, f->doc) != 0)
+        field->doc = arena_strndup(&r->arena, doc, strlen(doc));
+    field->owner = arena_strndup(&r->arena, owner, strlen(owner));
+    return field->owner && field->doc ? TD_OK : error_nomem(err);
 }
 
 static int add_field(struct field_registry *r, const struct field *f, const char *protocol, uint32_t *ret_at, struct error *err)

@@ -29,7 +29,7 @@ const char *registry_type_name(uint8_t type);
 
 struct registry_field {
     const char *name; /* "src.ip" */
-    const char *doc;  /* one sentence, without the final stop */
+    const char *doc;  /* one sentence; of a field that several have, theirs */
     uint8_t type;     /* registry_type */
     bool payload;     /* a body: kept apart, no part of filters */
     bool sensitive;

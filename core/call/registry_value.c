@@ -6,7 +6,7 @@
 #include "base/units.h"
 #include "call/registry_table.h"
 
-static_assert(IP_TEXT >= UNITS_TEXT, "registry_value.text holds times as well");
+static_assert((int)IP_TEXT >= (int)UNITS_TEXT, "registry_value.text holds times as well");
 
 /* The field's number in the call's own component, or -1. */
 static int16_t declared(const struct registry_source *source, const struct td_call *c)

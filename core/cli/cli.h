@@ -36,6 +36,7 @@ int cmd_capture(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_dissect(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_fields(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 
 #endif

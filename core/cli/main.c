@@ -16,6 +16,7 @@ static const struct {
     {"dissect", cmd_dissect, "a capture in, API calls out: as a table, as JSON lines, or as the fields you choose"},
     {"capture", cmd_capture, "what a capture file holds"},
     {"export", cmd_export, "captures in, one capture out: merged by time, filtered, for Wireshark and tcpdump"},
+    {"fields", cmd_fields, "the fields that calls have: names, types and what they mean"},
     {"plugin", cmd_plugin, "list, show, explain and check plugins"},
     {"config", cmd_config, "check or show the configuration"},
 };

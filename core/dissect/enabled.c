@@ -53,6 +53,17 @@ int enabled_dissectors_open(struct enabled_dissectors *d, const struct config *c
     return status;
 }
 
+int enabled_dissectors_fields(const struct enabled_dissectors *d, struct field_registry **ret, struct error *err)
+{
+    const struct field_set *components[DISSECTOR_MAX];
+    const char *protocols[DISSECTOR_MAX];
+    for (uint32_t i = 0; i < d->set.n; i++) {
+        components[i] = &d->set.v[i].fields;
+        protocols[i] = d->set.v[i].protocol;
+    }
+    return field_registry_new(components, protocols, d->set.n, ret, err);
+}
+
 void enabled_dissectors_close(struct enabled_dissectors *d)
 {
     dissector_set_clear(&d->set);

@@ -3,6 +3,7 @@
 #define DISSECT_ENABLED_H
 
 #include "config/config.h"
+#include "call/registry.h"
 #include "dissect/dissector.h"
 #include "plugin/instance.h"
 #include "plugin/registry.h"
@@ -20,6 +21,8 @@ int enabled_dissectors_open(struct enabled_dissectors *d, const struct config *c
                             struct error *err) MUST_CHECK;
 /* One more rule; it wins over those before. */
 int enabled_dissectors_rule(struct enabled_dissectors *d, const struct decode_rule *rule, struct error *err) MUST_CHECK;
+/* The table of all fields that their calls may have. It must not outlive them. */
+int enabled_dissectors_fields(const struct enabled_dissectors *d, struct field_registry **ret, struct error *err) MUST_CHECK;
 void enabled_dissectors_close(struct enabled_dissectors *d);
 
 #endif

@@ -11,7 +11,7 @@ enum filter_node_kind {
     FILTER_LITERAL, /* value */
     FILTER_NAME,    /* name: an identifier, with a leading dot if `absolute` */
     FILTER_SELECT,  /* a.name */
-    FILTER_HAS,     /* has(a.name) */
+    FILTER_HAS,     /* has(a.name); has(a) with an empty name: once checked, of a FIELD */
     FILTER_OPERATOR,
     FILTER_CALL,      /* name(args), or target.name(args): args[0] is the target if `receiver` */
     FILTER_NEW_LIST,  /* args */
@@ -64,10 +64,11 @@ struct filter_span {
 
 struct filter_node {
     uint8_t kind;       /* filter_node_kind */
-    uint8_t op;         /* filter_op or filter_macro */
+    uint8_t op;         /* filter_op or filter_macro; CALL, once checked: filter_dispatch */
     bool absolute;      /* NAME: written with a leading dot */
     bool receiver;      /* CALL */
     bool sugar;         /* written in a way that CEL does not have */
+    uint16_t depth;     /* longest path to a leaf; at most FILTER_MAX_NESTING as parsed */
     uint32_t arg_n;
     struct filter_span span;      /* all of it */
     struct filter_span name_span; /* of the name or the operator */

@@ -31,4 +31,8 @@ struct filter_type {
     const struct filter_type *key, *value; /* LIST: value. MAP: both. TYPE and OPTIONAL: value */
 };
 
+/* One type of each kind, by filter_kind: LIST is list(dyn), MAP map(dyn, dyn), TYPE and OPTIONAL those of dyn, PARAM the
+ * variable 0. */
+extern const struct filter_type filter_types[FILTER_ERROR + 1];
+
 #endif
