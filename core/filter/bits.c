@@ -100,13 +100,13 @@ void filter_bits_id(const struct chunk_lanes *ids, uint32_t rows, uint32_t id, s
 }
 
 /* The verdicts of up to 64 rows; what any of them says. */
-#define LOOK_UP(type)                                                                                                                    \
-    static uint8_t look_up_##type(const type *ids, uint32_t n, const uint8_t *verdicts, uint8_t *ret)                                    \
-    {                                                                                                                                    \
-        uint8_t any = 0;                                                                                                                 \
-        for (uint32_t i = 0; i < n; i++)                                                                                                 \
-            any |= ret[i] = verdicts[ids[i]];                                                                                            \
-        return any;                                                                                                                      \
+#define LOOK_UP(type)                                                                                 \
+    static uint8_t look_up_##type(const type *ids, uint32_t n, const uint8_t *verdicts, uint8_t *ret) \
+    {                                                                                                 \
+        uint8_t any = 0;                                                                              \
+        for (uint32_t i = 0; i < n; i++)                                                              \
+            any |= ret[i] = verdicts[ids[i]];                                                         \
+        return any;                                                                                   \
     }
 LOOK_UP(uint8_t)
 LOOK_UP(uint16_t)

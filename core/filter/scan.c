@@ -529,3 +529,35 @@ void filter_scan_free(struct filter_scan *s)
     mem_free(s->verdicts);
     mem_free(s);
 }
+
+/* ---- For people ---- */
+
+static void explain(struct buf *out, const struct filter_scan *s, const struct plan *plan, unsigned indent)
+{
+    static const char *const how[] = {[PLAN_CONST] = "constant",
+                                      [PLAN_AND] = "all of, in this order",
+                                      [PLAN_OR] = "any of, in this order",
+                                      [PLAN_NOT] = "not",
+                                      [PLAN_NUMBER] = "numbers of the column; least and greatest tell for whole chunks",
+                                      [PLAN_PRESENT] = "who has the field; its count tells for whole chunks",
+                                      [PLAN_EQUAL] = "ids of the dictionary; its Bloom filter tells for whole chunks",
+                                      [PLAN_TEXT] = "once for each text of the dictionary",
+                                      [PLAN_ELEMENT] = "once for each text of the dictionary, then by element",
+                                      [PLAN_ROW] = "row by row"};
+    bool chain = plan->children != NULL;
+    buf_printf(out, "%*s", (int)(2 * indent), "");
+    if (chain) {
+        buf_puts(out, how[plan->kind]);
+        buf_putc(out, '\n');
+    } else {
+        filter_print(out, plan->node);
+        buf_printf(out, "  # %s\n", how[plan->kind]);
+    }
+    for (uint32_t i = 0; chain && i < plan->n; i++)
+        explain(out, s, plan->children[i], indent + 1);
+}
+
+void filter_scan_explain(struct buf *out, const struct filter_scan *s)
+{
+    explain(out, s, s->plan, 0);
+}
