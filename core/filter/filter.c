@@ -29,7 +29,6 @@ static int check_regex(struct td_slice pattern, struct error *err)
 static int make_tree(struct filter *f, const struct field_registry *registry, struct filter_diagnostics *diagnostics)
 {
     struct filter_env env = filter_registry_env(registry);
-    env.now_ns = f->now_ns;
     env.check_regex = check_regex;
     int status = filter_parse(f->text, &f->arena, diagnostics, &f->root);
     if (status == TD_OK)
