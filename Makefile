@@ -36,6 +36,7 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(OBJ)/%.o) $(patsubst %.cc,$(OBJ)/%.o,$(wildcard core
 PLUGINS  := $(patsubst plugins/%/Makefile,%,$(wildcard plugins/*/*/Makefile))
 PLUGIN_SRC := $(wildcard plugins/*/*/*.c)
 UNIT     := $(patsubst %.c,%,$(wildcard tests/unit/*/*.c tests/conformance/*.c))
+BENCHES  := $(patsubst %.c,%,$(wildcard tests/bench/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
@@ -77,7 +78,7 @@ $(PLUGINS:%=plugin-%): plugin-%:
 	@$(MAKE) -s -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
 		CC="$(CC)" CFLAGS="$(CFLAGS) $(SANITIZE)" WERROR="$(WERROR)" $(if $(SANITIZE),DEFS=)
 
-tests: $(UNIT:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES)
+tests: $(UNIT:%=$(BUILD)/%) $(BENCHES:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES)
 
 # Sample plugins, built with the frozen headers as plugins in the world are.
 $(OBJ)/abi/%.so: tests/conformance/abi/%.c
@@ -86,7 +87,7 @@ $(OBJ)/abi/%.so: tests/conformance/abi/%.c
 	@$(CC) -std=c17 $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden -Itests/conformance/abi/v1.0 \
 		-MMD -MP -MF $(@:.so=.d) -MT $@ -shared -o $@ $<
 
-$(UNIT:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a
+$(UNIT:%=$(BUILD)/%) $(BENCHES:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	@$(CC) $(ALL_CFLAGS) -rdynamic -o $@ $< $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a $(OBJ)/libcore.a $(LDLIBS) $(PLUGIN_LIBS)
@@ -132,7 +133,7 @@ conformance-cel: $(BUILD)/tests/conformance/cel ## run conformance cases of CEL,
 	@$(BUILD)/tests/conformance/cel $(CEL) >$(BUILD)/cel.tap; status=$$?; grep -a -A4 '^not ok' $(BUILD)/cel.tap; \
 		grep -a '^# skipped' $(BUILD)/cel.tap; tail -n 3 $(BUILD)/cel.tap | grep -a '^#'; exit $$status
 
-bench: all ## measure against tshark, tcpdump and the machine's own limits
+bench: all $(BENCHES:%=$(BUILD)/%) ## measure against tshark, tcpdump and the machine's own limits
 	@tests/bench/run --build $(BUILD)
 
 lint: ## layering, banned functions, cppcheck

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "call/chunk_pack.h"
+#include "call/registry_table.h"
 #include "call/text_set.h"
 
 enum {
@@ -48,48 +49,26 @@ struct chunk_builder {
 
 /* ---- The plan ---- */
 
-static int plan_component(struct chunk_plan *plan, uint32_t component, const struct field_set *fields, struct error *err)
+int chunk_plan_init(struct chunk_plan *plan, const struct field_registry *registry, bool payloads, struct error *err)
 {
-    struct chunk_plan_component *c = &plan->components[component];
-    c->n = fields->n;
-    for (uint32_t i = 0; i < fields->n; i++) {
-        int32_t index = field_registry_find(plan->registry, td_str(fields->fields[i].name));
-        if (index < 0)
-            return error_set(err, TD_E_INTERNAL, "the registry lacks the field %s", fields->fields[i].name);
-        c->fields[i] = (uint32_t)index;
-    }
-    return TD_OK;
-}
-
-int chunk_plan_init(struct chunk_plan *plan, const struct field_registry *registry, const struct field_set *const *components,
-                    uint32_t component_n, struct error *err)
-{
-    *plan = (struct chunk_plan){.registry = registry, .field_n = field_registry_count(registry), .component_n = component_n};
+    *plan = (struct chunk_plan){.registry = registry, .field_n = field_registry_count(registry), .payloads = payloads};
+    plan->components = field_registry_components(registry, &plan->component_n);
     if (plan->field_n > CHUNK_MAX_COLUMNS - OWN_COLUMNS)
         return error_set(err, TD_E_LIMIT, "%u fields; a call store holds %d", plan->field_n, CHUNK_MAX_COLUMNS - OWN_COLUMNS);
     plan->core = mem_calloc(plan->field_n, sizeof(*plan->core));
-    plan->components = mem_calloc(component_n, sizeof(*plan->components));
-    if (!plan->core || !plan->components) {
-        chunk_plan_clear(plan);
+    if (!plan->core)
         return error_nomem(err);
-    }
     for (uint32_t i = 0; i < plan->field_n; i++) {
-        const struct registry_field *f = field_registry_at(registry, i);
-        if (strcmp(f->owner, "core") == 0 && strcmp(f->name, STORE_ID_FIELD) != 0)
+        uint8_t source = registry->sources[i].core;
+        if (source != CORE_DECLARED && source != CORE_UNKNOWN)
             plan->core[plan->core_n++] = i;
     }
-    int status = TD_OK;
-    for (uint32_t i = 0; i < component_n && status == TD_OK; i++)
-        status = plan_component(plan, i, components[i], err);
-    if (status != TD_OK)
-        chunk_plan_clear(plan);
-    return status;
+    return TD_OK;
 }
 
 void chunk_plan_clear(struct chunk_plan *plan)
 {
     mem_free(plan->core);
-    mem_free(plan->components);
     *plan = (struct chunk_plan){0};
 }
 
@@ -386,17 +365,32 @@ static void put_own(struct chunk_builder *b, const struct td_call *c)
     put_half(b, c, TD_SERVER, time, &request_frame);
 }
 
+/* Numbers above INT64_MAX, which columns do not hold, stand apart, so that the call can be given back as it was. */
+static inline void note_big(struct chunk_builder *b, const struct td_call *c, uint32_t own)
+{
+    struct call_value v;
+    uint32_t at = 0;
+    const struct field *f = &c->fields->fields[own];
+    if (f->type != TD_U64 || f->flags & TD_F_LIST || !call_next_value(c, own, &at, &v) || v.number <= INT64_MAX)
+        return;
+    uint8_t field = (uint8_t)own;
+    buf_put(&b->scratch, &field, sizeof(field));
+    buf_put(&b->scratch, &v.number, sizeof(v.number));
+}
+
 static void put_declared(struct chunk_builder *b, const struct td_call *c)
 {
-    const struct chunk_plan_component *component = &b->plan->components[c->component];
+    const struct registry_component *component = &b->plan->components[c->component];
     uint64_t payload_at = b->payload_bytes;
     bool payload = false;
+    buf_reset(&b->scratch);
     for (uint32_t word = 0; word < FIELD_MAX / 64; word++) {
         for (uint64_t bits = c->set[word]; bits; bits &= bits - 1) {
             uint32_t own = word * 64 + (uint32_t)__builtin_ctzll(bits);
             const struct call_body *body = call_get_body(c, own);
             if (!body) {
                 put_field(b, component->fields[own], c);
+                note_big(b, c, own);
             } else if (b->plan->payloads) {
                 put_payload(b, component->fields[own], body);
                 payload = true;
@@ -405,6 +399,8 @@ static void put_declared(struct chunk_builder *b, const struct td_call *c)
     }
     if (payload)
         put_number(b, OWN_PAYLOAD, (int64_t)payload_at);
+    if (b->scratch.n)
+        put_text(b, OWN_BIG, buf_slice(&b->scratch));
 }
 
 static bool any_failed(const struct chunk_builder *b)
@@ -429,7 +425,6 @@ int chunk_builder_add(struct chunk_builder *b, const struct td_call *c, struct e
     }
     b->lost = c->incomplete_values;
     put_own(b, c);
-    buf_reset(&b->scratch);
     for (uint32_t i = 0; i < b->plan->core_n; i++)
         put_field(b, b->plan->core[i], c);
     put_declared(b, c);

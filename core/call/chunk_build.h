@@ -5,22 +5,16 @@
 #include "call/chunk_format.h"
 #include "call/registry.h"
 
-/* What the builders of a store share: for each component, which of the registry's fields its own are. */
+/* What the builders of a store share. */
 struct chunk_plan {
     const struct field_registry *registry;
-    uint32_t field_n;
-    uint32_t *core; /* fields that the core fills, in order */
-    uint32_t core_n;
-    uint32_t component_n;
-    struct chunk_plan_component {
-        uint32_t n;
-        uint32_t fields[FIELD_MAX]; /* by the component's own number */
-    } * components;
+    const struct registry_component *components;
+    uint32_t field_n, component_n, core_n;
+    uint32_t *core; /* fields that the core fills */
     bool payloads;
 };
 
-int chunk_plan_init(struct chunk_plan *, const struct field_registry *, const struct field_set *const *components, uint32_t component_n,
-                    struct error *err) MUST_CHECK;
+int chunk_plan_init(struct chunk_plan *, const struct field_registry *, bool payloads, struct error *err) MUST_CHECK;
 void chunk_plan_clear(struct chunk_plan *);
 
 /* A chunk ready to be stored. */

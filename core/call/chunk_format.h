@@ -43,6 +43,7 @@ enum own_column {
     OWN_FLOW_FLAGS,
     OWN_CALL_FLAGS, /* td_commit_flag; OWN_VALUES_LOST */
     OWN_CONN_ID,
+    OWN_BIG,     /* bytes: numbers above INT64_MAX: u8 the component's field, u64 */
     OWN_PAYLOAD, /* where its payload begins in the chunk's */
     OWN_HALF,    /* what follows, once for the client and once for the server */
     OWN_COLUMNS = 32

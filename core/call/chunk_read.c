@@ -42,7 +42,7 @@ static const char *column_name(const struct chunk *c, uint32_t column, char out[
         [OWN_COMPONENT] = "component",   [OWN_TRANSPORT] = "transport",
         [OWN_IP_VERSION] = "IP version", [OWN_FLOW_FLAGS] = "flow flags",
         [OWN_CALL_FLAGS] = "call flags", [OWN_CONN_ID] = "connection",
-        [OWN_PAYLOAD] = "payload",
+        [OWN_BIG] = "big numbers",       [OWN_PAYLOAD] = "payload",
     };
     static const char *const half[HALF_COLUMNS] = {"state", "address",       "port",        "first time", "last time",
                                                    "bytes", "missing bytes", "first frame", "frames"};
@@ -84,7 +84,7 @@ static uint8_t type_of(const struct chunk *c, uint32_t column)
     for (int dir = 0; dir < 2; dir++)
         if (column == own_half(dir, HALF_IP) || column == own_half(dir, HALF_FRAMES))
             return REGISTRY_BYTES;
-    return REGISTRY_INT;
+    return column == OWN_BIG ? REGISTRY_BYTES : REGISTRY_INT;
 }
 
 static unsigned parts_of(const struct chunk_entry *e, uint32_t rows)
@@ -199,7 +199,8 @@ static int part_bytes(struct chunk *c, uint32_t column, const struct chunk_place
     int status = c->source->fetch(c->source->ctx, part_key(c->number, place->column, place->part), place->size, &c->raw, err);
     if (status != TD_OK) {
         char name[64];
-        return error_prefix(err, "chunk %llu, column %s: ", (unsigned long long)c->number, column_name(c, column, name));
+        error_prefix(err, "chunk %llu, column %s: ", (unsigned long long)c->number, column_name(c, column, name));
+        return status;
     }
     if (c->raw.n != place->size || hash_bytes(c->raw.p, c->raw.n, CHUNK_SEED) != place->checksum)
         return corrupt(c, column, "damaged, its checksum is another", err);

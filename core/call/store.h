@@ -25,7 +25,6 @@ struct store_writer;
 struct store_create_options {
     const struct field_registry *registry;     /* outlives the writer, as do the components */
     const struct field_set *const *components; /* as given to field_field_registry_new() */
-    const char *const *protocols;
     uint32_t component_n;
     uint32_t appenders;    /* threads that append, 1 to STORE_MAX_APPENDERS */
     struct td_slice about; /* JSON that the reader gets back: where the calls come from */
@@ -118,7 +117,6 @@ int store_locate(struct store *, uint64_t id, struct chunk **ret, uint32_t *ret_
 struct store_call {
     struct td_call call; /* enumerations and addresses have become texts; `fields`, `flow`, `protocol` belong to the store */
     struct td_flow flow;
-    struct buf scratch;
 };
 int store_read_call(struct store *, uint64_t id, bool payload, struct store_call *ret, struct error *err) MUST_CHECK;
 void store_call_clear(struct store_call *);

@@ -2,30 +2,23 @@
 
 #include <jansson.h>
 
-#include "base/json.h"
 #include "base/mem.h"
-
-enum { MAX_COMPONENTS = 1024 };
 
 static uint32_t stored_type(uint32_t type)
 {
     return type == TD_ENUM || type == TD_IP ? (uint32_t)TD_STRING : type;
 }
 
-void store_layout_put(struct buf *out, const struct field_set *const *components, const char *const *protocols, uint32_t component_n)
+void store_layout_put(struct buf *out, const struct field_set *const *components, uint32_t component_n)
 {
     buf_putc(out, '[');
     for (uint32_t i = 0; i < component_n; i++) {
-        buf_puts(out, i ? ",{\"protocol\":" : "{\"protocol\":");
-        json_put_string(out, td_str(protocols[i]));
-        buf_lit(out, ",\"fields\":[");
+        buf_puts(out, i ? ",[" : "[");
         for (uint32_t k = 0; k < components[i]->n; k++) {
             const struct field *f = &components[i]->fields[k];
-            buf_puts(out, k ? ",[" : "[");
-            json_put_string(out, td_str(f->name));
-            buf_printf(out, ",%u,%u]", stored_type(f->type), f->flags);
+            buf_printf(out, "%s[%u,%u]", k ? "," : "", stored_type(f->type), f->flags);
         }
-        buf_lit(out, "]}");
+        buf_putc(out, ']');
     }
     buf_putc(out, ']');
 }
@@ -60,54 +53,46 @@ static bool fits(const struct registry_field *f, uint32_t type, uint32_t flags)
     }
 }
 
-static int parse_field(const json_t *json, const struct field_registry *registry, struct td_field *ret, uint32_t *ret_index,
-                       struct error *err)
+static int parse_field(const json_t *json, const struct registry_field *f, struct td_field *ret, struct error *err)
 {
-    const char *name = json_string_value(json_array_get(json, 0));
-    json_int_t type = json_integer_value(json_array_get(json, 1)), flags = json_integer_value(json_array_get(json, 2));
-    int32_t index = name ? field_registry_find(registry, td_str(name)) : -1;
-    if (index < 0 || !type_known(type) || flags < 0 || flags > UINT16_MAX)
-        return corrupt(err);
-    const struct registry_field *f = field_registry_at(registry, (uint32_t)index);
-    if (!fits(f, (uint32_t)type, (uint32_t)flags))
+    json_int_t type = json_integer_value(json_array_get(json, 0)), flags = json_integer_value(json_array_get(json, 1));
+    if (!type_known(type) || flags < 0 || flags > UINT16_MAX || !fits(f, (uint32_t)type, (uint32_t)flags))
         return corrupt(err);
     *ret = (struct td_field){.name = f->name, .type = (uint32_t)type, .flags = (uint32_t)flags, .doc = f->doc};
-    *ret_index = (uint32_t)index;
     return TD_OK;
 }
 
 static int parse_component(const json_t *json, const struct field_registry *registry, struct store_component *ret, struct error *err)
 {
-    const char *protocol = json_string_value(json_object_get(json, "protocol"));
-    const json_t *fields = json_object_get(json, "fields");
-    size_t n = json_array_size(fields);
-    if (!protocol || !json_is_array(fields) || n > FIELD_MAX)
+    uint32_t n = ret->declared->n;
+    if (json_array_size(json) != n || n > FIELD_MAX)
         return corrupt(err);
-    ret->protocol = mem_strdup(protocol);
     ret->rows = mem_calloc(n, sizeof(*ret->rows));
-    ret->registry = mem_calloc(n, sizeof(*ret->registry));
-    if (!ret->protocol || !ret->rows || !ret->registry)
+    if (!ret->rows)
         return error_nomem(err);
-    for (size_t i = 0; i < n; i++) {
-        int status = parse_field(json_array_get(fields, i), registry, &ret->rows[i], &ret->registry[i], err);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct registry_field *f = field_registry_at(registry, ret->declared->fields[i]);
+        int status = parse_field(json_array_get(json, i), f, &ret->rows[i], err);
         if (status != TD_OK)
             return status;
     }
-    return field_set_init(&ret->fields, &(struct td_table){ret->rows, (uint32_t)n, sizeof(*ret->rows)}, err);
+    return field_set_init(&ret->fields, &(struct td_table){ret->rows, n, sizeof(*ret->rows)}, err);
 }
 
 int store_layout_parse(struct td_slice json, const struct field_registry *registry, struct store_layout *ret, struct error *err)
 {
     *ret = (struct store_layout){0};
+    uint32_t n;
+    const struct registry_component *declared = field_registry_components(registry, &n);
     json_t *root = json_loadb((const char *)json.p, json.n, 0, NULL);
-    size_t n = json_array_size(root);
-    int status = json_is_array(root) && n <= MAX_COMPONENTS ? TD_OK : corrupt(err);
+    int status = json_is_array(root) && json_array_size(root) == n ? TD_OK : corrupt(err);
     if (status == TD_OK) {
         ret->components = mem_calloc(n, sizeof(*ret->components));
         if (!ret->components)
             status = error_nomem(err);
     }
-    for (size_t i = 0; i < n && status == TD_OK; i++) {
+    for (uint32_t i = 0; i < n && status == TD_OK; i++) {
+        ret->components[i].declared = &declared[i];
         ret->n++;
         status = parse_component(json_array_get(root, i), registry, &ret->components[i], err);
     }
@@ -120,11 +105,8 @@ int store_layout_parse(struct td_slice json, const struct field_registry *regist
 void store_layout_clear(struct store_layout *layout)
 {
     for (uint32_t i = 0; i < layout->n; i++) {
-        struct store_component *c = &layout->components[i];
-        mem_free(c->protocol);
-        mem_free(c->rows);
-        mem_free(c->registry);
-        field_set_clear(&c->fields);
+        mem_free(layout->components[i].rows);
+        field_set_clear(&layout->components[i].fields);
     }
     mem_free(layout->components);
     *layout = (struct store_layout){0};

@@ -42,4 +42,12 @@ void filter_run_free(struct filter_run *);
 /* Does it match? An error is no match; it is counted, and the first one is kept. */
 bool filter_match(struct filter_run *, const struct filter_record *);
 
+/* The errors of a run so far. An error that && || or a macro took in is none. */
+struct filter_run_errors {
+    uint64_t count;
+    uint8_t first;  /* filter_error */
+    uint32_t place; /* of the first, in the filter's text, in bytes */
+};
+const struct filter_run_errors *filter_run_errors(const struct filter_run *);
+
 #endif

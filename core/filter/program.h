@@ -76,5 +76,7 @@ int filter_vm_new(const struct filter_program *const *programs, uint32_t n, stru
 void filter_vm_free(struct filter_vm *);
 /* What the program comes to for a record; it lives until the next run. An ERROR has its place in `nanos`. */
 struct filter_value filter_vm_run(struct filter_vm *, const struct filter_program *, const struct filter_record *);
+/* Sets a macro's variable for programs that are made from the macro's body alone. */
+void filter_vm_set(struct filter_vm *, uint32_t slot, struct filter_value);
 
 #endif

@@ -430,6 +430,11 @@ struct filter_value filter_vm_run(struct filter_vm *vm, const struct filter_prog
     return vm->fuel ? v : fail_at(v.kind == FILTER_ERROR ? v.nanos : 0, FILTER_E_LIMIT);
 }
 
+void filter_vm_set(struct filter_vm *vm, uint32_t slot, struct filter_value v)
+{
+    vm->slots[slot] = v;
+}
+
 int filter_vm_new(const struct filter_program *const *programs, uint32_t n, struct filter_vm **ret, struct error *err)
 {
     struct filter_vm *vm = mem_calloc(1, sizeof(*vm));
