@@ -68,7 +68,7 @@ struct filter_value call_int_double(struct filter_context *ctx, const struct fil
 {
     (void)ctx;
     double d = args[0].d;
-    return d > -0x1p63 && d < 0x1p63 ? filter_int((int64_t)d) : filter_fail(FILTER_E_OVERFLOW);
+    return d > -FILTER_2_TO_63 && d < FILTER_2_TO_63 ? filter_int((int64_t)d) : filter_fail(FILTER_E_OVERFLOW);
 }
 
 struct filter_value call_int_string(struct filter_context *ctx, const struct filter_value *args)
@@ -94,7 +94,7 @@ struct filter_value call_uint_double(struct filter_context *ctx, const struct fi
 {
     (void)ctx;
     double d = trunc(args[0].d);
-    return d >= 0 && d < 0x1p64 ? filter_uint((uint64_t)d) : filter_fail(FILTER_E_OVERFLOW);
+    return d >= 0 && d < FILTER_2_TO_64 ? filter_uint((uint64_t)d) : filter_fail(FILTER_E_OVERFLOW);
 }
 
 struct filter_value call_uint_string(struct filter_context *ctx, const struct filter_value *args)
