@@ -102,7 +102,7 @@ static struct filter_value run(const char *expr, bool checked)
     struct filter_diagnostics diagnostics;
     struct filter_node *root = NULL;
     struct error err = {0};
-    struct filter_env env = {.find = find_nothing, .plain = true, .dynamic = !checked, .now_ns = NOW_NS};
+    struct filter_env env = {.find = find_nothing, .plain = true, .dynamic = !checked};
     struct filter_value v = filter_fail(FILTER_E_UNDECLARED);
     arena_clear(&arena);
     arena_init(&arena, 16 << 20);
