@@ -1,6 +1,4 @@
 /* Conversions: int(), string() and so on. */
-#include <math.h>
-
 #include "base/json.h"
 #include "filter/convert.h"
 #include "filter/function_table.h"
@@ -93,7 +91,7 @@ struct filter_value call_uint_int(struct filter_context *ctx, const struct filte
 struct filter_value call_uint_double(struct filter_context *ctx, const struct filter_value *args)
 {
     (void)ctx;
-    double d = trunc(args[0].d);
+    double d = args[0].d;
     return d >= 0 && d < FILTER_2_TO_64 ? filter_uint((uint64_t)d) : filter_fail(FILTER_E_OVERFLOW);
 }
 
