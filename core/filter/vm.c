@@ -295,7 +295,8 @@ static struct filter_value call(struct filter_vm *vm, const struct filter_progra
     if (in->code == CODE_DISPATCH)
         return placed(in, filter_function_call(&vm->ctx, in->a, in->sub, args, in->n));
     vm->ctx.prepared = in->b ? p->prepared[in->b - 1] : NULL;
-    struct filter_value v = placed(in, filter_functions(&n)[in->a].fn(&vm->ctx, args));
+    /* Types promise what values may not keep: an argument that is dyn. So the kinds are looked at here, too. */
+    struct filter_value v = placed(in, filter_function_call(&vm->ctx, in->a, filter_functions(&n)[in->a].receiver, args, in->n));
     vm->ctx.prepared = NULL;
     return v;
 }
@@ -447,12 +448,7 @@ static struct filter_value run(struct filter_vm *vm, const struct filter_program
                 in = &p->code[in->a] - 1;
             }
             break;
-        case CODE_BIND:
-            if (top->kind == FILTER_ERROR)
-                in = &p->code[in->a] - 1;
-            else
-                vm->slots[in->n] = *top--;
-            break;
+        case CODE_BIND: vm->slots[in->n] = *top--; break; /* an error counts where it is used */
         case CODE_END: return *top;
         }
     }
