@@ -148,6 +148,14 @@ void evaluate_all(const struct expectation *e, size_t n)
     }
 }
 
+void evaluate_untyped(const struct expectation *e, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        is_str(evaluate(e[i].expr, false), e[i].want, "%s", e[i].expr);
+        like(evaluate(e[i].expr, true), "refused: ", "%s, with types", e[i].expr);
+    }
+}
+
 void evaluate_end(void)
 {
     filter_eval_free(eval);

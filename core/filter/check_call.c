@@ -250,7 +250,7 @@ static bool is_named(const struct filter_function *f, struct td_slice name)
 static const struct filter_type *match_function(struct checker *c, const struct filter_function *f, const struct filter_node *node,
                                                 const struct filter_type *const *types)
 {
-    bool variables = false;
+    bool variables = has_variable(f->result); /* also of those without arguments: optional.none() */
     for (uint32_t i = 0; i < f->arg_n; i++)
         variables |= has_variable(f->args[i]);
     uint32_t base = variables ? filter_unify_instantiate(&c->types) : 0;

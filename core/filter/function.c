@@ -295,7 +295,7 @@ static struct filter_value call_variadic(struct filter_context *ctx, const struc
 struct filter_value filter_function_call(struct filter_context *ctx, uint32_t first, bool receiver, const struct filter_value *args,
                                          uint32_t n)
 {
-    for (uint32_t i = first; i < FUNCTION_N && strcmp(functions[i].name, functions[first].name) == 0; i++) {
+    for (uint32_t i = first; i < FUNCTION_N && (i == first || strcmp(functions[i].name, functions[first].name) == 0); i++) {
         const struct filter_function *f = &functions[i];
         if (takes_all(f, receiver, args, n))
             return f->variadic ? call_variadic(ctx, f, args, n) : f->fn(ctx, args);

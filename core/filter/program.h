@@ -40,7 +40,7 @@ enum filter_code {
     CODE_NEXT, /* sets the variables to the next element, or -> result and to a */
     CODE_STEP, /* v -> ; takes the body's value in, and back to a; or -> result and to b */
     CODE_KEEP, /* v -> ; a predicate: back to a if false; on an error -> it, and to b */
-    CODE_BIND, /* v -> ; to slot n; to a, leaving it, if an error */
+    CODE_BIND, /* v -> ; to slot n, also an error */
     CODE_END   /* v -> the result */
 };
 

@@ -4,7 +4,8 @@
  * "expect": {"value": v, "error": text, "type": text}}. Values: {"null":true} {"bool":b} {"int":"dec"} {"uint":"dec"}
  * {"double":"text"} {"string":"text"} {"bytes":"hex"} {"type":"name"} {"list":[v..]} {"map":[[k,v]..]} {"timestamp":["sec",nanos]}
  * {"duration":["sec",nanos]}. Kinds must match; NaN is equal to NaN, 0.0 to -0.0; where an error is expected any error will do.
- * Without FILE: our own cases, tests/conformance/cel_cases.jsonl. */
+ * Each is evaluated twice: by walking the tree, and by the bytecode. Without FILE: our own cases,
+ * tests/conformance/cel_cases.jsonl. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -17,6 +18,7 @@
 #include "filter/eval.h"
 #include "filter/function_table.h"
 #include "filter/parse.h"
+#include "filter/program.h"
 #include "filter/time.h"
 #include "filter/type_name.h"
 #include "tap.h"
@@ -198,9 +200,28 @@ static void read_variables(struct test_case *c)
 /* What a case came to. */
 struct outcome {
     struct filter_value value;
+    bool agreed; /* the bytecode gave the same */
     struct buf type;
     char message[1024]; /* why it did not get so far */
 };
+
+/* Does the bytecode give the same? */
+static bool runs_alike(const struct filter_node *root, const struct filter_record *record, const struct filter_value *walked)
+{
+    struct filter_program program;
+    const struct filter_program *programs = &program;
+    struct filter_vm *vm = NULL;
+    bool alike = false;
+    if (filter_program_make(&program, root, 0, NULL) != TD_OK)
+        return false;
+    if (filter_vm_new(&programs, 1, &vm, NULL) == TD_OK) {
+        struct filter_value ran = filter_vm_run(vm, &program, record);
+        alike = walked->kind == FILTER_ERROR ? ran.kind == FILTER_ERROR && ran.error == walked->error : same(&ran, walked);
+    }
+    filter_vm_free(vm);
+    filter_program_clear(&program);
+    return alike;
+}
 
 static void run_case(struct test_case *c, struct filter_eval *eval, struct outcome *ret)
 {
@@ -211,6 +232,7 @@ static void run_case(struct test_case *c, struct filter_eval *eval, struct outco
     struct filter_record record = {.ctx = c, .has = has_variable, .get = get_variable};
     env.dynamic = json_is_false(json_object_get(c->json, "check"));
     ret->value = filter_fail(FILTER_E_UNDECLARED);
+    ret->agreed = true;
     filter_diagnostics_init(&diagnostics);
     int status = filter_parse(c->expr, &c->arena, &diagnostics, &root);
     if (status == TD_OK)
@@ -218,8 +240,10 @@ static void run_case(struct test_case *c, struct filter_eval *eval, struct outco
     if (status == TD_OK) {
         if (root->type)
             filter_type_put(&ret->type, root->type);
-        if (!json_is_true(json_object_get(c->json, "check_only")))
+        if (!json_is_true(json_object_get(c->json, "check_only"))) {
             ret->value = filter_eval(eval, root, &record, 0);
+            ret->agreed = runs_alike(root, &record, &ret->value);
+        }
         if (ret->value.kind == FILTER_ERROR)
             snprintf(ret->message, sizeof ret->message, "at byte %u: %s", ret->value.nanos, filter_error_text(ret->value.error));
     } else {
@@ -233,12 +257,12 @@ static bool is_expected(struct test_case *c, struct outcome *got)
 {
     const json_t *expect = json_object_get(c->json, "expect"), *value = json_object_get(expect, "value");
     const json_t *type = json_object_get(expect, "type");
-    bool good = true;
+    bool good = got->agreed;
     if (json_object_get(expect, "error"))
-        good = got->value.kind == FILTER_ERROR;
+        good = good && got->value.kind == FILTER_ERROR;
     if (value) {
         struct filter_value want = read_value(&c->arena, value);
-        good = want.kind != FILTER_ERROR && same(&got->value, &want);
+        good = good && want.kind != FILTER_ERROR && same(&got->value, &want);
     }
     return good && (!type || td_eq(buf_slice(&got->type), text_of(type)));
 }
@@ -250,7 +274,7 @@ static void show(struct test_case *c, struct outcome *got)
     struct filter_context ctx = {.arena = &c->arena, .fuel = &fuel};
     struct filter_list *list = filter_list_new(&c->arena, 1);
     struct td_slice kind = filter_type_name(got->value.kind);
-    tap_diag("type: %s", buf_cstr(&got->type));
+    tap_diag("type: %s%s", buf_cstr(&got->type), got->agreed ? "" : "; walking the tree and the bytecode do not agree");
     if (got->value.kind == FILTER_ERROR || !list) {
         tap_diag("error: %s", got->message);
         return;
