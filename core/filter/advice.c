@@ -167,13 +167,16 @@ void filter_advise_undeclared(struct checker *c, const struct filter_node *node)
     if (!c->diagnostics->last)
         return; /* told before, or there is no room: no need to search */
     const char *near = nearest_name(c, name);
+    bool capitals = node->kind == FILTER_NAME && !strpbrk(name, "abcdefghijklmnopqrstuvwxyz");
+    if (capitals)
+        filter_suggest(c, node, "as a text", "\"%s\"", name);
     if (near && node->kind == FILTER_HAS)
         filter_suggest(c, node, "did you mean", "has(%s)", near);
     else if (near)
         filter_suggest(c, node, "did you mean", "%s", near);
-    if (node->kind == FILTER_NAME)
+    if (node->kind == FILTER_NAME && !capitals)
         filter_suggest(c, node, "as a text", "\"%s\"", name);
-    else if (chain_root(node)->kind == FILTER_NAME && !near)
+    else if (node->kind == FILTER_SELECT && chain_root(node)->kind == FILTER_NAME && !near)
         filter_suggest(c, node, "as a text", "\"%s\"", name);
 }
 
@@ -184,12 +187,24 @@ void filter_advise_payload(struct checker *c, const struct filter_node *node)
 
 /* ---- Conditions ------------------------------------------------------------------------------------------------------------ */
 
+/* Is a text a name with or without dots, so that has() takes it? */
+static bool is_plain_name(struct td_slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!strchr("._abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", s.p[i]))
+            return false;
+    return s.n && s.p[0] > '9';
+}
+
 /* Fixes for a value where a condition should be: that it is something, that it is there. */
 static void suggest_conditions(struct checker *c, const struct filter_node *node, bool parens)
 {
     struct td_slice source = filter_source(c, node);
     int n = (int)source.n;
     const char *p = (const char *)source.p, *open = parens ? "(" : "", *shut = parens ? ")" : "";
+    bool there = (node->kind == FILTER_FIELD || node->sugar) && is_plain_name(source);
+    if (there && node->kind != FILTER_FIELD)
+        filter_suggest(c, node, "is there", "has(%.*s)", n, p);
     switch (kind_of(c, node)) {
     case FILTER_STRING: filter_suggest(c, node, "is not empty", "%s%.*s != \"\"%s", open, n, p, shut); break;
     case FILTER_INT: filter_suggest(c, node, "is not zero", "%s%.*s != 0%s", open, n, p, shut); break;
@@ -201,7 +216,7 @@ static void suggest_conditions(struct checker *c, const struct filter_node *node
     case FILTER_DURATION: filter_suggest(c, node, "is not zero", "%s%.*s != duration(\"0s\")%s", open, n, p, shut); break;
     default: break;
     }
-    if (node->kind == FILTER_FIELD && source.n && source.p[0] != '.')
+    if (there && node->kind == FILTER_FIELD)
         filter_suggest(c, node, "is there", "has(%.*s)", n, p);
 }
 

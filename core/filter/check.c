@@ -389,11 +389,14 @@ static void finish_types(struct checker *c, struct filter_node *node)
 static void check_whole(struct checker *c, const struct filter_node *root)
 {
     enum filter_kind kind = root->type->kind;
+    bool map_get = root->kind == FILTER_CALL && !root->sugar && td_eq(root->name, TD_LIT("map_get"));
+    if (map_get && root->arg_n == 0)
+        return; /* told */
     if (kind == FILTER_DYN)
         filter_warning(c->diagnostics, root->span, "dyn",
                        "whether this is true or false shows only when the filter runs; what is neither "
                        "does not match");
-    else if (root->kind == FILTER_CALL && td_eq(root->name, TD_LIT("map_get")))
+    else if (map_get)
         filter_advise_value(c, root); /* documented as a filter of its own */
     else if (kind != FILTER_BOOL && kind != FILTER_ERROR)
         filter_advise_condition(c, root, "a filter");

@@ -41,15 +41,15 @@ struct filter_env {
     bool (*at)(const void *ctx, uint32_t i, struct filter_symbol *ret); /* false past the last; NULL: nothing is suggested */
     struct td_slice container;                                          /* CEL's: "a.b" makes c mean a.b.c, a.c or c */
     bool dynamic;                                                       /* no types */
+    /* Why a text is no regular expression; NULL: literal patterns are not looked at. */
+    int (*check_regex)(struct td_slice pattern, struct error *err);
     bool plain; /* CEL and nothing else: no aliases, no advice, and the whole may be of any type */
 };
 
 /* The fields of calls. Payload is not among them. */
 struct filter_env filter_registry_env(const struct field_registry *);
 
-/* Literal regular expressions and time zones are not looked at: whoever compiles the filter makes them once (filter_prepare).
- *
- * Checks and rewrites; *root may become another node. TD_OK, also with warnings; TD_E_CONFIG; TD_E_NOMEM. */
+/* Checks and rewrites; *root may become another node. TD_OK, also with warnings; TD_E_CONFIG; TD_E_NOMEM. */
 int filter_check(const struct filter_env *, struct td_slice text, struct arena *, struct filter_node **root,
                  struct filter_diagnostics *) MUST_CHECK;
 

@@ -315,6 +315,22 @@ static void check_literal_argument(struct checker *c, const struct filter_node *
     }
 }
 
+/* A literal regular expression that is none. */
+static void check_pattern(struct checker *c, const struct filter_node *node)
+{
+    uint32_t n;
+    struct error err;
+    const struct filter_node *pattern = node->arg_n == 2 ? node->args[1] : NULL;
+    if (!pattern || pattern->kind != FILTER_LITERAL || pattern->value.kind != FILTER_STRING || !c->env->check_regex ||
+        filter_functions(&n)[node->index].prepare != FILTER_PREPARE_REGEX || node->op != FILTER_BY_TYPES)
+        return;
+    int status = c->env->check_regex(pattern->value.bytes, &err);
+    if (status == TD_E_NOMEM)
+        c->types.no_memory = true;
+    else if (status != TD_OK)
+        filter_fault(c->diagnostics, pattern->span, "bad_regex", "%s", err.text);
+}
+
 static const struct filter_type *check_dynamic_call(struct filter_node *node, int32_t first)
 {
     node->op = FILTER_BY_VALUES;
@@ -348,7 +364,9 @@ const struct filter_type *filter_check_call(struct checker *c, struct filter_nod
     }
     if (map_get)
         check_literal_key(c, node, node->args[0], node->args[1], true);
-    if (!c->env->plain)
+    if (!c->env->plain) {
         check_literal_argument(c, node);
+        check_pattern(c, node);
+    }
     return type;
 }

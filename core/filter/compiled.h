@@ -8,7 +8,8 @@
 struct filter {
     struct arena arena; /* the tree, and the text that it points into */
     struct td_slice text;
-    struct filter_node *root; /* checked and folded */
+    struct filter_node *written; /* checked */
+    struct filter_node *root;    /* checked and folded */
     struct filter_program program;
     int64_t now_ns;
 };

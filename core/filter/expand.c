@@ -76,19 +76,44 @@ const struct filter_alias *filter_usable_alias(const struct filter_env *env, str
     return NULL;
 }
 
-/* The alias that the whole of a name is. */
-static const struct filter_alias *alias_of(struct expander *e, const struct filter_node *node)
+/* The alias that the whole of a name is; NULL: none, and then *ret_known tells whether it is a name that needs no alias. */
+static const struct filter_alias *look_up(struct expander *e, const struct filter_node *node, bool *ret_known)
 {
     char name[FILTER_MAX_NAME];
     struct filter_symbol symbol;
     const struct filter_node *root = root_of(node);
-    if ((node->kind != FILTER_NAME && node->kind != FILTER_SELECT) || root->kind != FILTER_NAME || root->absolute ||
-        is_variable(e, root->name))
+    *ret_known = false;
+    if ((node->kind != FILTER_NAME && node->kind != FILTER_SELECT) || root->kind != FILTER_NAME)
         return NULL;
-    size_t n = filter_qualified_name(node, name, sizeof(name));
-    if (!n || !filter_alias_find(td_bytes(name, n)) || e->env->find(e->env->ctx, td_bytes(name, n), &symbol))
+    *ret_known = root->absolute || is_variable(e, root->name);
+    size_t n = *ret_known ? 0 : filter_qualified_name(node, name, sizeof(name));
+    if (!n)
         return NULL;
-    return filter_usable_alias(e->env, e->builder->arena, td_bytes(name, n));
+    *ret_known = e->env->find(e->env->ctx, td_bytes(name, n), &symbol);
+    return *ret_known || !filter_alias_find(td_bytes(name, n)) ? NULL : filter_usable_alias(e->env, e->builder->arena, td_bytes(name, n));
+}
+
+static const struct filter_alias *alias_of(struct expander *e, const struct filter_node *node)
+{
+    bool known;
+    return look_up(e, node, &known);
+}
+
+/* Does an alias stand for a name, so that .more may follow it? */
+static bool is_plain(const struct filter_alias *alias)
+{
+    return alias->kind == FILTER_ALIAS_ONE && !strpbrk(alias->text, " (");
+}
+
+/* May aliases stand within a node? Not in a name that is declared, nor in one that goes on behind an alias for no name. */
+static bool may_hold_alias(struct expander *e, const struct filter_node *node)
+{
+    bool known;
+    look_up(e, node, &known);
+    if (known)
+        return false;
+    const struct filter_alias *inner = node->kind == FILTER_SELECT ? alias_of(e, node->args[0]) : NULL;
+    return !inner || is_plain(inner);
 }
 
 /* ---- Putting texts in ---------------------------------------------------------------------------------------------------- */
@@ -124,6 +149,8 @@ static struct filter_node *with_text(struct expander *e, const struct filter_nod
     if (e->builder->failure)
         return copy;
     *copy = *node;
+    if (!may_hold_alias(e, node))
+        return copy;
     copy->args = NULL;
     struct filter_node **args = node->arg_n ? arena_alloc(e->builder->arena, node->arg_n * sizeof(*args), 16) : NULL;
     for (uint32_t i = 0; args && i < node->arg_n; i++)
@@ -183,6 +210,8 @@ static const struct filter_alias *find_several(struct expander *e, const struct 
         *ret_at = node;
         return alias->kind == FILTER_ALIAS_ONE ? NULL : alias;
     }
+    if (!may_hold_alias(e, node))
+        return NULL;
     for (uint32_t i = 0; i < node->arg_n; i++) {
         bool range = td_eq(node->name, TD_LIT("..")) && i < 2; /* x >= a && x <= b, which belong together */
         alias = range || !is_condition(node->args[i]) ? find_several(e, node->args[i], ret_at) : NULL;
@@ -220,9 +249,7 @@ static struct filter_node *for_elements(struct expander *e, const struct filter_
         made = filter_new_operator(e->builder, FILTER_IN, node->span, expand(e, node->args[0]), list);
     } else {
         struct td_slice var = filter_fresh_name(e->builder, e->text);
-        char name[24] = {0};
-        memcpy(name, var.p, var.n < sizeof(name) ? var.n : sizeof(name) - 1);
-        struct filter_node *body = with_text(e, node, alias, name);
+        struct filter_node *body = with_text(e, node, alias, var.p ? (const char *)var.p : "");
         if (e->builder->failure)
             return body;
         size_t outer = e->var_n;
@@ -330,6 +357,8 @@ static struct filter_node *expand(struct expander *e, struct filter_node *node)
         return node;
     if (alias)
         return replace_alias(e, alias, node);
+    if (!may_hold_alias(e, node))
+        return node;
     if (is_condition(node))
         return expand_condition(e, node);
     if (node->kind == FILTER_HAS)

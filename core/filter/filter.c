@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "filter/check.h"
 #include "filter/compiled.h"
+#include "filter/fold.h"
 #include "filter/parse.h"
 #include "filter/print.h"
 
@@ -21,6 +22,9 @@ static int make_tree(struct filter *f, const struct field_registry *registry, st
     int status = filter_parse(f->text, &f->arena, diagnostics, &f->root);
     if (status == TD_OK)
         status = filter_check(&env, f->text, &f->arena, &f->root, diagnostics);
+    f->written = f->root;
+    if (status == TD_OK)
+        status = filter_fold(f->written, &f->arena, f->now_ns, &f->root, diagnostics);
     return status;
 }
 
@@ -63,7 +67,7 @@ void filter_free(struct filter *f)
 
 void filter_put_text(struct buf *out, const struct filter *f)
 {
-    filter_print(out, f->root);
+    filter_print(out, f->written);
 }
 
 /* ---- Running ---- */

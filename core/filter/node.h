@@ -42,7 +42,7 @@ struct filter_node *filter_new_method(struct filter_builder *, struct td_slice n
 struct filter_node *filter_new_macro(struct filter_builder *, enum filter_macro, struct filter_span, struct td_slice var,
                                      struct filter_node *range, struct filter_node *body);
 struct filter_node *filter_clone(struct filter_builder *, const struct filter_node *);
-/* A copy of a text in the arena. */
+/* A copy of a text in the arena, with a zero behind it. */
 struct td_slice filter_copy_text(struct filter_builder *, struct td_slice);
 
 /* A name for a variable that is no word of the text: v, or v1, v2 ... */
