@@ -41,7 +41,7 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
 
-.PHONY: all deps demo check bless asan tsan fuzz bench conformance conformance-cel lint fmt install clean help plugins tests
+.PHONY: all deps demo check bless asan tsan fuzz bench conformance conformance-cel conformance-kfl lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
 
 $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
@@ -132,6 +132,11 @@ CEL ?= ../shared/kfl/cel_open.jsonl
 conformance-cel: $(BUILD)/tests/conformance/cel ## run conformance cases of CEL, one JSON object a line: CEL=FILE
 	@$(BUILD)/tests/conformance/cel $(CEL) >$(BUILD)/cel.tap; status=$$?; grep -a -A4 '^not ok' $(BUILD)/cel.tap; \
 		grep -a '^# skipped' $(BUILD)/cel.tap; tail -n 3 $(BUILD)/cel.tap | grep -a '^#'; exit $$status
+
+KFL ?= ../shared/kfl
+conformance-kfl: $(BUILD)/tests/conformance/kfl_examples ## compile documented filters: KFL=DIR with variables.json and kfl_examples.jsonl
+	@$(BUILD)/tests/conformance/kfl_examples $(KFL) >$(BUILD)/kfl.tap; status=$$?; grep -a -A4 '^not ok' $(BUILD)/kfl.tap; \
+		tail -n 3 $(BUILD)/kfl.tap | grep -a '^#'; exit $$status
 
 bench: all $(BENCHES:%=$(BUILD)/%) ## measure against tshark, tcpdump and the machine's own limits
 	@tests/bench/run --build $(BUILD)
