@@ -140,7 +140,7 @@ lint: ## layering, banned functions, cppcheck
 	@tests/lint
 
 fmt: ## format the C sources
-	clang-format -i $(filter-out tests/conformance/abi/v% %/vectors.h,$(shell git ls-files '*.c' '*.h'))
+	clang-format -i $(filter-out tests/conformance/abi/v% %/vectors.h,$(shell git ls-files '*.c' '*.h' '*.cc'))
 
 deps: ## install the Debian packages that building and testing need
 	tests/deps

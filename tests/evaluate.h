@@ -17,6 +17,8 @@ const char *evaluate(const char *expr, bool checked);
 enum filter_error evaluate_error(const char *expr);
 /* One check for each, with and without types. */
 void evaluate_all(const struct expectation *expectations, size_t n);
+/* The same for expressions that the checker must refuse: they run without types only. */
+void evaluate_untyped(const struct expectation *expectations, size_t n);
 /* Frees what evaluate() keeps. */
 void evaluate_end(void);
 

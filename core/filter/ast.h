@@ -72,7 +72,7 @@ struct filter_node {
     uint32_t arg_n;
     struct filter_span span;      /* all of it */
     struct filter_span name_span; /* of the name or the operator */
-    struct td_slice name;
+    struct td_slice name; /* OPERATOR: "xor" for an NE, ".." for an AND, if it was written so */
     struct td_slice var[2];
     uint32_t index; /* FIELD: in the registry. VARIABLE: slot. CALL: overload, once checked */
     struct filter_value value;

@@ -10,7 +10,6 @@
 #include "filter/operator.h"
 
 enum {
-    SLOTS = 2 * FILTER_MAX_NESTING + 2, /* two variables for each macro that can be open */
     SPARE = 16 << 10,                   /* memory that most records need no more than */
     STEPS_PER_LOOK = 256                /* at the clock */
 };
@@ -23,7 +22,7 @@ struct filter_eval {
     uint64_t fuel_at_look;
     uint32_t steps;      /* since the last look at the clock */
     int64_t deadline_ns; /* 0: not looked yet */
-    struct filter_value slots[SLOTS];
+    struct filter_value slots[FILTER_MAX_SLOTS];
     alignas(16) uint8_t spare[SPARE];
 };
 
@@ -356,7 +355,7 @@ static struct filter_value eval_macro(struct filter_eval *e, const struct filter
         return over;
     if (!range_of(&over, &range))
         return placed(e, node, filter_fail(FILTER_E_NO_OVERLOAD));
-    if (node->index + 2 > SLOTS)
+    if (node->index + 1u + (node->var[1].n != 0) > FILTER_MAX_SLOTS)
         return fail(e, node, FILTER_E_LIMIT);
     switch (node->op) {
     case FILTER_ALL: return eval_quantifier(e, node, &range, false);
@@ -372,7 +371,7 @@ static struct filter_value eval_macro(struct filter_eval *e, const struct filter
 static struct filter_value eval_bind(struct filter_eval *e, const struct filter_node *node)
 {
     struct filter_value v = eval(e, node->args[0]);
-    if (node->index >= SLOTS)
+    if (node->index >= FILTER_MAX_SLOTS)
         return fail(e, node, FILTER_E_LIMIT);
     e->slots[node->index] = v;
     return eval(e, node->args[1]);
@@ -402,7 +401,7 @@ static struct filter_value eval(struct filter_eval *e, const struct filter_node 
     case FILTER_LITERAL:
     case FILTER_TYPE_NAME: return node->value;
     case FILTER_FIELD: return placed(e, node, e->record->get(e->record->ctx, node->index, &e->arena));
-    case FILTER_VARIABLE: return node->index < SLOTS ? e->slots[node->index] : fail(e, node, FILTER_E_LIMIT);
+    case FILTER_VARIABLE: return node->index < FILTER_MAX_SLOTS ? e->slots[node->index] : fail(e, node, FILTER_E_LIMIT);
     case FILTER_SELECT: return eval_select(e, node);
     case FILTER_HAS: return eval_has(e, node);
     case FILTER_OPERATOR: return eval_operator(e, node);

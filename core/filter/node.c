@@ -49,7 +49,8 @@ void filter_set_args(struct filter_builder *b, struct filter_node *node, struct 
         fail(b, FILTER_NO_MEMORY, node->span);
         return;
     }
-    memcpy(node->args, args, n * sizeof(*args));
+    if (n)
+        memcpy(node->args, args, n * sizeof(*args));
     node->arg_n = (uint32_t)n;
     filter_set_depth(b, node);
 }
@@ -197,7 +198,8 @@ size_t filter_qualified_name(const struct filter_node *node, char *ret, size_t s
     size_t n = 0;
     for (; at->kind == FILTER_SELECT; at = at->args[0])
         n += at->name.n + 1;
-    if (at->kind != FILTER_NAME || n + at->name.n > size)
+    bool named = at->kind == FILTER_NAME || at->kind == FILTER_FIELD || at->kind == FILTER_VARIABLE;
+    if (!named || n + at->name.n > size)
         return 0;
     n += at->name.n;
     size_t end = n;

@@ -10,6 +10,8 @@
 
 enum filter_build_failure { FILTER_BUILT, FILTER_NO_MEMORY, FILTER_TOO_MANY_NODES, FILTER_TOO_DEEP };
 
+enum { FILTER_MAX_NAME = 256 }; /* bytes of a name with dots */
+
 struct filter_builder {
     struct arena *arena;
     uint32_t node_n;

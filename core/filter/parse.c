@@ -169,7 +169,7 @@ static void push(struct parser *p, struct filter_node *node)
 /* What was pushed since the stack had `base` becomes the operands of a node. */
 static struct filter_node *pop_args(struct parser *p, struct filter_node *node, size_t base)
 {
-    filter_set_args(&p->builder, node, p->stack + base, p->stack_n - base);
+    filter_set_args(&p->builder, node, p->stack ? p->stack + base : NULL, p->stack_n - base);
     p->stack_n = base;
     return node;
 }

@@ -68,7 +68,8 @@ struct filter_node *filter_sugar_in_set(struct filter_builder *b, struct filter_
         if (to) {
             struct filter_node *low = mark(filter_new_operator(b, FILTER_GE, span, use(b, x, &used), from));
             struct filter_node *high = mark(filter_new_operator(b, FILTER_LE, span, use(b, x, &used), to));
-            any[count++] = mark(filter_new_operator(b, FILTER_AND, span, low, high));
+            any[count] = mark(filter_new_operator(b, FILTER_AND, span, low, high));
+            any[count++]->name = TD_LIT(".."); /* they belong together */
         } else if (is_cidr(from)) {
             any[count++] = filter_sugar_compare_cidr(b, FILTER_EQ, span, use(b, x, &used), from);
         }

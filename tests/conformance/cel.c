@@ -17,7 +17,6 @@
 #include "filter/eval.h"
 #include "filter/function_table.h"
 #include "filter/parse.h"
-#include "filter/regex.h"
 #include "filter/time.h"
 #include "filter/type_name.h"
 #include "tap.h"
@@ -180,14 +179,6 @@ static struct filter_value get_variable(const void *ctx, uint32_t field, struct 
     return ((const struct test_case *)ctx)->vars[field].value;
 }
 
-static int check_regex(struct td_slice pattern, struct error *err)
-{
-    struct filter_regex *regex = NULL;
-    int status = filter_regex_new(pattern, &regex, NULL, err);
-    filter_regex_free(regex);
-    return status;
-}
-
 static void read_variables(struct test_case *c)
 {
     const char *name;
@@ -216,7 +207,7 @@ static void run_case(struct test_case *c, struct filter_eval *eval, struct outco
     struct filter_diagnostics diagnostics;
     struct filter_node *root = NULL;
     struct error err = {0};
-    struct filter_env env = {.ctx = c, .find = find_variable, .plain = true, .check_regex = check_regex};
+    struct filter_env env = {.ctx = c, .find = find_variable, .plain = true};
     struct filter_record record = {.ctx = c, .has = has_variable, .get = get_variable};
     env.dynamic = json_is_false(json_object_get(c->json, "check"));
     ret->value = filter_fail(FILTER_E_UNDECLARED);
@@ -228,7 +219,7 @@ static void run_case(struct test_case *c, struct filter_eval *eval, struct outco
         if (root->type)
             filter_type_put(&ret->type, root->type);
         if (!json_is_true(json_object_get(c->json, "check_only")))
-            ret->value = filter_eval(eval, root, &record, env.now_ns);
+            ret->value = filter_eval(eval, root, &record, 0);
         if (ret->value.kind == FILTER_ERROR)
             snprintf(ret->message, sizeof ret->message, "at byte %u: %s", ret->value.nanos, filter_error_text(ret->value.error));
     } else {

@@ -206,6 +206,10 @@ static void test_zone_files(void)
     is_int(offset_at("AAA3BBB2:30,J60/0,J300/0", july), -9000, "days without February 29th; an offset of its own");
     int64_t march = filter_days(2028, 3, 1) * 86400;
     is_int(offset_at("AAA0BBB,J60/0,J300/0", march), 3600, "day 60 is March 1st in a leap year");
+    is_int(offset_at("AAA0BBB,J60/0,J300/0", march - 1), 0, "and not February 29th");
+    int64_t sunday = filter_days(2030, 10, 27) * 86400; /* the fourth and last one */
+    is_int(offset_at("AAA-1BBB,M3.5.0,M10.5.0/3", sunday + 3599), 7200, "until the last Sunday");
+    is_int(offset_at("AAA-1BBB,M3.5.0,M10.5.0/3", sunday + 3600), 3600, "at three in the morning");
     is_int(offset_at("AAA0BBB,59/0,300/0", march - 1), 3600, "day 59 is February 29th in a leap year");
     is_int(offset_at("AAA0BBB,59/-1,300/0", march - 86400 - 3600), 3600, "an hour before midnight");
     is_int(offset_at("AAA0BBB,59/-1,300/0", march - 86400 - 3601), 0, "and not sooner");

@@ -166,9 +166,9 @@ static void test_memory(void)
 
 static void test_names(void)
 {
-    for (int kind = 0; kind < FILTER_DYN; kind++)
+    for (enum filter_kind kind = 0; kind < FILTER_DYN; kind++)
         ok(filter_type_name(kind).n > 0, "type %d has a name", kind);
-    for (int error = FILTER_E_NO_SUCH_KEY; error <= FILTER_E_LIMIT; error++)
+    for (enum filter_error error = FILTER_E_NO_SUCH_KEY; error <= FILTER_E_LIMIT; error++)
         ok(filter_error_text(error)[0] && strcmp(filter_error_text(error), "unknown error") != 0, "error %d has a text", error);
     is_int(sizeof(struct filter_value), 24, "a value is small");
 }
