@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/units.h"
-
 enum kind { STRING, URL, TIME, NUMBER, SIZE, MS, BOOLEAN, OBJECT, ARRAY };
 
 struct property {
@@ -130,10 +128,15 @@ static bool is_url(const char *s)
     return true;
 }
 
+/* RFC 3339 in UTC, with a fraction. */
 static bool is_time(const char *s)
 {
-    int64_t ns;
-    return strlen(s) >= 24 && s[10] == 'T' && s[strlen(s) - 1] == 'Z' && units_parse_time(s, 0, &ns);
+    static const char form[] = "0000-00-00T00:00:00.000";
+    size_t n = strspn(s, "0123456789-T:.");
+    for (size_t i = 0; i < sizeof(form) - 1; i++)
+        if (form[i] == '0' ? (unsigned)(s[i] - '0') > 9 : s[i] != form[i])
+            return false;
+    return n >= sizeof(form) - 1 && strcmp(s + n, "Z") == 0;
 }
 
 static bool is_of_kind(const json_t *v, enum kind kind)

@@ -68,8 +68,9 @@ static void test_cells(void)
         buf_clear(&line);
     }
     call_set_bytes(&call, F_PATH, td_bytes("a\0b", 3));
-    is_str(row("path"), "a\xef\xbf\xbd"
-                        "b\r\n",
+    is_str(row("path"),
+           "a\xef\xbf\xbd"
+           "b\r\n",
            "a zero");
     call_set_bytes(&call, F_PATH, TD_LIT(""));
     is_str(row("path"), "\"\"\r\n", "an empty cell alone is not an empty line");
