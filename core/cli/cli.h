@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#define CLI_VERSION "0.1.0"
+
 enum cli_exit {
     CLI_OK = 0,
     CLI_FAILURE = 1,

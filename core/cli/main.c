@@ -6,8 +6,6 @@
 #include "base/nearest.h"
 #include "cli/cli.h"
 
-#define TAPEDECK_VERSION "0.1.0"
-
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -41,7 +39,7 @@ static int run(int argc, char **argv)
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         return help();
     if (strcmp(word, "--version") == 0) {
-        printf("tapedeck %s, plugin ABI %d.%d\n", TAPEDECK_VERSION, TD_ABI_MAJOR, TD_ABI_MINOR);
+        printf("tapedeck %s, plugin ABI %d.%d\n", CLI_VERSION, TD_ABI_MAJOR, TD_ABI_MINOR);
         return CLI_OK;
     }
     struct nearest near;
