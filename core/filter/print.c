@@ -1,11 +1,10 @@
 #include "print.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "base/ip.h"
+#include "filter/decimal.h"
 #include "filter/lex.h"
 #include "filter/macro.h"
 #include "filter/type_name.h"
@@ -99,18 +98,14 @@ static void put_bytes(struct buf *out, struct td_slice bytes)
 /* The shortest text that reads back as the same number, and as a double. */
 static void put_double(struct buf *out, double d)
 {
-    char text[40];
+    char text[DECIMAL_TEXT];
     if (isnan(d) || isinf(d)) {
         buf_printf(out, "double(\"%s\")", isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
         return;
     }
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, d);
-        if (strtod(text, NULL) == d)
-            break;
-    }
-    buf_puts(out, text);
-    if (!strpbrk(text, ".e"))
+    size_t n = decimal_format(d, DECIMAL_GENERAL, 0, text);
+    buf_put(out, text, n);
+    if (!memchr(text, '.', n) && !memchr(text, 'e', n))
         buf_lit(out, ".0");
 }
 
