@@ -8,6 +8,7 @@ enum {
     COST_STATS = 1,
     COST_NUMBER = 2,
     COST_EQUAL = 3,
+    COST_PART = 6,
     COST_TEXT = 20,
     COST_ELEMENT = 30,
     COST_ROW = 200
@@ -250,6 +251,26 @@ static struct plan *plan_equality(struct planner *p, const struct filter_node *n
     return plan;
 }
 
+/* field.contains(literal) and its like. */
+static struct plan *plan_part(struct planner *p, const struct filter_node *node)
+{
+    static const char *const names[] = {[PART_CONTAINS] = "contains", [PART_STARTS] = "startsWith", [PART_ENDS] = "endsWith"};
+    const struct registry_field *f = node->arg_n == 2 && node->receiver ? field_of(p, node->args[0]) : NULL;
+    uint8_t part = 0;
+    while (part < 3 && !td_eq(node->name, td_str(names[part])))
+        part++;
+    if (part == 3 || !f || f->type != REGISTRY_STRING || node->args[1]->kind != FILTER_LITERAL || !is_plain_text(&node->args[1]->value))
+        return NULL;
+    struct plan *plan = equal_plan(p, node, node->args[0]->index, 1);
+    if (plan) {
+        plan->kind = PLAN_PART;
+        plan->cost = COST_PART;
+        plan->part = part;
+        plan->texts[plan->n++] = node->args[1]->value.bytes;
+    }
+    return plan;
+}
+
 /* Any expression that looks at one text and nothing else. */
 static struct plan *plan_text(struct planner *p, const struct filter_node *node)
 {
@@ -373,6 +394,8 @@ static struct plan *plan_term(struct planner *p, const struct filter_node *node)
             plan = plan_element(p, node);
     } else if (node->kind == FILTER_MACRO) {
         plan = plan_exists(p, node);
+    } else if (node->kind == FILTER_CALL) {
+        plan = plan_part(p, node);
     }
     return plan || p->failed ? plan : plan_text(p, node);
 }

@@ -12,10 +12,13 @@ enum plan_kind {
     PLAN_NUMBER,  /* a number in one of the ranges: BOOL, INT, TIMESTAMP, DURATION */
     PLAN_PRESENT, /* has(field) */
     PLAN_EQUAL,   /* a text that is one of `texts` */
+    PLAN_PART,    /* a text that has texts[0] in it, at the place that `part` says */
     PLAN_TEXT,    /* any expression over one text */
     PLAN_ELEMENT, /* a predicate that holds for an element of one list: exists(), in */
     PLAN_ROW      /* everything else */
 };
+
+enum plan_part { PART_CONTAINS, PART_STARTS, PART_ENDS };
 
 struct plan_range {
     int64_t low, high; /* both included */
@@ -26,6 +29,7 @@ struct plan {
     uint8_t cost;   /* of a row, roughly; terms of one chain run in its order */
     uint16_t level; /* distance from the root: whose bitmaps it may use */
     bool value;     /* CONST */
+    uint8_t part;   /* PART */
     bool negated;   /* NUMBER, EQUAL: not in any of them */
     uint32_t field;
     uint32_t slot; /* ELEMENT: the variable that stands for the element */

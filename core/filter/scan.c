@@ -33,6 +33,7 @@ struct filter_scan {
     uint32_t row;                        /* of the record */
     struct td_slice text;                /* of the dictionary, while terms over texts run */
     bool pruned;
+    bool ignore_statistics;
     int status;
     struct error *err;
 
@@ -172,6 +173,18 @@ static bool is_one_of(const struct plan *plan, struct td_slice text)
     return false;
 }
 
+static bool has_part(const struct plan *plan, struct td_slice text)
+{
+    struct td_slice part = plan->texts[0];
+    if (part.n == 0 || part.n > text.n)
+        return part.n == 0;
+    switch (plan->part) {
+    case PART_STARTS: return memcmp(text.p, part.p, part.n) == 0;
+    case PART_ENDS: return memcmp(text.p + text.n - part.n, part.p, part.n) == 0;
+    default: return memmem(text.p, text.n, part.p, part.n) != NULL;
+    }
+}
+
 static bool room_for_verdicts(struct filter_scan *s, uint32_t n)
 {
     if (n + 1 > s->verdict_cap) {
@@ -200,6 +213,8 @@ static uint32_t judge(struct filter_scan *s, const struct plan *plan, const stru
             }
             struct filter_value v = filter_vm_run(s->vm, &plan->program, &record);
             s->verdicts[id] = verdict_of(&v);
+        } else if (plan->kind == PLAN_PART) {
+            s->verdicts[id] = has_part(plan, s->text);
         } else {
             s->verdicts[id] = is_one_of(plan, s->text) != plan->negated;
         }
@@ -266,6 +281,8 @@ static enum outlook chain_outlook(struct filter_scan *s, const struct plan *plan
 static enum outlook outlook(struct filter_scan *s, const struct plan *plan)
 {
     struct chunk_stats stats;
+    if (s->ignore_statistics && plan->kind != PLAN_CONST && plan->kind != PLAN_PRESENT)
+        return OUTLOOK_OPEN;
     switch (plan->kind) {
     case PLAN_CONST: return plan->value ? OUTLOOK_ALL : OUTLOOK_NONE;
     case PLAN_AND:
@@ -276,6 +293,9 @@ static enum outlook outlook(struct filter_scan *s, const struct plan *plan)
         chunk_stats(s->chunk, plan->field, &stats);
         return stats.present == 0 ? OUTLOOK_NONE : stats.present == s->rows ? OUTLOOK_ALL : OUTLOOK_OPEN;
     case PLAN_EQUAL: return texts_outlook(s, plan);
+    case PLAN_PART:
+        chunk_stats(s->chunk, plan->field, &stats);
+        return stats.present ? OUTLOOK_OPEN : has_part(plan, (struct td_slice){0}) ? OUTLOOK_ALL : OUTLOOK_NONE;
     case PLAN_ELEMENT:
         chunk_stats(s->chunk, plan->field, &stats);
         if (!stats.elements)
@@ -402,6 +422,7 @@ static void run_open(struct filter_scan *s, const struct plan *plan, const struc
     case PLAN_NUMBER: run_numbers(s, plan, active, ret); break;
     case PLAN_PRESENT: run_present(s, plan, active, ret); break;
     case PLAN_EQUAL:
+    case PLAN_PART:
     case PLAN_TEXT:
     case PLAN_ELEMENT: run_texts(s, plan, active, ret); break;
     default: run_rows(s, plan, active, ret); break;
@@ -445,6 +466,11 @@ int filter_scan_chunk(void *scan, struct chunk *chunk, uint64_t *bits, struct er
     s->stats.rows += s->rows;
     s->stats.errors += filter_bits_count(&result->error);
     return TD_OK;
+}
+
+void filter_scan_ignore_statistics(struct filter_scan *s)
+{
+    s->ignore_statistics = true;
 }
 
 const struct filter_scan_stats *filter_scan_stats(const struct filter_scan *s)
@@ -541,6 +567,7 @@ static void explain(struct buf *out, const struct filter_scan *s, const struct p
                                       [PLAN_NUMBER] = "numbers of the column; least and greatest tell for whole chunks",
                                       [PLAN_PRESENT] = "who has the field; its count tells for whole chunks",
                                       [PLAN_EQUAL] = "ids of the dictionary; its Bloom filter tells for whole chunks",
+                                      [PLAN_PART] = "a search in each text of the dictionary",
                                       [PLAN_TEXT] = "once for each text of the dictionary",
                                       [PLAN_ELEMENT] = "once for each text of the dictionary, then by element",
                                       [PLAN_ROW] = "row by row"};

@@ -136,10 +136,10 @@ struct question {
 };
 
 static const struct question questions[] = {
-    {"numbers and a text", "http && status_code >= 500 && method == \"POST\" && elapsed_time > 1000",
-     "http = 1 AND status_code >= 500 AND method = 'POST' AND elapsed_time > 1000"},
+    {"numbers and a text", "http && status_code >= 400 && method == \"GET\" && elapsed_time > 1000",
+     "http = 1 AND status_code >= 400 AND method = 'GET' AND elapsed_time > 1000"},
     {"parts of texts", "http && path.contains(\"/v1/\") && src.ip.startsWith(\"10.\") && status_code != 200",
-     "http = 1 AND instr(path, '/v1/') > 0 AND substr(\"src.ip\", 1, 3) = '10.' AND status_code <> 200"},
+     "http = 1 AND instr(path, '/v1/') > 0 AND substr(\"src.ip\", 1, 3) = '10.' AND ifnull(status_code, 0) <> 200"},
 };
 enum { QUESTIONS = sizeof(questions) / sizeof(questions[0]) };
 
@@ -176,8 +176,8 @@ static int compare_scans(const char *store_path, const char *table_path, uint64_
 /* The newest hundred of a question that one call in a thousand answers. */
 static int newest(const char *store_path, const char *table_path, uint64_t n)
 {
-    static const char *const kfl = "http && status_code == 503 && elapsed_time >= 0 && method != \"\"";
-    static const char *const sql = "http = 1 AND status_code = 503 AND elapsed_time >= 0 AND method <> ''";
+    static const char *const kfl = "http && status_code == 401 && method == \"POST\" && elapsed_time >= 0";
+    static const char *const sql = "http = 1 AND status_code = 401 AND method = 'POST' AND elapsed_time >= 0";
     double ours = 1e9, theirs, took;
     for (int i = 0; i < ROUNDS; i++) {
         scan_store(store_path, kfl, 100, &took);
@@ -213,15 +213,10 @@ static double addition_ns(void)
     enum { N = 100000000 };
     uint64_t x = (uint64_t)time(NULL);
     double begin = processor_s();
-    for (int i = 0; i < N; i++)
-        __asm__ volatile("" : "+r"(x) : :);
-    double empty = processor_s() - begin;
-    begin = processor_s();
     for (int i = 0; i < N; i += 10)
         __asm__ volatile("add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0\n"
                          "add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0\n add $1, %0\n"
                          : "+r"(x));
-    (void)empty;
     return (processor_s() - begin) / N * 1e9;
 }
 
@@ -262,12 +257,10 @@ static int evaluate(const struct field_registry *fields)
 static int compiling(const struct field_registry *fields)
 {
     enum { N = 20000 };
-    static const char text[] = "http && status_code >= 500 && path.startsWith(\"/api/v1/orders\") && !(src.ip == \"10.0.0.1\") && x_ok";
     char hundred[101];
     double took = 1e9;
     snprintf(hundred, sizeof(hundred), "%-100s",
              "http && status_code >= 500 && path.startsWith(\"/api/v1/orders/\") && src.ip != \"10.0.0.1\"");
-    (void)text;
     for (int round = 0; round < ROUNDS; round++) {
         double begin = processor_s();
         for (int i = 0; i < N / ROUNDS; i++)
