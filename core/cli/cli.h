@@ -39,6 +39,7 @@ int cmd_config(int argc, char **argv);
 int cmd_dissect(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_fields(int argc, char **argv);
+int cmd_filter(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 
 #endif
