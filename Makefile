@@ -41,7 +41,7 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
 
-.PHONY: all deps demo check bless asan tsan fuzz bench conformance lint fmt install clean help plugins tests
+.PHONY: all deps demo check bless asan tsan fuzz bench conformance conformance-cel lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
 
 $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
@@ -128,6 +128,11 @@ bless: all ## accept what the captures beside the dissectors give now, after sho
 conformance: all ## compare with expected facts: CORPUS=DIR
 	@tests/conformance/run_corpus --tapedeck $(BUILD)/tapedeck --corpus $(CORPUS) $(ARGS)
 
+CEL ?= ../shared/kfl/cel_open.jsonl
+conformance-cel: $(BUILD)/tests/conformance/cel ## run conformance cases of CEL, one JSON object a line: CEL=FILE
+	@$(BUILD)/tests/conformance/cel $(CEL) >$(BUILD)/cel.tap; status=$$?; grep -a -A4 '^not ok' $(BUILD)/cel.tap; \
+		grep -a '^# skipped' $(BUILD)/cel.tap; tail -n 3 $(BUILD)/cel.tap | grep -a '^#'; exit $$status
+
 bench: all $(BENCHES:%=$(BUILD)/%) ## measure against tshark, tcpdump and the machine's own limits
 	@tests/bench/run --build $(BUILD)
 
@@ -135,7 +140,7 @@ lint: ## layering, banned functions, cppcheck
 	@tests/lint
 
 fmt: ## format the C sources
-	clang-format -i $(filter-out tests/conformance/abi/v% %/vectors.h,$(shell git ls-files '*.c' '*.h'))
+	clang-format -i $(filter-out tests/conformance/abi/v% %/vectors.h,$(shell git ls-files '*.c' '*.h' '*.cc'))
 
 deps: ## install the Debian packages that building and testing need
 	tests/deps
@@ -155,7 +160,7 @@ clean: ## remove what was built
 	rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
 .SECONDARY:

@@ -9,6 +9,10 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct error {
     int status;
     char text[1024];
@@ -26,4 +30,7 @@ int error_nomem(struct error *err);
 /* The status's name for people: "not found". */
 const char *error_name(int status);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

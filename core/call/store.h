@@ -68,6 +68,8 @@ enum store_state store_state(const struct store *);
 uint64_t store_count(const struct store *); /* calls */
 /* Of the first call and the last; false if there is none. */
 bool store_times(const struct store *, int64_t *ret_first_ns, int64_t *ret_last_ns);
+/* The tables of the dissectors that filled it: `fields` of its calls are among them. For columns. */
+const struct field_set *const *store_components(const struct store *, uint32_t *ret_n);
 struct td_slice store_about(const struct store *);
 struct td_slice store_summary(const struct store *); /* empty until it is complete */
 /* Looks for chunks that came since, and for the state. Scans that are under way do not see them. */

@@ -199,6 +199,16 @@ static int read_state(struct store *s, struct error *err)
     return read_meta(s, "summary", false, &s->summary, err);
 }
 
+static int list_components(struct store *s, struct error *err)
+{
+    s->components = mem_calloc(s->layout.n + 1, sizeof(struct field_set *));
+    if (!s->components)
+        return error_nomem(err);
+    for (uint32_t i = 0; i < s->layout.n; i++)
+        s->components[i] = &s->layout.components[i].fields;
+    return TD_OK;
+}
+
 static int read_head(struct store *s, struct error *err)
 {
     struct buf text = {0};
@@ -215,6 +225,8 @@ static int read_head(struct store *s, struct error *err)
         status = read_meta(s, "layout", true, &text, err);
     if (status == TD_OK)
         status = store_layout_parse(buf_slice(&text), s->registry, &s->layout, err);
+    if (status == TD_OK)
+        status = list_components(s, err);
     if (status == TD_OK)
         status = read_meta(s, "about", false, &s->about, err);
     buf_clear(&text);
@@ -321,6 +333,7 @@ void store_free(struct store *s)
     for (int i = 0; i < STORE_CACHE; i++)
         chunk_free(s->cache[i]);
     unpacker_clear(&s->unpacker);
+    mem_free(s->components);
     store_layout_clear(&s->layout);
     field_registry_free(s->registry);
     buf_clear(&s->about);
@@ -331,6 +344,12 @@ void store_free(struct store *s)
     sqlite3_close(s->db);
     mem_free(s->path);
     mem_free(s);
+}
+
+const struct field_set *const *store_components(const struct store *s, uint32_t *ret_n)
+{
+    *ret_n = s->layout.n;
+    return s->components;
 }
 
 int store_refresh(struct store *s, bool *ret_more, struct error *err)

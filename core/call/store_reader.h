@@ -26,6 +26,7 @@ struct store {
     enum store_state state;
     struct field_registry *registry;
     struct store_layout layout;
+    const struct field_set **components; /* of the layout */
     struct buf about, summary;
     struct store_chunk *chunks; /* ascending by number */
     uint32_t chunk_n, chunk_cap;

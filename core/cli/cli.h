@@ -32,6 +32,8 @@ size_t cli_width(void);
 void cli_wrap(struct buf *out, const char *text, size_t indent, size_t width);
 
 /* The commands: each has a file of its name. They return the exit code. */
+int cmd_call(int argc, char **argv);
+int cmd_calls(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_dissect(int argc, char **argv);

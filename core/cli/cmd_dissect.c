@@ -2,20 +2,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "call/call_json.h"
+#include "call/store.h"
 #include "cli/call_table.h"
 #include "cli/cli.h"
+#include "cli/filter_text.h"
 #include "cli/progress.h"
 #include "cli/setup.h"
 #include "cli/summary.h"
 #include "dissect/enabled.h"
 #include "dissect/engine.h"
+#include "filter/record.h"
 #include "packet/bpf.h"
 
 static const char usage_text[] =
@@ -26,7 +31,9 @@ static const char usage_text[] =
     "\n"
     "  -o, --output FORMAT     table (default) or json: one object a line. A table that does not go to a terminal has tabs\n"
     "                          between its columns, full values and no header\n"
-    "      --payload           with headers and bodies\n"
+    "  -w, --write FILE.calls  a call store instead: for `tapedeck calls`, `call` and `sql`\n"
+    "      --filter KFL        only calls that match: 'http && status_code >= 500'\n"
+    "      --payload           with headers and bodies; a call store has them in any case\n"
     "      --fields LIST       only these fields, separated by commas, with tabs between them: timestamp,src,method,url\n"
     "      --bpf EXPRESSION    only packets that match (pcap-filter(7)), as tcpdump does\n"
     "  -d, --decode-as RULE    what runs on a port, as tshark: tcp.port==8888,http; may be repeated\n"
@@ -38,12 +45,12 @@ static const char usage_text[] =
     "Exit codes: 0 fine, 1 failed (a damaged capture: everything before the damage is printed), 2 usage or configuration,\n"
     "3 a file is not there, 4 it may not be read.\n";
 
-enum output_mode { OUTPUT_TABLE, OUTPUT_FIELDS, OUTPUT_JSON };
+enum output_mode { OUTPUT_TABLE, OUTPUT_FIELDS, OUTPUT_JSON, OUTPUT_STORE };
 
 struct dissect_command {
     enum output_mode mode;
     bool payload, quiet;
-    const char *fields, *bpf_text, *config_path;
+    const char *fields, *bpf_text, *config_path, *filter_text, *store_path;
     const char *rules[64];
     int rule_n;
     long jobs;
@@ -52,6 +59,14 @@ struct dissect_command {
     struct setup setup;
     struct enabled_dissectors dissectors;
     struct call_table table; /* its columns serve OUTPUT_FIELDS as well */
+    struct field_registry *registry;
+    const struct field_set *components[DISSECTOR_MAX];
+    struct filter *filter;
+    struct filter_run *runs[ENGINE_MAX_THREADS]; /* one for each worker */
+    unsigned threads;
+    struct store_writer *store;
+    atomic_bool store_failed;
+    uint64_t packets[256]; /* in each capture; of those behind, in none */
     struct bpf *bpf;
     struct engine *engine;
     struct progress progress;
@@ -63,11 +78,13 @@ struct dissect_command {
 
 static int parse_options(struct dissect_command *cmd, int argc, char **argv)
 {
-    enum { OPT_PAYLOAD = 256, OPT_FIELDS, OPT_BPF };
+    enum { OPT_PAYLOAD = 256, OPT_FIELDS, OPT_BPF, OPT_FILTER };
     static const struct option options[] = {{"output", required_argument, NULL, 'o'},
                                             {"payload", no_argument, NULL, OPT_PAYLOAD},
                                             {"fields", required_argument, NULL, OPT_FIELDS},
                                             {"bpf", required_argument, NULL, OPT_BPF},
+                                            {"filter", required_argument, NULL, OPT_FILTER},
+                                            {"write", required_argument, NULL, 'w'},
                                             {"decode-as", required_argument, NULL, 'd'},
                                             {"config", required_argument, NULL, 'c'},
                                             {"jobs", required_argument, NULL, 'j'},
@@ -78,7 +95,7 @@ static int parse_options(struct dissect_command *cmd, int argc, char **argv)
     char *end;
     optind = 0;
     opterr = 0;
-    while ((opt = getopt_long(argc, argv, "o:d:c:j:qh", options, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, "o:w:d:c:j:qh", options, NULL)) != -1) {
         switch (opt) {
         case 'o':
             if (strcmp(optarg, "json") == 0)
@@ -89,6 +106,8 @@ static int parse_options(struct dissect_command *cmd, int argc, char **argv)
         case OPT_PAYLOAD: cmd->payload = true; break;
         case OPT_FIELDS: cmd->fields = optarg; break;
         case OPT_BPF: cmd->bpf_text = optarg; break;
+        case OPT_FILTER: cmd->filter_text = optarg; break;
+        case 'w': cmd->store_path = optarg; break;
         case 'd':
             if (cmd->rule_n == (int)(sizeof(cmd->rules) / sizeof(cmd->rules[0])))
                 return cli_usage("dissect ", "more than %d rules (-d); a configuration file takes more", cmd->rule_n);
@@ -110,6 +129,10 @@ static int parse_options(struct dissect_command *cmd, int argc, char **argv)
         return cli_usage("dissect ", "a capture is missing");
     if (cmd->fields && cmd->mode == OUTPUT_JSON)
         return cli_usage("dissect ", "--fields and -o json exclude each other");
+    if (cmd->store_path && (cmd->fields || cmd->mode == OUTPUT_JSON))
+        return cli_usage("dissect ", "-w writes a call store, which has all fields; -o and --fields exclude it");
+    if (cmd->store_path)
+        cmd->mode = OUTPUT_STORE;
     cmd->files = argv + optind;
     cmd->file_n = argc - optind;
     return CLI_OK;
@@ -117,10 +140,26 @@ static int parse_options(struct dissect_command *cmd, int argc, char **argv)
 
 /* ---- Output ---- */
 
+/* Does the filter want it? */
+static bool want_call(const struct dissect_command *cmd, const struct td_call *call)
+{
+    const struct filter_call record = {cmd->registry, call};
+    if (!cmd->filter)
+        return true;
+    struct filter_record view = filter_call_record(&record);
+    return filter_match(cmd->runs[call_worker(call)], &view);
+}
+
 static void put_call(void *ctx, const struct td_call *call, struct buf *out)
 {
-    const struct dissect_command *cmd = ctx;
+    struct dissect_command *cmd = ctx;
+    if (!want_call(cmd, call))
+        return;
     switch (cmd->mode) {
+    case OUTPUT_STORE:
+        if (store_append(cmd->store, call_worker(call), call, NULL) != TD_OK) /* store_finish() tells why */
+            atomic_store(&cmd->store_failed, true);
+        return;
     case OUTPUT_JSON: call_put_json(out, call, cmd->payload); return;
     case OUTPUT_FIELDS: column_put_row(out, &cmd->table.columns, call); break;
     default: call_table_put_row(out, &cmd->table, call); break;
@@ -150,15 +189,15 @@ static void choose_fields(struct dissect_command *cmd)
 {
     for (uint32_t i = 0; i < cmd->dissectors.set.n; i++) {
         struct dissector *d = &cmd->dissectors.set.v[i];
-        if (cmd->mode != OUTPUT_JSON)
+        if (cmd->mode != OUTPUT_JSON && cmd->mode != OUTPUT_STORE && !cmd->filter)
             memset(d->wanted, 0, sizeof(d->wanted));
         for (uint32_t j = 0; j < d->fields.n; j++) {
             const struct field *f = &d->fields.fields[j];
-            bool payload = f->type == TD_MAP || (f->flags & TD_F_BODY);
+            bool payload = f->type == TD_MAP || (f->flags & TD_F_BODY), with_payload = cmd->payload || cmd->mode == OUTPUT_STORE;
             uint64_t bit = 1ull << (j % 64);
-            if (payload && !cmd->payload)
+            if (payload && !with_payload && !(cmd->filter && f->type == TD_MAP))
                 d->wanted[j / 64] &= ~bit;
-            else if (cmd->payload && (payload || (f->flags & TD_F_LIST)))
+            else if (with_payload && (payload || (f->flags & TD_F_LIST)))
                 d->wanted[j / 64] |= bit;
         }
         for (uint32_t k = 0; k < cmd->table.columns.n; k++) {
@@ -169,14 +208,70 @@ static void choose_fields(struct dissect_command *cmd)
     }
 }
 
+/* Where the calls come from, for whoever opens the store. */
+static void put_about(const struct dissect_command *cmd, struct buf *out)
+{
+    buf_lit(out, "{\"captures\":[");
+    for (int i = 0; i < cmd->file_n; i++) {
+        char *path = strcmp(cmd->files[i], "-") == 0 ? NULL : realpath(cmd->files[i], NULL);
+        if (i)
+            buf_putc(out, ',');
+        json_put_string(out, td_str(path ? path : cmd->files[i]));
+        free(path);
+    }
+    buf_lit(out, "],\"bpf\":");
+    json_put_string(out, td_str(cmd->bpf_text ? cmd->bpf_text : ""));
+    buf_lit(out, ",\"filter\":");
+    json_put_string(out, td_str(cmd->filter_text ? cmd->filter_text : ""));
+    buf_putc(out, '}');
+}
+
+static int open_store(struct dissect_command *cmd, struct error *err)
+{
+    struct buf about = {0};
+    put_about(cmd, &about);
+    struct store_create_options options = {.registry = cmd->registry,
+                                           .components = cmd->components,
+                                           .component_n = cmd->dissectors.set.n,
+                                           .appenders = cmd->threads,
+                                           .about = buf_slice(&about),
+                                           .payloads = true,
+                                           .replace = true};
+    choose_fields(cmd);
+    int status = about.failed ? error_nomem(err) : store_create(cmd->store_path, &options, &cmd->store, err);
+    buf_clear(&about);
+    return status;
+}
+
+/* Marks the store as complete, with what belongs to which capture: `call packets` counts packets as the engine did. */
+static int finish_store(struct dissect_command *cmd, struct error *err)
+{
+    struct buf summary = {0};
+    struct engine_stats stats;
+    engine_stats(cmd->engine, &stats);
+    buf_lit(&summary, "{\"packets\":[");
+    for (int i = 0; i < cmd->file_n && i < (int)(sizeof(cmd->packets) / sizeof(cmd->packets[0])); i++) {
+        if (i)
+            buf_putc(&summary, ',');
+        buf_u64(&summary, cmd->packets[i]);
+    }
+    buf_lit(&summary, "],\"bytes\":");
+    buf_u64(&summary, stats.bytes);
+    buf_lit(&summary, ",\"calls\":");
+    buf_u64(&summary, store_appended(cmd->store));
+    buf_putc(&summary, '}');
+    int status = summary.failed ? error_nomem(err) : store_finish(cmd->store, buf_slice(&summary), err);
+    buf_clear(&summary);
+    return status;
+}
+
 static int prepare_output(struct dissect_command *cmd, struct error *err)
 {
-    const struct field_set *components[DISSECTOR_MAX];
-    for (uint32_t i = 0; i < cmd->dissectors.set.n; i++)
-        components[i] = &cmd->dissectors.set.v[i].fields;
     const char *list = cmd->fields ? cmd->fields : CALL_TABLE_FIELDS;
+    if (cmd->mode == OUTPUT_STORE)
+        return open_store(cmd, err);
     if (cmd->mode != OUTPUT_JSON) {
-        int status = column_set_parse(&cmd->table.columns, list, components, cmd->dissectors.set.n, err);
+        int status = column_set_parse(&cmd->table.columns, list, cmd->components, cmd->dissectors.set.n, err);
         if (status != TD_OK)
             return status;
         if (cmd->fields || !isatty(STDOUT_FILENO))
@@ -209,8 +304,9 @@ static bool want_packet(void *ctx, const struct packet *pkt)
 static bool show_progress(void *ctx, uint64_t packets)
 {
     struct dissect_command *cmd = ctx;
-    progress_show(&cmd->progress, cmd->path, capture_position(cmd->capture), capture_size(cmd->capture), packets);
-    return true;
+    if (cmd->progress.active)
+        progress_show(&cmd->progress, cmd->path, capture_position(cmd->capture), capture_size(cmd->capture), packets);
+    return !atomic_load(&cmd->store_failed);
 }
 
 static unsigned thread_count(const struct dissect_command *cmd)
@@ -230,14 +326,14 @@ static int open_engine(struct dissect_command *cmd, struct error *err)
                                      .max_fragment_memory = d->max_fragment_memory,
                                      .tcp_idle_ns = d->tcp_idle_ns,
                                      .udp_idle_ns = d->udp_idle_ns,
-                                     .threads = thread_count(cmd),
+                                     .threads = cmd->threads,
                                      .on_call = put_call,
                                      .on_call_ctx = cmd,
                                      .write = write_stdout,
                                      .write_ctx = cmd,
                                      .want = cmd->bpf ? want_packet : NULL,
                                      .want_ctx = cmd,
-                                     .progress = cmd->progress.active ? show_progress : NULL,
+                                     .progress = cmd->progress.active || cmd->store ? show_progress : NULL,
                                      .progress_ctx = cmd};
     return engine_new(&options, &cmd->engine, err);
 }
@@ -256,30 +352,75 @@ static int prepare(struct dissect_command *cmd, struct error *err)
     if (status == TD_OK && cmd->bpf_text)
         status = bpf_compile(cmd->bpf_text, &cmd->bpf, err);
     if (status == TD_OK)
-        status = prepare_output(cmd, err);
-    if (status == TD_OK)
-        status = open_engine(cmd, err);
+        status = enabled_dissectors_fields(&cmd->dissectors, &cmd->registry, err);
+    for (uint32_t i = 0; i < cmd->dissectors.set.n; i++)
+        cmd->components[i] = &cmd->dissectors.set.v[i].fields;
+    cmd->threads = thread_count(cmd);
     return status;
 }
 
-/* Dissects one file; its error does not stop the next. */
-static int run_file(struct dissect_command *cmd, const char *path)
+static int prepare_filter(struct dissect_command *cmd)
+{
+    struct error err;
+    if (!cmd->filter_text)
+        return CLI_OK;
+    int code = filter_text_compile(cmd->registry, cmd->filter_text, &cmd->filter);
+    for (unsigned i = 0; code == CLI_OK && i < cmd->threads; i++)
+        if (filter_run_new(cmd->filter, &cmd->runs[i], &err) != TD_OK)
+            code = cli_fail(&err);
+    return code;
+}
+
+static int open_all(struct dissect_command *cmd)
 {
     struct error err = {0};
+    if (prepare(cmd, &err) != TD_OK)
+        return cli_fail(&err);
+    int code = prepare_filter(cmd);
+    if (code == CLI_OK && (prepare_output(cmd, &err) != TD_OK || open_engine(cmd, &err) != TD_OK))
+        code = cli_fail(&err);
+    return code;
+}
+
+/* Dissects one file; its error does not stop the next. */
+static int run_file(struct dissect_command *cmd, int file)
+{
+    struct error err = {0};
+    const char *path = cmd->files[file];
     cmd->path = path;
     int status = capture_open(path, &cmd->capture, &err);
     if (status == TD_OK) {
         status = engine_run(cmd->engine, cmd->capture, &err);
+        if (file < (int)(sizeof(cmd->packets) / sizeof(cmd->packets[0])))
+            cmd->packets[file] = capture_packets(cmd->capture);
         capture_close(cmd->capture);
         cmd->capture = NULL;
     }
     progress_end(&cmd->progress);
-    return status == TD_OK ? CLI_OK : cli_fail(&err);
+    return status == TD_OK ? CLI_OK : atomic_load(&cmd->store_failed) ? CLI_FAILURE : cli_fail(&err);
+}
+
+static void tell_filter_errors(const struct dissect_command *cmd)
+{
+    struct filter_run_errors all = {0};
+    for (unsigned i = 0; cmd->filter && i < cmd->threads; i++) {
+        const struct filter_run_errors *one = filter_run_errors(cmd->runs[i]);
+        if (!all.count)
+            all = *one;
+        else
+            all.count += one->count;
+    }
+    filter_text_tell_errors(cmd->filter_text, &all);
 }
 
 static void cleanup(struct dissect_command *cmd)
 {
     engine_free(cmd->engine);
+    store_writer_free(cmd->store);
+    for (unsigned i = 0; i < cmd->threads; i++)
+        filter_run_free(cmd->runs[i]);
+    filter_free(cmd->filter);
+    field_registry_free(cmd->registry);
     bpf_free(cmd->bpf);
     column_set_clear(&cmd->table.columns);
     enabled_dissectors_close(&cmd->dissectors);
@@ -298,22 +439,25 @@ int cmd_dissect(int argc, char **argv)
         return code;
     progress_init(&cmd.progress);
     cmd.progress.active &= !cmd.quiet;
-    if (prepare(&cmd, &err) != TD_OK) {
-        code = cli_fail(&err);
+    code = open_all(&cmd);
+    if (code != CLI_OK) {
         cleanup(&cmd);
         return code;
     }
     for (int i = 0; i < cmd.file_n; i++) {
-        int one = run_file(&cmd, cmd.files[i]);
+        int one = run_file(&cmd, i);
         if (code == CLI_OK)
             code = one;
     }
     if (engine_finish(cmd.engine, &err) != TD_OK && code == CLI_OK)
         code = cli_fail(&err);
+    if (cmd.store && finish_store(&cmd, &err) != TD_OK)
+        code = cli_fail(&err);
     if (!cmd.quiet) {
         struct engine_stats stats;
         engine_stats(cmd.engine, &stats);
         summary_print(stderr, &stats, &cmd.dissectors.set);
+        tell_filter_errors(&cmd);
     }
     cleanup(&cmd);
     return code;

@@ -14,6 +14,8 @@ static const struct {
     const char *help;
 } commands[] = {
     {"dissect", cmd_dissect, "a capture in, API calls out: as a table, as JSON lines, or as the fields you choose"},
+    {"calls", cmd_calls, "search a call store: with a filter, the newest first"},
+    {"call", cmd_call, "one call of a call store: in full, or its packets"},
     {"capture", cmd_capture, "what a capture file holds"},
     {"export", cmd_export, "captures in, one capture out: merged by time, filtered, for Wireshark and tcpdump"},
     {"fields", cmd_fields, "the fields that calls have: names, types and what they mean"},

@@ -24,6 +24,7 @@ struct out_mark { /* output up to `end` belongs to `key` and what came before */
 };
 
 struct worker {
+    unsigned index; /* from 0 */
     const struct dissector_set *set;
     dissect_call_fn *on_call;
     void *on_call_ctx;
@@ -100,6 +101,12 @@ struct td_conn {
 static inline int conn_dir(const struct td_conn *c, int side)
 {
     return c->flow->client == 1 ? !side : side;
+}
+
+/* Whose call it is, within on_call: workers run in threads of their own. */
+static inline unsigned call_worker(const struct td_call *call)
+{
+    return call->conn->shard->worker->index;
 }
 
 /* Events from the flow table; `ctx` is the shard. */

@@ -520,8 +520,10 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
         e->seed = (uintptr_t)e; /* soon after the start of a machine there may be nothing better */
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->more, NULL);
-    for (unsigned i = 0; i < options->threads; i++)
+    for (unsigned i = 0; i < options->threads; i++) {
         worker_init(&e->workers[i], options->set, options->on_call, options->on_call_ctx);
+        e->workers[i].index = i;
+    }
     e->decoder = decoder_new(options->max_fragment_memory);
     e->packets = mem_calloc(ROUND_PACKETS, sizeof(*e->packets));
     int status = e->decoder && e->packets && make_shards(e) && make_rounds(e) ? TD_OK : error_nomem(err);

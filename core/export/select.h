@@ -13,11 +13,18 @@ struct select_connection {
     uint8_t transport;  /* 6 TCP, 17 UDP; 0: either */
 };
 
+/* Packets of one capture by their numbers, ascending. */
+struct select_frames {
+    const uint64_t *v;
+    size_t n;
+};
+
 struct selection {
     int64_t start_ns, end_ns; /* start <= time < end; INT64_MIN, INT64_MAX: no bound */
     int32_t linktype;         /* -1: any */
     struct bpf *bpf;          /* NULL: no filter */
     struct select_connection connection;
+    const struct select_frames *frames; /* for each capture, in the order in which they are named; NULL: any packet */
 };
 
 /* Everything. */

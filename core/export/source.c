@@ -51,10 +51,27 @@ static void read_batch(struct source *s)
         s->on_batch(s->on_batch_ctx);
 }
 
+/* Is it one of those that are asked for by number? */
+static bool is_listed(const struct source *s, uint64_t frame)
+{
+    const struct select_frames *frames = &s->selection->frames[s->index];
+    size_t low = 0, high = frames->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (frames->v[middle] < frame)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < frames->n && frames->v[low] == frame;
+}
+
 /* Judges the next packet of the batch. It becomes the head, or is held, or is dropped. */
 static int take_packet(struct source *s, struct error *err)
 {
     const struct packet *p = &s->batch[s->at++];
+    if (s->selection->frames && !is_listed(s, p->frame))
+        return TD_OK;
     struct select_result r = select_packet(s->selection, s->decoder, p);
     if (r.datagram) {
         held_decide(&s->held, r.datagram->frames, r.datagram->frame_count, r.datagram_matches);

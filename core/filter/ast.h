@@ -63,16 +63,16 @@ struct filter_span {
 };
 
 struct filter_node {
-    uint8_t kind;       /* filter_node_kind */
-    uint8_t op;         /* filter_op or filter_macro; CALL, once checked: filter_dispatch */
-    bool absolute;      /* NAME: written with a leading dot */
-    bool receiver;      /* CALL */
-    bool sugar;         /* written in a way that CEL does not have */
-    uint16_t depth;     /* longest path to a leaf; at most FILTER_MAX_NESTING as parsed */
+    uint8_t kind;   /* filter_node_kind */
+    uint8_t op;     /* filter_op or filter_macro; CALL, once checked: filter_dispatch */
+    bool absolute;  /* NAME: written with a leading dot */
+    bool receiver;  /* CALL */
+    bool sugar;     /* written in a way that CEL does not have */
+    uint16_t depth; /* longest path to a leaf; at most FILTER_MAX_NESTING as parsed */
     uint32_t arg_n;
     struct filter_span span;      /* all of it */
     struct filter_span name_span; /* of the name or the operator */
-    struct td_slice name;
+    struct td_slice name; /* OPERATOR: "xor" for an NE, ".." for an AND, if it was written so */
     struct td_slice var[2];
     uint32_t index; /* FIELD: in the registry. VARIABLE: slot. CALL: overload, once checked */
     struct filter_value value;

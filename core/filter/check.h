@@ -3,7 +3,7 @@
  * It writes the types into the tree, and turns names into what they stand for:
  *  - FIELD: `index` is the symbol's, `name` its full name.
  *  - VARIABLE: `index` is its slot. MACRO and BIND: `index` is the slot of var[0]; var[1] has the next one. Slots of macros
- *    that are open at the same time differ; at most 2 * FILTER_MAX_LOOPS plus the nesting of cel.bind are used.
+ *    that are open at the same time differ; all are below FILTER_MAX_SLOTS.
  *  - TYPE_NAME: `value` is of kind TYPE.
  *  - CALL: `index` is the overload's in filter_functions(). With `op` FILTER_BY_VALUES it is the first of that name, and which
  *    one runs depends on the values (an argument is dyn). FILTER_UNRESOLVED: there is none; evaluation is an error.
@@ -22,6 +22,7 @@
 #include "filter/function.h"
 
 #define FILTER_UNRESOLVED UINT32_MAX
+enum { FILTER_MAX_SLOTS = 64 };
 enum filter_dispatch { FILTER_BY_TYPES, FILTER_BY_VALUES }; /* `op` of a CALL */
 
 /* Something that a name may stand for. */
@@ -38,12 +39,11 @@ struct filter_env {
     const void *ctx;
     bool (*find)(const void *ctx, struct td_slice name, struct filter_symbol *ret);
     bool (*at)(const void *ctx, uint32_t i, struct filter_symbol *ret); /* false past the last; NULL: nothing is suggested */
-    struct td_slice container;                                           /* CEL's: "a.b" makes c mean a.b.c, a.c or c */
-    bool dynamic;                                                        /* no types */
-    bool plain; /* CEL and nothing else: no aliases, no advice, and the whole may be of any type */
-    int64_t now_ns;
+    struct td_slice container;                                          /* CEL's: "a.b" makes c mean a.b.c, a.c or c */
+    bool dynamic;                                                       /* no types */
     /* Why a text is no regular expression; NULL: literal patterns are not looked at. */
     int (*check_regex)(struct td_slice pattern, struct error *err);
+    bool plain; /* CEL and nothing else: no aliases, no advice, and the whole may be of any type */
 };
 
 /* The fields of calls. Payload is not among them. */

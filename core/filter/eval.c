@@ -10,7 +10,6 @@
 #include "filter/operator.h"
 
 enum {
-    SLOTS = 2 * FILTER_MAX_NESTING + 2, /* two variables for each macro that can be open */
     SPARE = 16 << 10,                   /* memory that most records need no more than */
     STEPS_PER_LOOK = 256                /* at the clock */
 };
@@ -23,7 +22,7 @@ struct filter_eval {
     uint64_t fuel_at_look;
     uint32_t steps;      /* since the last look at the clock */
     int64_t deadline_ns; /* 0: not looked yet */
-    struct filter_value slots[SLOTS];
+    struct filter_value slots[FILTER_MAX_SLOTS];
     alignas(16) uint8_t spare[SPARE];
 };
 
@@ -82,16 +81,21 @@ static struct filter_value fail_at(uint32_t place, enum filter_error error)
     return v;
 }
 
-static struct filter_value fail(const struct filter_node *node, enum filter_error error)
+static struct filter_value fail(struct filter_eval *e, const struct filter_node *node, enum filter_error error)
 {
+    if (error == FILTER_E_LIMIT)
+        e->fuel = 0; /* nothing takes this error in */
     return fail_at(node->span.from, error);
 }
 
 /* A result of an operation on values that are no errors: if it is one, it came from here. */
-static struct filter_value placed(const struct filter_node *node, struct filter_value v)
+static struct filter_value placed(struct filter_eval *e, const struct filter_node *node, struct filter_value v)
 {
-    if (v.kind == FILTER_ERROR)
-        v.nanos = node->name_span.to > node->name_span.from ? node->name_span.from : node->span.from;
+    if (v.kind != FILTER_ERROR)
+        return v;
+    v = fail(e, node, v.error);
+    if (node->name_span.to > node->name_span.from)
+        v.nanos = node->name_span.from;
     return v;
 }
 
@@ -101,7 +105,7 @@ static struct filter_value eval(struct filter_eval *e, const struct filter_node 
 static struct filter_value eval_bool(struct filter_eval *e, const struct filter_node *node)
 {
     struct filter_value v = eval(e, node);
-    return v.kind == FILTER_BOOL || v.kind == FILTER_ERROR ? v : fail(node, FILTER_E_NOT_BOOL);
+    return v.kind == FILTER_BOOL || v.kind == FILTER_ERROR ? v : fail(e, node, FILTER_E_NOT_BOOL);
 }
 
 /* && and ||: `deciding` is what one operand makes of the whole, whatever the others are. Else the first error. */
@@ -129,15 +133,15 @@ static struct filter_value eval_operator(struct filter_eval *e, const struct fil
     if (node->op == FILTER_CONDITION)
         return eval(e, node->args[args[0].b ? 1 : 2]);
     if (node->op == FILTER_NOT)
-        return args[0].kind == FILTER_BOOL ? filter_bool(!args[0].b) : placed(node, filter_fail(FILTER_E_NO_OVERLOAD));
+        return args[0].kind == FILTER_BOOL ? filter_bool(!args[0].b) : placed(e, node, filter_fail(FILTER_E_NO_OVERLOAD));
     if (node->op == FILTER_OPT_SELECT)
-        return placed(node, filter_opt_select(&e->ctx, &args[0], node->name));
+        return placed(e, node, filter_opt_select(&e->ctx, &args[0], node->name));
     if (node->arg_n > 1) {
         args[1] = eval(e, node->args[1]);
         if (args[1].kind == FILTER_ERROR)
             return args[1];
     }
-    return placed(node, filter_operate(&e->ctx, node->op, args));
+    return placed(e, node, filter_operate(&e->ctx, node->op, args));
 }
 
 /* The values of all arguments, in the arena; NULL and *ret_error if one is an error. */
@@ -145,7 +149,7 @@ static struct filter_value *eval_all(struct filter_eval *e, const struct filter_
 {
     struct filter_value *v = arena_alloc(&e->arena, node->arg_n * sizeof *v, _Alignof(struct filter_value));
     if (!v) {
-        *ret_error = fail(node, FILTER_E_LIMIT);
+        *ret_error = fail(e, node, FILTER_E_LIMIT);
         return NULL;
     }
     for (uint32_t i = 0; i < node->arg_n; i++) {
@@ -162,9 +166,9 @@ static struct filter_value eval_call(struct filter_eval *e, const struct filter_
 {
     struct filter_value error;
     if (node->index == FILTER_UNRESOLVED)
-        return placed(node, filter_fail(FILTER_E_NO_OVERLOAD));
+        return placed(e, node, filter_fail(FILTER_E_NO_OVERLOAD));
     struct filter_value *args = eval_all(e, node, &error);
-    return args ? placed(node, filter_function_call(&e->ctx, node->index, node->receiver, args, node->arg_n)) : error;
+    return args ? placed(e, node, filter_function_call(&e->ctx, node->index, node->receiver, args, node->arg_n)) : error;
 }
 
 static struct filter_value eval_new_list(struct filter_eval *e, const struct filter_node *node)
@@ -173,7 +177,7 @@ static struct filter_value eval_new_list(struct filter_eval *e, const struct fil
     struct filter_value *elements = eval_all(e, node, &error);
     struct filter_list *list = elements ? filter_list_new(&e->arena, node->arg_n) : NULL;
     if (!elements || !list)
-        return elements ? fail(node, FILTER_E_LIMIT) : error;
+        return elements ? fail(e, node, FILTER_E_LIMIT) : error;
     memcpy(list->v, elements, node->arg_n * sizeof *elements);
     return (struct filter_value){.kind = FILTER_LIST, .list = list};
 }
@@ -182,7 +186,7 @@ static struct filter_value eval_new_map(struct filter_eval *e, const struct filt
 {
     struct filter_value error;
     struct filter_value *pairs = eval_all(e, node, &error);
-    return pairs ? placed(node, filter_map_new(&e->arena, pairs, node->arg_n / 2, &e->fuel)) : error;
+    return pairs ? placed(e, node, filter_map_new(&e->arena, pairs, node->arg_n / 2, &e->fuel)) : error;
 }
 
 /* What a macro runs over: a list or the keys of a map, with two variables also the positions or the values. */
@@ -224,7 +228,7 @@ static struct filter_value eval_quantifier(struct filter_eval *e, const struct f
     struct filter_value result = filter_bool(!deciding);
     for (uint32_t i = 0; i < range->n; i++) {
         if (!next(e, node, range, i))
-            return fail(node, FILTER_E_LIMIT);
+            return fail(e, node, FILTER_E_LIMIT);
         struct filter_value v = eval_bool(e, node->args[1]);
         if (v.kind == FILTER_BOOL && v.b == deciding)
             return v;
@@ -240,7 +244,7 @@ static struct filter_value eval_exists_one(struct filter_eval *e, const struct f
     uint32_t found = 0;
     for (uint32_t i = 0; i < range->n; i++) {
         if (!next(e, node, range, i))
-            return fail(node, FILTER_E_LIMIT);
+            return fail(e, node, FILTER_E_LIMIT);
         struct filter_value v = eval_bool(e, node->args[1]);
         if (v.kind == FILTER_ERROR)
             return v;
@@ -269,12 +273,12 @@ static struct filter_value eval_to_list(struct filter_eval *e, const struct filt
 {
     struct filter_list *list = filter_list_new(&e->arena, range->n);
     if (!list)
-        return fail(node, FILTER_E_LIMIT);
+        return fail(e, node, FILTER_E_LIMIT);
     list->n = 0;
     for (uint32_t i = 0; i < range->n; i++) {
         struct filter_value v;
         if (!next(e, node, range, i))
-            return fail(node, FILTER_E_LIMIT);
+            return fail(e, node, FILTER_E_LIMIT);
         if (!eval_element(e, node, &v))
             continue;
         if (v.kind == FILTER_ERROR)
@@ -329,18 +333,18 @@ static struct filter_value eval_to_map(struct filter_eval *e, const struct filte
     for (uint32_t i = 0; i < range->n; i++) {
         struct filter_value v, key;
         if (!next(e, node, range, i))
-            return fail(node, FILTER_E_LIMIT);
+            return fail(e, node, FILTER_E_LIMIT);
         key = e->slots[node->index];
         if (!eval_element(e, node, &v))
             continue;
         if (v.kind == FILTER_ERROR)
             return v;
         if (node->op == FILTER_TRANSFORM_MAP_ENTRY && v.kind != FILTER_MAP)
-            return placed(node, filter_fail(FILTER_E_NO_OVERLOAD));
+            return placed(e, node, filter_fail(FILTER_E_NO_OVERLOAD));
         if (!add_entries(e, node, &pairs, &key, &v))
-            return fail(node, FILTER_E_LIMIT);
+            return fail(e, node, FILTER_E_LIMIT);
     }
-    return placed(node, filter_map_new(&e->arena, pairs.v, (uint32_t)pairs.n, &e->fuel));
+    return placed(e, node, filter_map_new(&e->arena, pairs.v, (uint32_t)pairs.n, &e->fuel));
 }
 
 static struct filter_value eval_macro(struct filter_eval *e, const struct filter_node *node)
@@ -350,9 +354,9 @@ static struct filter_value eval_macro(struct filter_eval *e, const struct filter
     if (over.kind == FILTER_ERROR)
         return over;
     if (!range_of(&over, &range))
-        return placed(node, filter_fail(FILTER_E_NO_OVERLOAD));
-    if (node->index + 2 > SLOTS)
-        return fail(node, FILTER_E_LIMIT);
+        return placed(e, node, filter_fail(FILTER_E_NO_OVERLOAD));
+    if (node->index + 1u + (node->var[1].n != 0) > FILTER_MAX_SLOTS)
+        return fail(e, node, FILTER_E_LIMIT);
     switch (node->op) {
     case FILTER_ALL: return eval_quantifier(e, node, &range, false);
     case FILTER_EXISTS: return eval_quantifier(e, node, &range, true);
@@ -363,14 +367,12 @@ static struct filter_value eval_macro(struct filter_eval *e, const struct filter
     }
 }
 
-/* An error of the bound value is one of the whole: that is stricter than binding by name, and what CEL's macro does. */
+/* An error of the bound value is one only where it is used. */
 static struct filter_value eval_bind(struct filter_eval *e, const struct filter_node *node)
 {
     struct filter_value v = eval(e, node->args[0]);
-    if (v.kind == FILTER_ERROR)
-        return v;
-    if (node->index >= SLOTS)
-        return fail(node, FILTER_E_LIMIT);
+    if (node->index >= FILTER_MAX_SLOTS)
+        return fail(e, node, FILTER_E_LIMIT);
     e->slots[node->index] = v;
     return eval(e, node->args[1]);
 }
@@ -381,25 +383,25 @@ static struct filter_value eval_has(struct filter_eval *e, const struct filter_n
     if (of->kind == FILTER_FIELD && !node->name.n)
         return filter_bool(e->record->has(e->record->ctx, of->index));
     struct filter_value v = eval(e, of);
-    return v.kind == FILTER_ERROR ? v : placed(node, filter_has(&v, node->name));
+    return v.kind == FILTER_ERROR ? v : placed(e, node, filter_has(&v, node->name));
 }
 
 static struct filter_value eval_select(struct filter_eval *e, const struct filter_node *node)
 {
     struct filter_value v = eval(e, node->args[0]);
-    return v.kind == FILTER_ERROR ? v : placed(node, filter_select(&e->ctx, &v, node->name));
+    return v.kind == FILTER_ERROR ? v : placed(e, node, filter_select(&e->ctx, &v, node->name));
 }
 
 /* The recursion is as deep as the tree, which is at most FILTER_MAX_NESTING. */
 static struct filter_value eval(struct filter_eval *e, const struct filter_node *node)
 {
     if (!in_time(e))
-        return fail(node, FILTER_E_LIMIT);
+        return fail(e, node, FILTER_E_LIMIT);
     switch (node->kind) {
     case FILTER_LITERAL:
     case FILTER_TYPE_NAME: return node->value;
-    case FILTER_FIELD: return placed(node, e->record->get(e->record->ctx, node->index, &e->arena));
-    case FILTER_VARIABLE: return node->index < SLOTS ? e->slots[node->index] : fail(node, FILTER_E_LIMIT);
+    case FILTER_FIELD: return placed(e, node, e->record->get(e->record->ctx, node->index, &e->arena));
+    case FILTER_VARIABLE: return node->index < FILTER_MAX_SLOTS ? e->slots[node->index] : fail(e, node, FILTER_E_LIMIT);
     case FILTER_SELECT: return eval_select(e, node);
     case FILTER_HAS: return eval_has(e, node);
     case FILTER_OPERATOR: return eval_operator(e, node);
@@ -408,7 +410,7 @@ static struct filter_value eval(struct filter_eval *e, const struct filter_node 
     case FILTER_NEW_MAP: return eval_new_map(e, node);
     case FILTER_MACRO: return eval_macro(e, node);
     case FILTER_BIND: return eval_bind(e, node);
-    default: return fail(node, FILTER_E_UNDECLARED); /* a NAME that stands for nothing */
+    default: return fail(e, node, FILTER_E_UNDECLARED); /* a NAME that stands for nothing */
     }
 }
 

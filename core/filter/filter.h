@@ -13,8 +13,8 @@ enum {
     FILTER_MAX_TEXT = 64 << 10,
     FILTER_MAX_NESTING = 250,
     FILTER_MAX_NODES = 10000,
-    FILTER_MAX_LOOPS = 3, /* macros within macros */
-    FILTER_MAX_ITERATIONS = 100000, /* and this many ... */
+    FILTER_MAX_LOOPS = 3,            /* macros within macros */
+    FILTER_MAX_ITERATIONS = 100000,  /* and this many ... */
     FILTER_MAX_NS = 10 * 1000 * 1000 /* ... or so long for one record */
 };
 
@@ -41,5 +41,13 @@ int filter_run_new(const struct filter *, struct filter_run **ret, struct error 
 void filter_run_free(struct filter_run *);
 /* Does it match? An error is no match; it is counted, and the first one is kept. */
 bool filter_match(struct filter_run *, const struct filter_record *);
+
+/* The errors of a run so far. An error that && || or a macro took in is none. */
+struct filter_run_errors {
+    uint64_t count;
+    uint8_t first;  /* filter_error */
+    uint32_t place; /* of the first, in the filter's text, in bytes */
+};
+const struct filter_run_errors *filter_run_errors(const struct filter_run *);
 
 #endif

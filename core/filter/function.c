@@ -22,6 +22,7 @@
 #define LIST_DOUBLE (&list_double)
 #define MAP_A_B (&map_a_b)
 #define TYPE_A (&type_a)
+#define OPTIONAL_A (&optional_a)
 
 static const struct filter_type param_b = {.kind = FILTER_PARAM, .param = 1};
 static const struct filter_type list_a = {.kind = FILTER_LIST, .value = A};
@@ -31,6 +32,7 @@ static const struct filter_type list_uint = {.kind = FILTER_LIST, .value = UINT}
 static const struct filter_type list_double = {.kind = FILTER_LIST, .value = DOUBLE};
 static const struct filter_type map_a_b = {.kind = FILTER_MAP, .key = A, .value = B};
 static const struct filter_type type_a = {.kind = FILTER_TYPE, .value = A};
+static const struct filter_type optional_a = {.kind = FILTER_OPTIONAL, .value = A};
 
 /* A row: its name, the types of its arguments in parentheses, and so on. */
 #define TYPES(...) __VA_ARGS__
@@ -237,6 +239,13 @@ static const struct filter_function functions[] = {
     GLOBAL("math.bitShiftRight", (UINT, INT), UINT, call_bit_shift_right, "the bits moved down, zeros from above"),
     GLOBAL("base64.encode", (BYTES), STRING, call_base64_encode, "the bytes as text in base64"),
     GLOBAL("base64.decode", (STRING), BYTES, call_base64_decode, "the bytes that a text in base64 stands for"),
+    {.name = "optional.none", .result = OPTIONAL_A, .fn = call_optional_none, .doc = "an optional value that is missing"},
+    GLOBAL("optional.of", (A), OPTIONAL_A, call_optional_of, "an optional value that is there"),
+    GLOBAL("optional.ofNonZeroValue", (A), OPTIONAL_A, call_optional_of_non_zero, "the same, but missing if it is 0, \"\", [] and so on"),
+    METHOD("hasValue", (OPTIONAL_A), BOOL, call_has_value, "is the optional value there?"),
+    METHOD("value", (OPTIONAL_A), A, call_value, "the optional value; an error if it is missing"),
+    METHOD("or", (OPTIONAL_A, OPTIONAL_A), OPTIONAL_A, call_or, "the optional value, or another one if it is missing"),
+    METHOD("orValue", (OPTIONAL_A, A), A, call_or_value, "the optional value, or a default if it is missing"),
 };
 
 enum { FUNCTION_N = sizeof functions / sizeof functions[0] };
@@ -274,18 +283,19 @@ static bool takes_all(const struct filter_function *f, bool receiver, const stru
 static struct filter_value call_variadic(struct filter_context *ctx, const struct filter_function *f, const struct filter_value *args,
                                          uint32_t n)
 {
+    struct filter_value *all = arena_alloc(ctx->arena, sizeof *all, _Alignof(struct filter_value));
     struct filter_list *list = filter_list_new(ctx->arena, n);
-    if (!list)
+    if (!all || !list)
         return filter_fail(FILTER_E_LIMIT);
     memcpy(list->v, args, n * sizeof *args);
-    struct filter_value all = {.kind = FILTER_LIST, .list = list};
-    return f->fn(ctx, &all);
+    *all = (struct filter_value){.kind = FILTER_LIST, .list = list};
+    return f->fn(ctx, all);
 }
 
 struct filter_value filter_function_call(struct filter_context *ctx, uint32_t first, bool receiver, const struct filter_value *args,
                                          uint32_t n)
 {
-    for (uint32_t i = first; i < FUNCTION_N && strcmp(functions[i].name, functions[first].name) == 0; i++) {
+    for (uint32_t i = first; i < FUNCTION_N && (i == first || strcmp(functions[i].name, functions[first].name) == 0); i++) {
         const struct filter_function *f = &functions[i];
         if (takes_all(f, receiver, args, n))
             return f->variadic ? call_variadic(ctx, f, args, n) : f->fn(ctx, args);

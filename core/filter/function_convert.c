@@ -1,6 +1,4 @@
 /* Conversions: int(), string() and so on. */
-#include <math.h>
-
 #include "base/json.h"
 #include "filter/convert.h"
 #include "filter/function_table.h"
@@ -68,7 +66,7 @@ struct filter_value call_int_double(struct filter_context *ctx, const struct fil
 {
     (void)ctx;
     double d = args[0].d;
-    return d > -0x1p63 && d < 0x1p63 ? filter_int((int64_t)d) : filter_fail(FILTER_E_OVERFLOW);
+    return d > -FILTER_2_TO_63 && d < FILTER_2_TO_63 ? filter_int((int64_t)d) : filter_fail(FILTER_E_OVERFLOW);
 }
 
 struct filter_value call_int_string(struct filter_context *ctx, const struct filter_value *args)
@@ -93,8 +91,8 @@ struct filter_value call_uint_int(struct filter_context *ctx, const struct filte
 struct filter_value call_uint_double(struct filter_context *ctx, const struct filter_value *args)
 {
     (void)ctx;
-    double d = trunc(args[0].d);
-    return d >= 0 && d < 0x1p64 ? filter_uint((uint64_t)d) : filter_fail(FILTER_E_OVERFLOW);
+    double d = args[0].d;
+    return d >= 0 && d < FILTER_2_TO_64 ? filter_uint((uint64_t)d) : filter_fail(FILTER_E_OVERFLOW);
 }
 
 struct filter_value call_uint_string(struct filter_context *ctx, const struct filter_value *args)

@@ -30,6 +30,8 @@ filter_function_fn call_ip, call_is_ip, call_is_canonical, call_cidr, call_is_ci
 /* function_math.c */
 filter_function_fn call_greatest, call_least, call_ceil, call_floor, call_round, call_trunc, call_abs, call_sign, call_is_nan, call_is_inf,
     call_is_finite, call_sqrt, call_bit_and, call_bit_or, call_bit_xor, call_bit_not, call_bit_shift_left, call_bit_shift_right;
+/* function_optional.c */
+filter_function_fn call_optional_none, call_optional_of, call_optional_of_non_zero, call_has_value, call_value, call_or, call_or_value;
 /* function_encode.c */
 filter_function_fn call_base64_encode, call_base64_decode;
 

@@ -198,7 +198,7 @@ static void lex_address(struct filter_lexer *l, struct filter_token *t)
     t->text = td_sub(l->text, from, l->at);
     t->bad = !good;
     if (!good)
-        filter_fault(l->diagnostics, span_from(l, from), "bad_address", "%.*s is no IPv4 address%s", (int)(t->text.n & 0xff),
+        filter_fault(l->diagnostics, span_from(l, from), "bad_address", "%.*s is no IPv4 address%s", (int)(t->text.n < 40 ? t->text.n : 40),
                      (const char *)t->text.p, t->kind == FILTER_T_CIDR ? " with the length of a prefix" : "");
 }
 

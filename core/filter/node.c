@@ -49,7 +49,8 @@ void filter_set_args(struct filter_builder *b, struct filter_node *node, struct 
         fail(b, FILTER_NO_MEMORY, node->span);
         return;
     }
-    memcpy(node->args, args, n * sizeof(*args));
+    if (n)
+        memcpy(node->args, args, n * sizeof(*args));
     node->arg_n = (uint32_t)n;
     filter_set_depth(b, node);
 }
@@ -77,40 +78,42 @@ struct filter_node *filter_new_string(struct filter_builder *b, struct filter_sp
 
 static bool is_same_chain(const struct filter_node *node, enum filter_op op)
 {
-    return (op == FILTER_AND || op == FILTER_OR) && node->kind == FILTER_OPERATOR && node->op == op;
+    return node->kind == FILTER_OPERATOR && node->op == op;
 }
 
-/* Operands of a and b, with those that are the same AND or OR laid open. */
-static void set_flat_args(struct filter_builder *b, struct filter_node *node, struct filter_node *left, struct filter_node *right)
+struct filter_node *filter_new_chain(struct filter_builder *b, enum filter_op op, struct filter_span span, struct filter_node *const *args,
+                                     size_t n)
 {
-    struct filter_node *both[2] = {left, right};
-    size_t n = 0, at = 0;
-    for (int i = 0; i < 2; i++)
-        n += is_same_chain(both[i], node->op) ? both[i]->arg_n : 1;
-    node->args = node == &b->spare ? NULL : arena_alloc(b->arena, n * sizeof(*both), alignof(struct filter_node *));
+    struct filter_node *node = filter_new(b, FILTER_OPERATOR, span);
+    size_t total = 0, at = 0;
+    node->op = (uint8_t)op;
+    for (size_t i = 0; i < n; i++)
+        total += is_same_chain(args[i], op) ? args[i]->arg_n : 1;
+    node->args = node == &b->spare ? NULL : arena_alloc(b->arena, total * sizeof(*args), alignof(struct filter_node *));
     if (!node->args) {
-        fail(b, FILTER_NO_MEMORY, node->span);
-        return;
+        fail(b, FILTER_NO_MEMORY, span);
+        return node;
     }
-    for (int i = 0; i < 2; i++) {
-        bool chain = is_same_chain(both[i], node->op);
-        size_t count = chain ? both[i]->arg_n : 1;
-        memcpy(node->args + at, chain ? both[i]->args : &both[i], count * sizeof(*both));
+    for (size_t i = 0; i < n; i++) {
+        bool chain = is_same_chain(args[i], op);
+        size_t count = chain ? args[i]->arg_n : 1;
+        memcpy(node->args + at, chain ? args[i]->args : &args[i], count * sizeof(*args));
         at += count;
     }
-    node->arg_n = (uint32_t)n;
+    node->arg_n = (uint32_t)total;
     filter_set_depth(b, node);
+    return node;
 }
 
 struct filter_node *filter_new_operator(struct filter_builder *b, enum filter_op op, struct filter_span span, struct filter_node *left,
                                         struct filter_node *right)
 {
-    struct filter_node *node = filter_new(b, FILTER_OPERATOR, span), *both[2] = {left, right};
+    struct filter_node *both[2] = {left, right};
+    if (op == FILTER_AND || op == FILTER_OR)
+        return filter_new_chain(b, op, span, both, 2);
+    struct filter_node *node = filter_new(b, FILTER_OPERATOR, span);
     node->op = (uint8_t)op;
-    if (right && (is_same_chain(left, op) || is_same_chain(right, op)))
-        set_flat_args(b, node, left, right);
-    else
-        filter_set_args(b, node, both, right ? 2 : 1);
+    filter_set_args(b, node, both, right ? 2 : 1);
     return node;
 }
 
@@ -162,20 +165,24 @@ struct td_slice filter_copy_text(struct filter_builder *b, struct td_slice text)
     return td_bytes(copy, copy ? text.n : 0);
 }
 
-static bool mentions(const struct filter_node *node, struct td_slice name)
+static bool is_word_byte(uint8_t c)
 {
-    if ((node->kind == FILTER_NAME && td_eq(node->name, name)) || td_eq(node->var[0], name) || td_eq(node->var[1], name))
-        return true;
-    for (uint32_t i = 0; i < node->arg_n; i++)
-        if (mentions(node->args[i], name))
+    return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+static bool has_word(struct td_slice text, struct td_slice word)
+{
+    for (size_t i = 0; i + word.n <= text.n; i++)
+        if (memcmp(text.p + i, word.p, word.n) == 0 && (i == 0 || !is_word_byte(text.p[i - 1])) &&
+            (i + word.n == text.n || !is_word_byte(text.p[i + word.n])))
             return true;
     return false;
 }
 
-struct td_slice filter_fresh_name(struct filter_builder *b, const struct filter_node *node)
+struct td_slice filter_fresh_name(struct filter_builder *b, struct td_slice text)
 {
     char name[16] = "v";
-    for (unsigned i = 1; mentions(node, td_str(name)); i++) /* ends: the tree has a limited number of names */
+    for (unsigned i = 1; has_word(text, td_str(name)); i++) /* ends: the text has a limited number of words */
         snprintf(name, sizeof(name), "v%u", i);
     return filter_copy_text(b, td_str(name));
 }
@@ -191,7 +198,8 @@ size_t filter_qualified_name(const struct filter_node *node, char *ret, size_t s
     size_t n = 0;
     for (; at->kind == FILTER_SELECT; at = at->args[0])
         n += at->name.n + 1;
-    if (at->kind != FILTER_NAME || n + at->name.n > size)
+    bool named = at->kind == FILTER_NAME || at->kind == FILTER_FIELD || at->kind == FILTER_VARIABLE;
+    if (!named || n + at->name.n > size)
         return 0;
     n += at->name.n;
     size_t end = n;

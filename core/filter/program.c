@@ -287,10 +287,9 @@ static void make_macro(struct maker *m, const struct filter_node *node)
 static void make_bind(struct maker *m, const struct filter_node *node)
 {
     make(m, node->args[0]);
-    uint32_t bind = emit(m, (struct filter_instruction){.code = CODE_BIND, .n = (uint16_t)node->index}, 1, 0);
+    emit(m, (struct filter_instruction){.code = CODE_BIND, .n = (uint16_t)node->index}, 1, 0);
     use_slots(m, node->index + 1);
     make(m, node->args[1]);
-    land(m, bind);
 }
 
 static void make_has(struct maker *m, const struct filter_node *node)

@@ -40,7 +40,7 @@ enum filter_code {
     CODE_NEXT, /* sets the variables to the next element, or -> result and to a */
     CODE_STEP, /* v -> ; takes the body's value in, and back to a; or -> result and to b */
     CODE_KEEP, /* v -> ; a predicate: back to a if false; on an error -> it, and to b */
-    CODE_BIND, /* v -> ; to slot n; to a, leaving it, if an error */
+    CODE_BIND, /* v -> ; to slot n, also an error */
     CODE_END   /* v -> the result */
 };
 
@@ -76,5 +76,7 @@ int filter_vm_new(const struct filter_program *const *programs, uint32_t n, stru
 void filter_vm_free(struct filter_vm *);
 /* What the program comes to for a record; it lives until the next run. An ERROR has its place in `nanos`. */
 struct filter_value filter_vm_run(struct filter_vm *, const struct filter_program *, const struct filter_record *);
+/* Sets a macro's variable for programs that are made from the macro's body alone. */
+void filter_vm_set(struct filter_vm *, uint32_t slot, struct filter_value);
 
 #endif

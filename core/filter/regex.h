@@ -17,7 +17,7 @@ struct filter_regex;
  * TD_E_LIMIT: the pattern needs more than FILTER_REGEX_MEMORY; TD_E_NOMEM. */
 int filter_regex_new(struct td_slice pattern, struct filter_regex **ret, size_t *ret_offset, struct error *err) MUST_CHECK;
 void filter_regex_free(struct filter_regex *);
-/* Is there a match anywhere in the text? Bytes that are not UTF-8 match what U+FFFD does. Any thread, also several at once. */
+/* Is there a match anywhere in the text? Bytes that are no UTF-8 are matched by \C only. Any thread, also several at once. */
 bool filter_regex_match(const struct filter_regex *, struct td_slice text);
 
 #ifdef __cplusplus

@@ -38,11 +38,6 @@ static struct filter_node *use(struct filter_builder *b, struct filter_node *x, 
     return node;
 }
 
-static struct filter_node *or_else(struct filter_builder *b, struct filter_span span, struct filter_node *all, struct filter_node *more)
-{
-    return all ? mark(filter_new_operator(b, FILTER_OR, span, all, more)) : more;
-}
-
 static struct filter_node *in_list(struct filter_builder *b, struct filter_span span, struct filter_node *x,
                                    const struct filter_set_element *elements, size_t n)
 {
@@ -59,23 +54,27 @@ static struct filter_node *in_list(struct filter_builder *b, struct filter_span 
 struct filter_node *filter_sugar_in_set(struct filter_builder *b, struct filter_span span, struct filter_node *x,
                                         const struct filter_set_element *elements, size_t n)
 {
-    struct filter_node *all = NULL;
+    struct filter_node **any = arena_alloc(b->arena, (n + 1) * sizeof(*any), 16);
+    size_t count = 0;
     bool used = false, plain = false;
+    if (!any)
+        return filter_new(b, FILTER_BAD, span); /* the list's own memory fails, too */
     for (size_t i = 0; i < n; i++)
         plain |= !elements[i].to && !is_cidr(elements[i].from);
     if (plain)
-        all = in_list(b, span, use(b, x, &used), elements, n);
+        any[count++] = in_list(b, span, use(b, x, &used), elements, n);
     for (size_t i = 0; i < n; i++) {
         struct filter_node *from = elements[i].from, *to = elements[i].to;
         if (to) {
             struct filter_node *low = mark(filter_new_operator(b, FILTER_GE, span, use(b, x, &used), from));
             struct filter_node *high = mark(filter_new_operator(b, FILTER_LE, span, use(b, x, &used), to));
-            all = or_else(b, span, all, mark(filter_new_operator(b, FILTER_AND, span, low, high)));
+            any[count] = mark(filter_new_operator(b, FILTER_AND, span, low, high));
+            any[count++]->name = TD_LIT(".."); /* they belong together */
         } else if (is_cidr(from)) {
-            all = or_else(b, span, all, filter_sugar_compare_cidr(b, FILTER_EQ, span, use(b, x, &used), from));
+            any[count++] = filter_sugar_compare_cidr(b, FILTER_EQ, span, use(b, x, &used), from);
         }
     }
-    return all;
+    return count == 1 ? any[0] : mark(filter_new_chain(b, FILTER_OR, span, any, count));
 }
 
 static bool is_int(const struct filter_node *node)
@@ -83,8 +82,8 @@ static bool is_int(const struct filter_node *node)
     return node->kind == FILTER_LITERAL && node->value.kind == FILTER_INT;
 }
 
-struct filter_node *filter_sugar_slice(struct filter_builder *b, struct filter_span span, struct filter_node *x,
-                                       struct filter_node *offset, struct filter_node *length)
+struct filter_node *filter_sugar_slice(struct filter_builder *b, struct filter_span span, struct filter_node *x, struct filter_node *offset,
+                                       struct filter_node *length)
 {
     struct filter_node *call = filter_new(b, FILTER_CALL, span), *args[3] = {x, offset, NULL};
     int64_t end;

@@ -2,62 +2,13 @@
 
 #include <stdalign.h>
 
-#define SIMPLE(k) [k] = {.kind = (k)}
-static const struct filter_type simple[] = {
-    SIMPLE(FILTER_NULL),
-    SIMPLE(FILTER_BOOL),
-    SIMPLE(FILTER_INT),
-    SIMPLE(FILTER_UINT),
-    SIMPLE(FILTER_DOUBLE),
-    SIMPLE(FILTER_STRING),
-    SIMPLE(FILTER_BYTES),
-    SIMPLE(FILTER_IP),
-    SIMPLE(FILTER_CIDR),
-    SIMPLE(FILTER_TIMESTAMP),
-    SIMPLE(FILTER_DURATION),
-    SIMPLE(FILTER_DYN),
-    SIMPLE(FILTER_ERROR),
-    [FILTER_LIST] = {.kind = FILTER_DYN},
-    [FILTER_MAP] = {.kind = FILTER_DYN},
-    [FILTER_TYPE] = {.kind = FILTER_DYN},
-    [FILTER_OPTIONAL] = {.kind = FILTER_DYN},
-    [FILTER_PARAM] = {.kind = FILTER_DYN},
-};
-static const struct filter_type list_of_strings = {.kind = FILTER_LIST, .value = &simple[FILTER_STRING]};
-static const struct filter_type map_of_strings = {.kind = FILTER_MAP, .key = &simple[FILTER_STRING], .value = &simple[FILTER_STRING]};
-static const struct filter_type list_of_dyn = {.kind = FILTER_LIST, .value = &simple[FILTER_DYN]};
-static const struct filter_type map_of_dyn = {.kind = FILTER_MAP, .key = &simple[FILTER_DYN], .value = &simple[FILTER_DYN]};
-static const struct filter_type optional_of_dyn = {.kind = FILTER_OPTIONAL, .value = &simple[FILTER_DYN]};
-static const struct filter_type type_of_dyn = {.kind = FILTER_TYPE, .value = &simple[FILTER_DYN]};
+#include "filter/value.h"
+
+static const struct filter_type list_of_strings = {.kind = FILTER_LIST, .value = &filter_types[FILTER_STRING]};
+static const struct filter_type map_of_strings = {
+    .kind = FILTER_MAP, .key = &filter_types[FILTER_STRING], .value = &filter_types[FILTER_STRING]};
 
 enum { MAX_NESTING = 32 };
-
-static const struct {
-    const char *name;
-    const struct filter_type *type;
-} named[] = {
-    {"bool", &simple[FILTER_BOOL]},
-    {"bytes", &simple[FILTER_BYTES]},
-    {"double", &simple[FILTER_DOUBLE]},
-    {"dyn", &simple[FILTER_DYN]},
-    {"google.protobuf.Duration", &simple[FILTER_DURATION]},
-    {"google.protobuf.Timestamp", &simple[FILTER_TIMESTAMP]},
-    {"int", &simple[FILTER_INT]},
-    {"list", &list_of_dyn},
-    {"map", &map_of_dyn},
-    {"net.CIDR", &simple[FILTER_CIDR]},
-    {"net.IP", &simple[FILTER_IP]},
-    {"null_type", &simple[FILTER_NULL]},
-    {"optional_type", &optional_of_dyn},
-    {"string", &simple[FILTER_STRING]},
-    {"type", &type_of_dyn},
-    {"uint", &simple[FILTER_UINT]},
-};
-
-const struct filter_type *filter_simple_type(enum filter_kind kind)
-{
-    return &simple[kind];
-}
 
 const struct filter_type *filter_list_type(struct arena *arena, const struct filter_type *of)
 {
@@ -123,9 +74,9 @@ void filter_type_put(struct buf *out, const struct filter_type *type)
 
 const struct filter_type *filter_type_named(struct td_slice name)
 {
-    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
-        if (td_eq(td_str(named[i].name), name))
-            return named[i].type;
+    for (int kind = 0; name.n && kind <= FILTER_ERROR; kind++)
+        if (td_eq(filter_type_name((enum filter_kind)kind), name))
+            return &filter_types[kind];
     return NULL;
 }
 
@@ -141,9 +92,9 @@ static struct td_slice trim(struct td_slice s)
 static const struct filter_type *parse_simple(struct td_slice text)
 {
     if (td_eq(text, TD_LIT("timestamp")))
-        return &simple[FILTER_TIMESTAMP];
+        return &filter_types[FILTER_TIMESTAMP];
     if (td_eq(text, TD_LIT("duration")))
-        return &simple[FILTER_DURATION];
+        return &filter_types[FILTER_DURATION];
     return filter_type_named(text);
 }
 

@@ -6,8 +6,6 @@
 #include "base/buf.h"
 #include "filter/type.h"
 
-/* Types without parts, by kind; DYN for kinds that have some. Static memory. */
-const struct filter_type *filter_simple_type(enum filter_kind kind);
 /* list(of) and map(key, value); static for strings, else from the arena; NULL: memory is short. */
 const struct filter_type *filter_list_type(struct arena *, const struct filter_type *of);
 const struct filter_type *filter_map_type(struct arena *, const struct filter_type *key, const struct filter_type *value);

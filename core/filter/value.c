@@ -118,9 +118,9 @@ static bool normalize_key(const struct filter_value *key, struct filter_value *r
             *ret = filter_uint((uint64_t)key->i);
         return true;
     case FILTER_DOUBLE: /* only where nothing is lost */
-        if (key->d >= 0 && key->d < 0x1p64 && key->d == floor(key->d))
+        if (key->d >= 0 && key->d < FILTER_2_TO_64 && key->d == floor(key->d))
             *ret = filter_uint((uint64_t)key->d);
-        else if (key->d < 0 && key->d >= -0x1p63 && key->d == floor(key->d))
+        else if (key->d < 0 && key->d >= -FILTER_2_TO_63 && key->d == floor(key->d))
             *ret = filter_int((int64_t)key->d);
         else
             return false;

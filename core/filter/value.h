@@ -95,6 +95,9 @@ static inline struct filter_value filter_fail(enum filter_error error)
     return (struct filter_value){.kind = FILTER_ERROR, .error = (uint8_t)error};
 }
 
+#define FILTER_2_TO_63 9223372036854775808.0
+#define FILTER_2_TO_64 18446744073709551616.0
+
 static inline bool filter_is_number(const struct filter_value *v)
 {
     return v->kind == FILTER_INT || v->kind == FILTER_UINT || v->kind == FILTER_DOUBLE;

@@ -91,6 +91,15 @@ static inline bool take_term(struct filter_value *result, struct filter_value v,
     return false;
 }
 
+/* The same for what is known to be a bool: most terms. */
+static inline bool take_bool(struct filter_value *result, bool b, bool deciding)
+{
+    if (b != deciding)
+        return false;
+    *result = filter_bool(b);
+    return true;
+}
+
 static inline bool compare_ints(uint8_t op, int64_t a, int64_t b)
 {
     switch (op) {
@@ -113,19 +122,48 @@ static struct filter_value compare_any(struct filter_vm *vm, const struct filter
     return placed(in, filter_operate(&vm->ctx, in->compare, args));
 }
 
-static inline struct filter_value term_int(struct filter_vm *vm, const struct filter_instruction *in, struct filter_value field)
+static inline bool take_int(struct filter_vm *vm, const struct filter_instruction *in, struct filter_value *result,
+                            const struct filter_value *field)
 {
-    if (field.kind != FILTER_INT)
-        return compare_any(vm, in, field, filter_int(in->number));
-    return filter_bool(compare_ints(in->compare, field.i, in->number));
+    if (field->kind != FILTER_INT)
+        return take_term(result, compare_any(vm, in, *field, filter_int(in->number)), in->sub);
+    return take_bool(result, compare_ints(in->compare, field->i, in->number), in->sub);
 }
 
-static inline struct filter_value term_text(struct filter_vm *vm, const struct filter_instruction *in, struct filter_value field,
-                                            const struct filter_value *literal)
+/* Texts of a few bytes are compared without a call. */
+static inline bool equal_texts(struct td_slice a, struct td_slice b)
 {
-    if (field.kind != FILTER_STRING)
-        return compare_any(vm, in, field, *literal);
-    return filter_bool(td_eq(field.bytes, literal->bytes) == (in->compare == FILTER_EQ));
+    if (a.n != b.n)
+        return false;
+    if (a.n > 16)
+        return memcmp(a.p, b.p, a.n) == 0;
+    if (a.n >= 8) {
+        uint64_t v[4];
+        memcpy(&v[0], a.p, 8);
+        memcpy(&v[1], b.p, 8);
+        memcpy(&v[2], a.p + a.n - 8, 8);
+        memcpy(&v[3], b.p + b.n - 8, 8);
+        return v[0] == v[1] && v[2] == v[3];
+    }
+    for (size_t i = 0; i < a.n; i++)
+        if (a.p[i] != b.p[i])
+            return false;
+    return true;
+}
+
+static inline bool take_text(struct filter_vm *vm, const struct filter_instruction *in, struct filter_value *result,
+                             const struct filter_value *field, const struct filter_value *literal)
+{
+    if (field->kind != FILTER_STRING)
+        return take_term(result, compare_any(vm, in, *field, *literal), in->sub);
+    return take_bool(result, equal_texts(field->bytes, literal->bytes) == (in->compare == FILTER_EQ), in->sub);
+}
+
+static inline bool take_flag(const struct filter_instruction *in, struct filter_value *result, const struct filter_value *field)
+{
+    if (field->kind != FILTER_BOOL)
+        return take_term(result, placed(in, condition(in, *field)), in->sub);
+    return take_bool(result, field->b == (in->n != 0), in->sub);
 }
 
 /* ---- Loops ---- */
@@ -257,7 +295,8 @@ static struct filter_value call(struct filter_vm *vm, const struct filter_progra
     if (in->code == CODE_DISPATCH)
         return placed(in, filter_function_call(&vm->ctx, in->a, in->sub, args, in->n));
     vm->ctx.prepared = in->b ? p->prepared[in->b - 1] : NULL;
-    struct filter_value v = placed(in, filter_functions(&n)[in->a].fn(&vm->ctx, args));
+    /* Types promise what values may not keep: an argument that is dyn. So the kinds are looked at here, too. */
+    struct filter_value v = placed(in, filter_function_call(&vm->ctx, in->a, filter_functions(&n)[in->a].receiver, args, in->n));
     vm->ctx.prepared = NULL;
     return v;
 }
@@ -351,21 +390,23 @@ static struct filter_value run(struct filter_vm *vm, const struct filter_program
                 in = &p->code[in->a] - 1;
             break;
         case CODE_TERM_BOOL: {
-            struct filter_value v = condition(in, r->get(r->ctx, in->b, &vm->arena));
-            if (v.kind == FILTER_BOOL)
-                v.b ^= in->n == 0;
-            if (take_term(top, placed(in, v), in->sub))
+            const struct filter_value field = r->get(r->ctx, in->b, &vm->arena);
+            if (take_flag(in, top, &field))
                 in = &p->code[in->a] - 1;
             break;
         }
-        case CODE_TERM_INT:
-            if (take_term(top, term_int(vm, in, r->get(r->ctx, in->b, &vm->arena)), in->sub))
+        case CODE_TERM_INT: {
+            const struct filter_value field = r->get(r->ctx, in->b, &vm->arena);
+            if (take_int(vm, in, top, &field))
                 in = &p->code[in->a] - 1;
             break;
-        case CODE_TERM_TEXT:
-            if (take_term(top, term_text(vm, in, r->get(r->ctx, in->b, &vm->arena), &p->constants[in->number]), in->sub))
+        }
+        case CODE_TERM_TEXT: {
+            const struct filter_value field = r->get(r->ctx, in->b, &vm->arena);
+            if (take_text(vm, in, top, &field, &p->constants[in->number]))
                 in = &p->code[in->a] - 1;
             break;
+        }
         case CODE_LOOP:
             if (top->kind == FILTER_ERROR) {
                 in = &p->code[in->a] - 1;
@@ -407,12 +448,7 @@ static struct filter_value run(struct filter_vm *vm, const struct filter_program
                 in = &p->code[in->a] - 1;
             }
             break;
-        case CODE_BIND:
-            if (top->kind == FILTER_ERROR)
-                in = &p->code[in->a] - 1;
-            else
-                vm->slots[in->n] = *top--;
-            break;
+        case CODE_BIND: vm->slots[in->n] = *top--; break; /* an error counts where it is used */
         case CODE_END: return *top;
         }
     }
@@ -420,14 +456,21 @@ static struct filter_value run(struct filter_vm *vm, const struct filter_program
 
 struct filter_value filter_vm_run(struct filter_vm *vm, const struct filter_program *p, const struct filter_record *record)
 {
-    arena_clear(&vm->arena);
-    arena_lend(&vm->arena, vm->spare, sizeof(vm->spare));
+    if (vm->arena.next != vm->spare) { /* something was made for the last record */
+        arena_clear(&vm->arena);
+        arena_lend(&vm->arena, vm->spare, sizeof(vm->spare));
+    }
     vm->ctx.now_ns = p->now_ns;
     vm->fuel = FILTER_MAX_ITERATIONS + 1; /* at zero it is over */
     vm->fuel_at_look = vm->fuel;
     vm->deadline_ns = 0;
     struct filter_value v = run(vm, p, record);
     return vm->fuel ? v : fail_at(v.kind == FILTER_ERROR ? v.nanos : 0, FILTER_E_LIMIT);
+}
+
+void filter_vm_set(struct filter_vm *vm, uint32_t slot, struct filter_value v)
+{
+    vm->slots[slot] = v;
 }
 
 int filter_vm_new(const struct filter_program *const *programs, uint32_t n, struct filter_vm **ret, struct error *err)

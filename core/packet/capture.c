@@ -147,6 +147,11 @@ uint64_t capture_position(const struct capture *c)
     return c->in.ops->position(&c->in);
 }
 
+uint64_t capture_packets(const struct capture *c)
+{
+    return c->is_pcapng ? c->pcapng.frames : c->pcap.frames;
+}
+
 uint64_t capture_size(const struct capture *c)
 {
     return c->in.size;

@@ -53,6 +53,8 @@ const struct capture_secrets *capture_secrets(const struct capture *, size_t *re
 /* Bytes of the file (compressed, if it is) read so far and in all; the latter 0 when unknown. For progress. */
 uint64_t capture_position(const struct capture *);
 uint64_t capture_size(const struct capture *);
+/* Packets read so far. */
+uint64_t capture_packets(const struct capture *);
 /* "pcap", "pcapng"; with ", nanoseconds", ", gzip" and so on behind it. For people. */
 const char *capture_format(const struct capture *);
 

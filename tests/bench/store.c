@@ -6,7 +6,6 @@
  * `store DIR scan CALLS` writes a store of so many calls once and keeps it, then opens it, scans it whole and in order of
  * time, and tells times and memory: the test of 50 million calls. */
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -17,8 +16,9 @@
 
 #include "call/store.h"
 #include "call_maker.h"
+#include "plain_table.h"
 
-enum { ROUNDS = 3, MAX_PATH = 4096, MAX_COLUMNS = 200 };
+enum { ROUNDS = 3, MAX_PATH = 4096 };
 
 static const double APPEND_BAR = 3, SIZE_BAR = 0.25, MEMORY_BAR_MB = 200;
 
@@ -94,130 +94,19 @@ static double fill_store(const char *path, uint64_t n, bool headers)
     return took;
 }
 
-struct table {
-    sqlite3 *db;
-    sqlite3_stmt *insert;
-    uint32_t fields[MAX_COLUMNS], field_n; /* those that the calls have */
-    struct buf text[MAX_COLUMNS];
-};
-
-static void check(struct table *t, int code)
-{
-    if (code != SQLITE_OK && code != SQLITE_DONE)
-        die(sqlite3_errmsg(t->db));
-}
-
-/* The fields that some of the first calls have. */
-static void choose_fields(struct table *t, bool headers)
-{
-    struct call_maker m;
-    uint32_t n;
-    bool used[1000] = {false};
-    call_maker_init(&m, 1);
-    m.headers = headers;
-    n = field_registry_count(m.registry);
-    for (int i = 0; i < 10000; i++) {
-        const struct td_call *c = call_maker_next(&m);
-        for (uint32_t f = 0; f < n; f++)
-            used[f] |= field_registry_has(m.registry, f, c);
-    }
-    t->field_n = 0;
-    for (uint32_t f = 0; f < n; f++)
-        if (used[f])
-            t->fields[t->field_n++] = f;
-    call_maker_clear(&m);
-}
-
-/* A column for each field, and what a store keeps of the halves beside them: times and packets. */
-static void create_table(struct table *t, const struct field_registry *registry, const char *path)
-{
-    struct buf sql = {0};
-    check(t, sqlite3_open_v2(path, &t->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
-    buf_puts(&sql, "CREATE TABLE calls(id INTEGER PRIMARY KEY, request_first, request_last, response_first, response_last, frames");
-    for (uint32_t i = 0; i < t->field_n; i++)
-        buf_printf(&sql, ", \"%s\"", field_registry_at(registry, t->fields[i])->name);
-    buf_puts(&sql, "); BEGIN");
-    check(t, sqlite3_exec(t->db, buf_cstr(&sql), NULL, NULL, NULL));
-    buf_reset(&sql);
-    buf_puts(&sql, "INSERT INTO calls VALUES(NULL,?,?,?,?,?");
-    for (uint32_t i = 0; i < t->field_n; i++)
-        buf_puts(&sql, ",?");
-    buf_puts(&sql, ")");
-    check(t, sqlite3_prepare_v2(t->db, buf_cstr(&sql), -1, &t->insert, NULL));
-    buf_clear(&sql);
-}
-
-static void bind_text(struct table *t, int column, struct td_slice text)
-{
-    check(t, sqlite3_bind_text(t->insert, column, (const char *)text.p, (int)text.n, SQLITE_STATIC));
-}
-
-static void bind_field(struct table *t, const struct field_registry *registry, uint32_t i, int column, const struct td_call *c,
-                       struct registry_value *v)
-{
-    const struct registry_field *f = field_registry_at(registry, t->fields[i]);
-    if (f->type == REGISTRY_LIST || f->type == REGISTRY_MAP) {
-        buf_reset(&t->text[i]);
-        for (uint32_t at = 0; field_registry_next(registry, t->fields[i], c, &at, v);) {
-            buf_put_slice(&t->text[i], v->name);
-            buf_put_slice(&t->text[i], v->bytes);
-            buf_putc(&t->text[i], '\n');
-        }
-        if (t->text[i].n)
-            bind_text(t, column, buf_slice(&t->text[i]));
-        else
-            sqlite3_bind_null(t->insert, column);
-    } else if (!field_registry_get(registry, t->fields[i], c, v)) {
-        sqlite3_bind_null(t->insert, column);
-    } else if (f->type == REGISTRY_STRING || f->type == REGISTRY_BYTES) {
-        bind_text(t, column, v->bytes);
-    } else {
-        sqlite3_bind_int64(t->insert, column, v->number);
-    }
-}
-
-static void insert_call(struct table *t, const struct field_registry *registry, const struct td_call *c, struct buf *frames,
-                        struct registry_value *values)
-{
-    int column = 1;
-    buf_reset(frames);
-    for (int dir = 0; dir < 2; dir++) {
-        uint64_t frame = 0;
-        sqlite3_bind_int64(t->insert, column++, c->half[dir].first_ns);
-        sqlite3_bind_int64(t->insert, column++, c->half[dir].last_ns);
-        for (size_t at = 0; call_next_frame(&c->half[dir].frames, &at, &frame);) {
-            buf_u64(frames, frame);
-            buf_putc(frames, dir ? ';' : ',');
-        }
-    }
-    bind_text(t, column++, buf_slice(frames));
-    for (uint32_t i = 0; i < t->field_n; i++)
-        bind_field(t, registry, i, column++, c, &values[i]);
-    check(t, sqlite3_step(t->insert));
-    check(t, sqlite3_reset(t->insert));
-}
-
 static double fill_table(const char *path, uint64_t n, bool headers)
 {
-    static struct registry_value values[MAX_COLUMNS];
+    static struct plain_table t;
     struct call_maker m;
-    struct table t = {0};
-    struct buf frames = {0};
     remove_file(path);
-    choose_fields(&t, headers);
     call_maker_init(&m, 1);
     m.headers = headers;
     double begin = processor_s();
-    create_table(&t, m.registry, path);
+    plain_table_create(&t, path, m.registry, headers);
     for (uint64_t i = 0; i < n; i++)
-        insert_call(&t, m.registry, call_maker_next(&m), &frames, values);
-    check(&t, sqlite3_exec(t.db, "COMMIT", NULL, NULL, NULL));
-    sqlite3_finalize(t.insert);
-    sqlite3_close(t.db);
+        plain_table_add(&t, call_maker_next(&m));
+    plain_table_close(&t);
     double took = processor_s() - begin;
-    for (uint32_t i = 0; i < t.field_n; i++)
-        buf_clear(&t.text[i]);
-    buf_clear(&frames);
     call_maker_clear(&m);
     return took;
 }

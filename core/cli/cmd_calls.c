@@ -1,0 +1,302 @@
+/* tapedeck calls: search a call store. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "call/call_json.h"
+#include "call/store.h"
+#include "cli/call_table.h"
+#include "cli/cli.h"
+#include "cli/filter_text.h"
+#include "export/output_file.h"
+#include "filter/scan.h"
+
+enum { WRITE_BYTES = 256 << 10, DEFAULT_LIMIT = 100 };
+
+static const char usage_text[] =
+    "Usage: tapedeck calls FILE.calls [OPTION]...\n"
+    "\n"
+    "Prints the calls of a call store (`tapedeck dissect -w`) that match a filter, the newest first.\n"
+    "\n"
+    "      --filter KFL        only calls that match: 'http && status_code >= 500'. `tapedeck fields` lists the fields\n"
+    "      --limit N           at most so many; default: 100 for a table on a terminal, else all. 0: all\n"
+    "      --order ORDER       newest (default) or oldest first\n"
+    "      --start TIME        only calls that began at this time or later: 2026-01-02T03:04:05.6Z, local time without zone,\n"
+    "                          seconds since 1970, or now-5m\n"
+    "      --end TIME          only calls that began before this time\n"
+    "  -o, --output FORMAT     table (default), json (an object a line), or count. A table that does not go to a terminal has\n"
+    "                          tabs between its columns, full values and no header\n"
+    "      --fields LIST       only these fields, separated by commas, with tabs between them: id,timestamp,src,method,url\n"
+    "      --payload           with headers and bodies\n"
+    "  -w, --write FILE        to this file, which appears when it is whole; - is standard output\n"
+    "      --explain           how the filter is run, and what it took; on stderr\n"
+    "  -h, --help              this text\n"
+    "\n"
+    "Exit codes: 0 fine (also if nothing matches), 1 failed, 2 usage or filter, 3 the store is not there, 4 it may not be read.\n";
+
+enum output_mode { OUTPUT_TABLE, OUTPUT_FIELDS, OUTPUT_JSON, OUTPUT_COUNT };
+
+struct calls_command {
+    enum output_mode mode;
+    bool payload, explain;
+    const char *path, *filter_text, *fields, *out_path;
+    uint64_t limit; /* UINT64_MAX: not given */
+    struct store_scan_options scan_options;
+    struct store *store;
+    struct filter *filter;
+    struct filter_scan *scan;
+    struct call_table table;
+    struct output_file output;
+    struct buf out;
+};
+
+/* ---- Options ---- */
+
+static int parse_time(const char *text, const char *option, int64_t *ret_ns)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (units_parse_time(text, (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, ret_ns))
+        return CLI_OK;
+    return cli_usage("calls ", "%s \"%s\" is no time", option, text);
+}
+
+static int parse_limit(struct calls_command *cmd, const char *text)
+{
+    char *end;
+    errno = 0;
+    cmd->limit = strtoull(text, &end, 10);
+    if (errno || *end || text[0] < '0' || text[0] > '9')
+        return cli_usage("calls ", "--limit takes a number, not \"%s\"", text);
+    if (cmd->limit == 0)
+        cmd->limit = UINT64_MAX - 1;
+    return CLI_OK;
+}
+
+static int parse_output(struct calls_command *cmd, const char *text)
+{
+    if (strcmp(text, "json") == 0)
+        cmd->mode = OUTPUT_JSON;
+    else if (strcmp(text, "count") == 0)
+        cmd->mode = OUTPUT_COUNT;
+    else if (strcmp(text, "table") != 0)
+        return cli_usage("calls ", "-o takes table, json or count, not \"%s\"", text);
+    return CLI_OK;
+}
+
+static int parse_order(struct calls_command *cmd, const char *text)
+{
+    cmd->scan_options.oldest_first = strcmp(text, "oldest") == 0;
+    if (cmd->scan_options.oldest_first || strcmp(text, "newest") == 0)
+        return CLI_OK;
+    return cli_usage("calls ", "--order takes newest or oldest, not \"%s\"", text);
+}
+
+static int parse_options(struct calls_command *cmd, int argc, char **argv)
+{
+    enum { OPT_FILTER = 256, OPT_LIMIT, OPT_ORDER, OPT_START, OPT_END, OPT_FIELDS, OPT_PAYLOAD, OPT_EXPLAIN };
+    static const struct option options[] = {{"filter", required_argument, NULL, OPT_FILTER},
+                                            {"limit", required_argument, NULL, OPT_LIMIT},
+                                            {"order", required_argument, NULL, OPT_ORDER},
+                                            {"start", required_argument, NULL, OPT_START},
+                                            {"end", required_argument, NULL, OPT_END},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"fields", required_argument, NULL, OPT_FIELDS},
+                                            {"payload", no_argument, NULL, OPT_PAYLOAD},
+                                            {"write", required_argument, NULL, 'w'},
+                                            {"explain", no_argument, NULL, OPT_EXPLAIN},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int opt, code = CLI_OK;
+    optind = 0;
+    opterr = 0;
+    while (code == CLI_OK && (opt = getopt_long(argc, argv, "o:w:h", options, NULL)) != -1) {
+        switch (opt) {
+        case OPT_FILTER: cmd->filter_text = optarg; break;
+        case OPT_LIMIT: code = parse_limit(cmd, optarg); break;
+        case OPT_ORDER: code = parse_order(cmd, optarg); break;
+        case OPT_START: code = parse_time(optarg, "--start", &cmd->scan_options.from_ns); break;
+        case OPT_END: code = parse_time(optarg, "--end", &cmd->scan_options.to_ns); break;
+        case 'o': code = parse_output(cmd, optarg); break;
+        case OPT_FIELDS: cmd->fields = optarg; break;
+        case OPT_PAYLOAD: cmd->payload = true; break;
+        case 'w': cmd->out_path = optarg; break;
+        case OPT_EXPLAIN: cmd->explain = true; break;
+        case 'h': fputs(usage_text, stdout); return -1;
+        default: return cli_bad_option("calls ", argv);
+        }
+    }
+    if (code != CLI_OK)
+        return code;
+    if (argc - optind != 1)
+        return cli_usage("calls ", argc == optind ? "a call store is missing" : "one call store at a time");
+    if (cmd->fields && cmd->mode != OUTPUT_TABLE)
+        return cli_usage("calls ", "--fields makes a table of its own; it excludes -o json and count");
+    if (cmd->scan_options.from_ns >= cmd->scan_options.to_ns)
+        return cli_usage("calls ", "--start is not before --end");
+    cmd->path = argv[optind];
+    return CLI_OK;
+}
+
+/* ---- Output ---- */
+
+static int flush_output(struct calls_command *cmd, struct error *err)
+{
+    int status = cmd->out.failed ? error_nomem(err) : output_file_write(&cmd->output, buf_slice(&cmd->out), err);
+    buf_reset(&cmd->out);
+    return status;
+}
+
+static int prepare_table(struct calls_command *cmd, bool terminal, struct error *err)
+{
+    uint32_t n;
+    const struct field_set *const *components = store_components(cmd->store, &n);
+    int status = column_set_parse(&cmd->table.columns, cmd->fields ? cmd->fields : CALL_TABLE_FIELDS, components, n, err);
+    if (status != TD_OK)
+        return status;
+    if (cmd->fields || !terminal) {
+        cmd->mode = OUTPUT_FIELDS;
+        return TD_OK;
+    }
+    struct winsize size;
+    const char *no_colour = getenv("NO_COLOR");
+    unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
+    call_table_init(&cmd->table, width, !no_colour || !*no_colour);
+    call_table_put_header(&cmd->out, &cmd->table);
+    return TD_OK;
+}
+
+static int prepare_output(struct calls_command *cmd, struct error *err)
+{
+    bool terminal = !cmd->out_path && isatty(STDOUT_FILENO);
+    if (cmd->limit == UINT64_MAX)
+        cmd->limit = terminal && cmd->mode == OUTPUT_TABLE ? DEFAULT_LIMIT : UINT64_MAX - 1;
+    int status = cmd->mode == OUTPUT_TABLE ? prepare_table(cmd, terminal, err) : TD_OK;
+    return status == TD_OK ? output_file_open(&cmd->output, cmd->out_path ? cmd->out_path : "-", err) : status;
+}
+
+static void put_call(struct calls_command *cmd, const struct td_call *call)
+{
+    switch (cmd->mode) {
+    case OUTPUT_JSON: call_put_json(&cmd->out, call, cmd->payload); return;
+    case OUTPUT_FIELDS: column_put_row(&cmd->out, &cmd->table.columns, call); break;
+    default: call_table_put_row(&cmd->out, &cmd->table, call); break;
+    }
+    if (cmd->payload)
+        call_put_payload(&cmd->out, call);
+}
+
+/* ---- Running ---- */
+
+static int put_calls(struct calls_command *cmd, struct store_scan *scan, uint64_t *ret_n, struct error *err)
+{
+    struct store_call call = {0};
+    struct store_position at;
+    int status = TD_OK;
+    uint64_t n = 0;
+    while (n < cmd->limit && (status = store_scan_next(scan, &at, err)) == TD_OK && at.id) {
+        n++;
+        if (cmd->mode == OUTPUT_COUNT)
+            continue;
+        status = store_read_call(cmd->store, at.id, cmd->payload, &call, err);
+        if (status != TD_OK)
+            break;
+        put_call(cmd, &call.call);
+        if (cmd->out.n >= WRITE_BYTES && (status = flush_output(cmd, err)) != TD_OK)
+            break;
+    }
+    store_call_clear(&call);
+    *ret_n = n;
+    return status;
+}
+
+static int run(struct calls_command *cmd, struct error *err)
+{
+    struct store_scan *scan;
+    uint64_t n = 0;
+    if (cmd->scan) {
+        cmd->scan_options.select = filter_scan_chunk;
+        cmd->scan_options.ctx = cmd->scan;
+    }
+    int status = store_scan_new(cmd->store, &cmd->scan_options, &scan, err);
+    if (status != TD_OK)
+        return status;
+    status = put_calls(cmd, scan, &n, err);
+    store_scan_free(scan);
+    if (status == TD_OK && cmd->mode == OUTPUT_COUNT)
+        buf_printf(&cmd->out, "%" PRIu64 "\n", n);
+    if (status == TD_OK)
+        status = flush_output(cmd, err);
+    return status == TD_OK ? output_file_commit(&cmd->output, err) : status;
+}
+
+static void explain(const struct calls_command *cmd)
+{
+    struct buf out = {0};
+    const struct filter_scan_stats *stats = filter_scan_stats(cmd->scan);
+    filter_scan_explain(&out, cmd->scan);
+    buf_printf(&out, "%" PRIu64 " chunks, %" PRIu64 " of them decided by their statistics; %" PRIu64 " rows one by one\n", stats->chunks,
+               stats->pruned, stats->rows_single);
+    fwrite(out.p, 1, out.n, stderr);
+    buf_clear(&out);
+}
+
+static void tell_state(const struct calls_command *cmd)
+{
+    if (store_state(cmd->store) == STORE_INCOMPLETE)
+        cli_error("warning: %s is incomplete: its writer ended before the dissection did. All that it had committed is there", cmd->path);
+    if (cmd->scan && filter_scan_stats(cmd->scan)->errors)
+        fprintf(stderr, "%" PRIu64 " calls could not be judged and are left out\n", filter_scan_stats(cmd->scan)->errors);
+}
+
+static int open_all(struct calls_command *cmd)
+{
+    struct error err;
+    if (store_open(cmd->path, &cmd->store, &err) != TD_OK)
+        return cli_fail(&err);
+    if (cmd->filter_text) {
+        int code = filter_text_compile(store_registry(cmd->store), cmd->filter_text, &cmd->filter);
+        if (code != CLI_OK)
+            return code;
+        if (filter_scan_new(cmd->filter, store_registry(cmd->store), &cmd->scan, &err) != TD_OK)
+            return cli_fail(&err);
+    }
+    return prepare_output(cmd, &err) == TD_OK ? CLI_OK : cli_fail(&err);
+}
+
+static void cleanup(struct calls_command *cmd)
+{
+    output_file_abort(&cmd->output);
+    buf_clear(&cmd->out);
+    column_set_clear(&cmd->table.columns);
+    filter_scan_free(cmd->scan);
+    filter_free(cmd->filter);
+    store_free(cmd->store);
+}
+
+int cmd_calls(int argc, char **argv)
+{
+    struct calls_command cmd = {.limit = UINT64_MAX, .output = {.fd = -1}};
+    struct error err = {0};
+    cmd.scan_options.from_ns = INT64_MIN;
+    cmd.scan_options.to_ns = INT64_MAX;
+    int code = parse_options(&cmd, argc, argv);
+    if (code != CLI_OK)
+        return code < 0 ? CLI_OK : code;
+    code = open_all(&cmd);
+    if (code == CLI_OK && run(&cmd, &err) != TD_OK)
+        code = cli_fail(&err);
+    if (code == CLI_OK) {
+        tell_state(&cmd);
+        if (cmd.explain && cmd.scan)
+            explain(&cmd);
+    }
+    cleanup(&cmd);
+    return code;
+}

@@ -1,0 +1,12 @@
+/* A filter as it is given to a command. */
+#ifndef CLI_FILTER_TEXT_H
+#define CLI_FILTER_TEXT_H
+
+#include "filter/filter.h"
+
+/* Compiles it; tells what is wrong or doubtful on stderr, with the place. The exit code. */
+int filter_text_compile(const struct field_registry *, const char *text, struct filter **ret);
+/* Tells how many records could not be judged, and why the first one could not. */
+void filter_text_tell_errors(const char *text, const struct filter_run_errors *);
+
+#endif
