@@ -286,9 +286,15 @@ static struct filter_node *presence_of(struct expander *e, struct filter_node *n
     return now; /* a condition itself, or a value: the checker tells */
 }
 
+/* What has() asks about, as a selection: has(a.b) about a.b. */
+static struct filter_node selection_in_has(const struct filter_node *node)
+{
+    return (struct filter_node){.kind = FILTER_SELECT, .name = node->name, .args = node->args, .arg_n = 1};
+}
+
 static const struct filter_alias *alias_in_has(struct expander *e, const struct filter_node *node)
 {
-    struct filter_node select = {.kind = FILTER_SELECT, .name = node->name, .args = node->args, .arg_n = 1};
+    struct filter_node select = selection_in_has(node);
     return alias_of(e, node->name.n ? &select : node->args[0]);
 }
 
@@ -296,7 +302,8 @@ static struct filter_node *expand_has(struct expander *e, struct filter_node *no
 {
     const struct filter_alias *alias = alias_in_has(e, node);
     if (!alias) {
-        if (node->name.n)
+        struct filter_node select = selection_in_has(node);
+        if (node->name.n && !is_declared(e->env, &select))
             node->args[0] = expand(e, node->args[0]);
         return node;
     }

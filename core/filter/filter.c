@@ -6,6 +6,7 @@
 #include "filter/fold.h"
 #include "filter/parse.h"
 #include "filter/print.h"
+#include "filter/regex.h"
 
 /* Of one filter's tree: FILTER_MAX_NODES nodes with their texts and literals. */
 enum { TREE_MEMORY = 32 << 20 };
@@ -16,9 +17,20 @@ struct filter_run {
     struct filter_run_errors errors;
 };
 
+/* Compiling a pattern only to know whether it can be. */
+static int check_regex(struct td_slice pattern, struct error *err)
+{
+    struct filter_regex *regex;
+    int status = filter_regex_new(pattern, &regex, NULL, err);
+    if (status == TD_OK)
+        filter_regex_free(regex);
+    return status;
+}
+
 static int make_tree(struct filter *f, const struct field_registry *registry, struct filter_diagnostics *diagnostics)
 {
     struct filter_env env = filter_registry_env(registry);
+    env.check_regex = check_regex;
     int status = filter_parse(f->text, &f->arena, diagnostics, &f->root);
     if (status == TD_OK)
         status = filter_check(&env, f->text, &f->arena, &f->root, diagnostics);

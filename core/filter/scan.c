@@ -33,6 +33,7 @@ struct filter_scan {
     uint32_t row;                        /* of the record */
     struct td_slice text;                /* of the dictionary, while terms over texts run */
     bool pruned;
+    bool ignore_statistics;
     int status;
     struct error *err;
 
@@ -280,6 +281,8 @@ static enum outlook chain_outlook(struct filter_scan *s, const struct plan *plan
 static enum outlook outlook(struct filter_scan *s, const struct plan *plan)
 {
     struct chunk_stats stats;
+    if (s->ignore_statistics && plan->kind != PLAN_CONST && plan->kind != PLAN_PRESENT)
+        return OUTLOOK_OPEN;
     switch (plan->kind) {
     case PLAN_CONST: return plan->value ? OUTLOOK_ALL : OUTLOOK_NONE;
     case PLAN_AND:
@@ -463,6 +466,11 @@ int filter_scan_chunk(void *scan, struct chunk *chunk, uint64_t *bits, struct er
     s->stats.rows += s->rows;
     s->stats.errors += filter_bits_count(&result->error);
     return TD_OK;
+}
+
+void filter_scan_ignore_statistics(struct filter_scan *s)
+{
+    s->ignore_statistics = true;
 }
 
 const struct filter_scan_stats *filter_scan_stats(const struct filter_scan *s)

@@ -18,6 +18,9 @@ void filter_scan_free(struct filter_scan *);
 /* Clears the bits of rows that do not match. As store_select_fn, with the scan as its context. */
 int filter_scan_chunk(void *scan, struct chunk *, uint64_t *bits, struct error *err) MUST_CHECK;
 
+/* From now on nothing is decided by statistics: the same matches, only slower. For tests and measurements. */
+void filter_scan_ignore_statistics(struct filter_scan *);
+
 struct filter_scan_stats {
     uint64_t chunks, pruned;    /* of these, decided by their statistics */
     uint64_t rows, rows_single; /* rows looked at in columns, and one by one */
