@@ -40,5 +40,6 @@ int cmd_dissect(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_fields(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
+int cmd_sql(int argc, char **argv);
 
 #endif
