@@ -43,5 +43,6 @@ int cmd_export(int argc, char **argv);
 int cmd_fields(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
+int cmd_sql(int argc, char **argv);
 
 #endif
