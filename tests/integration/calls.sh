@@ -122,6 +122,8 @@ check "that is whole" cmp "$dir/out.har" <("$tapedeck" calls "$store" -o har 2>/
 check "SQL" test "$("$tapedeck" sql "$store" "select count(*) from calls where protocol = 'HTTP'" 2>"$dir/err")" = "$(count http)"
 check "SQL that would write is refused" exits 2 sql "$store" "delete from calls"
 
+check "the page of fields is what the tables say (make docs)" cmp sdk/fields.md <("$tapedeck" fields -o markdown)
+
 # What is no store, and what is not whole.
 check "a capture is no call store" exits 1 calls "$http"
 check "and told so" grep -qi 'call store' "$dir/err"
