@@ -48,6 +48,7 @@ struct td_call {
     uint32_t component;         /* index of the dissector in its set */
     const struct td_flow *flow; /* client and server */
     uint64_t conn_id;           /* frame of the connection's first packet */
+    uint64_t id;                /* its number in its call store; 0: it is in none */
     struct call_half half[2];   /* TD_CLIENT, TD_SERVER */
     struct buf values;
     uint64_t set[FIELD_MAX / 64];               /* which fields have a value */

@@ -9,6 +9,7 @@
 enum core_field {
     CORE_DECLARED, /* a dissector's */
     CORE_UNKNOWN,  /* what this source of calls cannot know: Kubernetes context of a plain capture */
+    CORE_ID,
     CORE_TIMESTAMP,
     CORE_PROTOCOL,
     CORE_PROTOCOL_IS, /* the component's number stands beside it */

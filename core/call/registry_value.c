@@ -114,6 +114,10 @@ bool field_registry_get(const struct field_registry *r, uint32_t index, const st
     bool has = true;
     switch (source->core) {
     case CORE_DECLARED: has = get_declared(c, declared(source, c), v); break;
+    case CORE_ID:
+        v->number = to_int(c->id);
+        has = c->id != 0;
+        break;
     case CORE_TIMESTAMP: v->number = call_time(c); break;
     case CORE_PROTOCOL: set_text(v, c->protocol); break;
     case CORE_PROTOCOL_IS: v->number = c->component == source->component; break;

@@ -239,7 +239,7 @@ static int run_info(const struct verb_args *args)
 int cmd_capture(int argc, char **argv)
 {
     static const struct verb verbs[] = {
-        {"info", "FILE...", "Packets, bytes, times, interfaces, SHA-256 over data and times", 1, SIZE_MAX, false, true, run_info},
+        {"info", "FILE...", "Packets, bytes, times, interfaces, SHA-256 over data and times", 1, SIZE_MAX, false, true, false, run_info},
     };
     return verbs_run("What capture files hold", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
 }

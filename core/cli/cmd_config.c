@@ -81,9 +81,9 @@ static int run_help(const struct verb_args *args)
 int cmd_config(int argc, char **argv)
 {
     static const struct verb verbs[] = {
-        {"check", "FILE...", "Check configuration files, with the options of all plugins", 1, SIZE_MAX, false, false, run_check},
-        {"show", "", "Print what is in force as YAML: defaults filled in, secrets masked", 0, 0, true, false, run_show},
-        {"help", "[SECTION]", "Explain the options of a section, as tap.dissection, or of all", 0, 1, false, false, run_help},
+        {"check", "FILE...", "Check configuration files, with the options of all plugins", 1, SIZE_MAX, false, false, false, run_check},
+        {"show", "", "Print what is in force as YAML: defaults filled in, secrets masked", 0, 0, true, false, false, run_show},
+        {"help", "[SECTION]", "Explain the options of a section, as tap.dissection, or of all", 0, 1, false, false, false, run_help},
     };
     return verbs_run("Check, show and explain the configuration", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
 }

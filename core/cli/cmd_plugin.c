@@ -91,10 +91,10 @@ static int run_check(const struct verb_args *args)
 int cmd_plugin(int argc, char **argv)
 {
     static const struct verb verbs[] = {
-        {"list", "", "List all plugins that are found, and those that are refused", 0, 0, true, true, run_list},
-        {"show", "NAME", "Show what a plugin says of itself: its claims and its fields", 1, 1, true, false, run_show},
-        {"help", "NAME", "Explain a plugin's options", 1, 1, true, false, run_help},
-        {"check", "FILE.so", "Check a plugin: may it be loaded, does it fit, can it be created", 1, 1, true, false, run_check},
+        {"list", "", "List all plugins that are found, and those that are refused", 0, 0, true, true, false, run_list},
+        {"show", "NAME", "Show what a plugin says of itself: its claims and its fields", 1, 1, true, false, false, run_show},
+        {"help", "NAME", "Explain a plugin's options", 1, 1, true, false, false, run_help},
+        {"check", "FILE.so", "Check a plugin: may it be loaded, does it fit, can it be created", 1, 1, true, false, false, run_check},
     };
     return verbs_run("List, show and check plugins", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
 }

@@ -25,6 +25,8 @@ static int print_verb_help(const char *noun, const struct verb *verb)
         printf("  -c, --config FILE     the configuration; without it, built-in defaults\n");
     if (verb->takes_output)
         printf("  -o, --output FORMAT   table or json\n");
+    if (verb->takes_at)
+        printf("      --at OFFSET       the place, as a number of bytes; without it, the end\n");
     printf("  -h, --help            this text\n");
     return CLI_OK;
 }
@@ -36,6 +38,7 @@ static int parse_options(const char *noun, const struct verb *verb, int argc, ch
         {"help", no_argument, NULL, 'h'},
         {"config", required_argument, NULL, 'c'},
         {"output", required_argument, NULL, 'o'},
+        {"at", required_argument, NULL, 'a'},
         {NULL, 0, NULL, 0},
     };
     int c;
@@ -46,6 +49,8 @@ static int parse_options(const char *noun, const struct verb *verb, int argc, ch
             return print_verb_help(noun, verb);
         if (c == 'c' && verb->takes_config) {
             ret->config_path = optarg;
+        } else if (c == 'a' && verb->takes_at) {
+            ret->at = optarg;
         } else if (c == 'o' && verb->takes_output && (strcmp(optarg, "table") == 0 || strcmp(optarg, "json") == 0)) {
             ret->json = strcmp(optarg, "json") == 0;
         } else {
@@ -78,7 +83,7 @@ int verbs_run(const char *summary, const struct verb *verbs, size_t n, int argc,
     nearest_init(&near, argv[1]);
     for (size_t i = 0; i < n; i++) {
         if (strcmp(verbs[i].name, argv[1]) == 0) {
-            struct verb_args args = {NULL, false, NULL, 0};
+            struct verb_args args = {0};
             int code = parse_options(noun, &verbs[i], argc - 1, argv + 1, &args);
             return code >= 0 ? code : verbs[i].run(&args);
         }

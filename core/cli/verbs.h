@@ -7,6 +7,7 @@
 
 struct verb_args {
     const char *config_path; /* -c, or NULL */
+    const char *at;          /* --at, or NULL */
     bool json;               /* -o json */
     char **operands;         /* NULL-terminated */
     size_t n;
@@ -15,7 +16,7 @@ struct verb_args {
 struct verb {
     const char *name, *operands, *summary; /* "show", "NAME", one line without a full stop */
     size_t min_operands, max_operands;
-    bool takes_config, takes_output;
+    bool takes_config, takes_output, takes_at;
     int (*run)(const struct verb_args *); /* returns the exit code */
 };
 

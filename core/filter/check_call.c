@@ -328,7 +328,7 @@ static void check_pattern(struct checker *c, const struct filter_node *node)
     if (status == TD_E_NOMEM)
         c->types.no_memory = true;
     else if (status != TD_OK)
-        filter_fault(c->diagnostics, pattern->span, "bad_regex", "%s", err.text);
+        filter_fault(c->diagnostics, pattern->span, "bad_regex", "this is no regular expression (RE2): %s", err.text);
 }
 
 static const struct filter_type *check_dynamic_call(struct filter_node *node, int32_t first)

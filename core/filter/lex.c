@@ -1,13 +1,7 @@
 #include "lex.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/utf8.h"
-
-enum { MAX_NUMBER = 1100 }; /* bytes of a double: the longest exact one has 1077 */
+#include "filter/decimal.h"
 
 static bool is_digit(int c)
 {
@@ -210,17 +204,8 @@ static void fail_number(struct filter_lexer *l, struct filter_token *t, size_t f
 
 static void read_double(struct filter_lexer *l, struct filter_token *t, size_t from)
 {
-    char digits[MAX_NUMBER + 1];
-    size_t n = l->at - from;
     t->kind = FILTER_T_DOUBLE;
-    if (n > MAX_NUMBER) {
-        fail_number(l, t, from, "the number has too many digits");
-        return;
-    }
-    memcpy(digits, l->text.p + from, n);
-    digits[n] = 0;
-    t->d = strtod(digits, NULL);
-    if (isinf(t->d))
+    if (!decimal_parse(td_sub(l->text, from, l->at), &t->d))
         fail_number(l, t, from, "the number is too large for a double");
 }
 

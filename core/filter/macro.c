@@ -10,7 +10,7 @@ static const struct {
 } macros[] = {
     {"all", FILTER_ALL, 1, false, true, true},
     {"exists", FILTER_EXISTS, 1, false, true, true},
-    {"exists_one", FILTER_EXISTS_ONE, 1, false, true, false},
+    {"exists_one", FILTER_EXISTS_ONE, 1, false, true, true},
     {"existsOne", FILTER_EXISTS_ONE, 1, false, true, true},
     {"map", FILTER_MAP_TO, 1, true, true, false},
     {"filter", FILTER_KEEP, 1, false, true, false},

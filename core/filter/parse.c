@@ -25,6 +25,7 @@ struct parser {
 
 static struct filter_node *parse_expression(struct parser *p);
 static struct filter_node *parse_binary(struct parser *p, enum precedence least);
+static struct filter_node *continue_binary(struct parser *p, struct filter_node *left, enum precedence least);
 
 /* ---- Tokens and errors --------------------------------------------------------------------------------------------- */
 
@@ -627,7 +628,7 @@ static struct filter_node *parse_relation(struct parser *p, struct filter_node *
             node->sugar = true;
             return node;
         }
-        right = parse_member(p, right);
+        right = continue_binary(p, parse_member(p, right), SUM);
     } else {
         right = parse_binary(p, SUM);
     }
@@ -718,6 +719,11 @@ static struct filter_node *parse_unary(struct parser *p)
     return parse_member(p, parse_primary(p));
 }
 
+static struct filter_node *parse_binary(struct parser *p, enum precedence least)
+{
+    return continue_binary(p, parse_unary(p), least);
+}
+
 /* a && b && c: all of them at once. */
 static struct filter_node *parse_chain(struct parser *p, struct filter_node *first, const struct infix *infix)
 {
@@ -739,9 +745,9 @@ static struct filter_node *parse_chain(struct parser *p, struct filter_node *fir
     return node;
 }
 
-static struct filter_node *parse_binary(struct parser *p, enum precedence least)
+/* The operators that follow an operand, as far as they bind at least so tightly. */
+static struct filter_node *continue_binary(struct parser *p, struct filter_node *left, enum precedence least)
 {
-    struct filter_node *left = parse_unary(p);
     for (;;) {
         struct infix infix = infix_of(p);
         if (infix.precedence == LOWEST || infix.precedence < least)

@@ -1,13 +1,13 @@
 #include "print.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include "base/ip.h"
+#include "filter/decimal.h"
 #include "filter/lex.h"
 #include "filter/macro.h"
+#include "filter/text.h"
+#include "filter/time.h"
 #include "filter/type_name.h"
 
 /* How tightly a text binds; what stands where a tighter one is needed gets parentheses. */
@@ -99,51 +99,32 @@ static void put_bytes(struct buf *out, struct td_slice bytes)
 /* The shortest text that reads back as the same number, and as a double. */
 static void put_double(struct buf *out, double d)
 {
-    char text[40];
+    char text[DECIMAL_TEXT];
     if (isnan(d) || isinf(d)) {
         buf_printf(out, "double(\"%s\")", isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
         return;
     }
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, d);
-        if (strtod(text, NULL) == d)
-            break;
-    }
-    buf_puts(out, text);
-    if (!strpbrk(text, ".e"))
+    size_t n = decimal_format(d, DECIMAL_GENERAL, 0, text);
+    buf_put(out, text, n);
+    if (!memchr(text, '.', n) && !memchr(text, 'e', n))
         buf_lit(out, ".0");
 }
 
-/* Parts of a second with as many of nine decimals as it takes. */
-static void put_fraction(struct buf *out, uint32_t nanos)
+/* A time or a duration as the call that makes it. */
+static void put_time(struct buf *out, const struct filter_value *v)
 {
-    int digits = 9;
-    if (!nanos)
-        return;
-    for (; nanos % 10 == 0; digits--)
-        nanos /= 10;
-    buf_printf(out, ".%0*u", digits, nanos);
-}
-
-static void put_timestamp(struct buf *out, const struct filter_value *v)
-{
-    struct tm tm;
-    time_t seconds = (time_t)v->i;
-    if (!gmtime_r(&seconds, &tm))
-        tm = (struct tm){.tm_mday = 1, .tm_year = 70};
-    buf_printf(out, "timestamp(\"%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-               tm.tm_sec);
-    put_fraction(out, v->nanos);
-    buf_lit(out, "Z\")");
-}
-
-static void put_duration(struct buf *out, int64_t ns)
-{
-    uint64_t magnitude = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
-    buf_printf(out, "duration(\"%s", ns < 0 ? "-" : "");
-    buf_u64(out, magnitude / 1000000000u);
-    put_fraction(out, (uint32_t)(magnitude % 1000000000u));
-    buf_lit(out, "s\")");
+    uint8_t room[128];
+    struct arena arena;
+    arena_init(&arena, 0);
+    arena_lend(&arena, room, sizeof(room));
+    struct filter_text text = {.arena = &arena};
+    if (v->kind == FILTER_TIMESTAMP)
+        filter_time_put(&text, v);
+    else
+        filter_duration_put(&text, v->i);
+    buf_puts(out, v->kind == FILTER_TIMESTAMP ? "timestamp(\"" : "duration(\"");
+    buf_put(out, text.p, text.n);
+    buf_lit(out, "\")");
 }
 
 static void put_address(struct buf *out, const struct filter_value *v)
@@ -200,8 +181,8 @@ void filter_print_value(struct buf *out, const struct filter_value *v)
     case FILTER_DOUBLE: put_double(out, v->d); break;
     case FILTER_STRING: filter_print_string(out, v->bytes); break;
     case FILTER_BYTES: put_bytes(out, v->bytes); break;
-    case FILTER_TIMESTAMP: put_timestamp(out, v); break;
-    case FILTER_DURATION: put_duration(out, v->i); break;
+    case FILTER_TIMESTAMP:
+    case FILTER_DURATION: put_time(out, v); break;
     case FILTER_LIST: put_list(out, v->list); break;
     case FILTER_MAP: put_map(out, v->map); break;
     case FILTER_TYPE: filter_type_put(out, v->type); break;

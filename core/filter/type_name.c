@@ -95,6 +95,8 @@ static const struct filter_type *parse_simple(struct td_slice text)
         return &filter_types[FILTER_TIMESTAMP];
     if (td_eq(text, TD_LIT("duration")))
         return &filter_types[FILTER_DURATION];
+    if (td_eq(text, TD_LIT("dyn")))
+        return &filter_types[FILTER_DYN];
     return filter_type_named(text);
 }
 

@@ -219,8 +219,12 @@ bool filter_unify(struct filter_unifier *u, const struct filter_type *const *to,
 
 const struct filter_type *filter_unify_join(struct filter_unifier *u, const struct filter_type *a, const struct filter_type *b)
 {
+    if (a && a->kind == FILTER_NULL && b->kind != FILTER_NULL) /* null may be a timestamp, but no timestamp is null's type */
+        return filter_unify(u, &b, 0, &a, 1) ? b : DYN;
     if (!a || !filter_unify(u, &a, 0, &b, 1))
         return a ? DYN : b;
+    if (b->kind == FILTER_NULL)
+        return a;
     a = filter_unify_resolve(u, a, 0);
     b = filter_unify_resolve(u, b, 0);
     return is_as_general(a, b) ? a : b;
