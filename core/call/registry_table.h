@@ -58,6 +58,9 @@ struct core_row {
 };
 const struct core_row *registry_core_rows(uint32_t *ret_n);
 
+/* What a dissector has set becomes the field's value, or an element of its list. `v` is empty before. */
+void registry_set_from(struct registry_value *v, const struct field *f, const struct call_value *value);
+
 /* An empty registry with room for `field_n` fields; NULL when memory is short. */
 struct field_registry *registry_make(uint32_t field_n, uint32_t component_n);
 /* Once all fields stand in it. */

@@ -113,7 +113,7 @@ static int disconnect(sqlite3_vtab *base)
 
 static int connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **ret, char **ret_error)
 {
-    (void)argc, (void)argv, (void)ret_error;
+    (void)argc, (void)argv;
     struct calls_table *t = mem_calloc(1, sizeof(*t));
     if (!t)
         return SQLITE_NOMEM;
@@ -121,10 +121,12 @@ static int connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sq
     t->registry = store_registry(t->store);
     t->fields = mem_calloc(field_registry_count(t->registry), sizeof(*t->fields));
     int code = t->fields ? declare(db, t) : SQLITE_NOMEM;
-    if (code != SQLITE_OK)
+    if (code != SQLITE_OK) {
+        *ret_error = sqlite3_mprintf("%s", sqlite3_errmsg(db));
         disconnect(&t->base);
-    else
+    } else {
         *ret = &t->base;
+    }
     return code;
 }
 

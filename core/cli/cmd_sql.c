@@ -144,6 +144,11 @@ static int open_database(struct sql_command *cmd)
     sqlite3_limit(cmd->db, SQLITE_LIMIT_SQL_LENGTH, MAX_SQL);
     if (store_table_register(cmd->db, cmd->store, &err) != TD_OK)
         return cli_fail(&err);
+    /* The table is made when it is first named, which takes rights that the query is not to have. */
+    if (sqlite3_exec(cmd->db, "SELECT 1 FROM calls LIMIT 0", NULL, NULL, NULL) != SQLITE_OK) {
+        cli_error("%s: %s", cmd->path, sqlite3_errmsg(cmd->db));
+        return CLI_FAILURE;
+    }
     sqlite3_set_authorizer(cmd->db, authorize, NULL);
     return CLI_OK;
 }
