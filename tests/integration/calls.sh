@@ -113,9 +113,11 @@ check "and found where it is now" exits 0 call packets "$dir/moved.calls" "$id" 
 
 # Other forms.
 run calls "$store" -o csv --fields id,path,status_code --filter 'http'
-check "CSV" test "$(python3 -c 'import csv, sys; print(len(list(csv.DictReader(open(sys.argv[1], newline="")))))' "$dir/out")" -eq "$(count http)"
+rows=$(python3 -c 'import csv, sys; print(len(list(csv.DictReader(open(sys.argv[1], newline="")))))' "$dir/out")
+check "CSV" test "$rows" -eq "$(count http)"
 run calls "$store" -o har
-check "an HTTP Archive" test "$(python3 -c 'import json, sys; print(len(json.load(open(sys.argv[1]))["log"]["entries"]))' "$dir/out")" -eq "$(count http)"
+entries=$(python3 -c 'import json, sys; print(len(json.load(open(sys.argv[1]))["log"]["entries"]))' "$dir/out")
+check "an HTTP Archive" test "$entries" -eq "$(count http)"
 check "tells what is not in it" grep -q 'are not HTTP' "$dir/err"
 check "into a file" exits 0 calls "$store" -o har -w "$dir/out.har"
 check "that is whole" cmp "$dir/out.har" <("$tapedeck" calls "$store" -o har 2>/dev/null)
