@@ -58,3 +58,18 @@ void utf8_put_printable(struct buf *out, struct td_slice text, enum utf8_style s
     if (text.n > begin)
         buf_put(out, text.p + begin, text.n - begin);
 }
+
+void utf8_put_text(struct buf *out, struct td_slice text)
+{
+    size_t begin = 0; /* of what was not yet put */
+    for (size_t i = utf8_plain_run(text.p, text.n); i < text.n;) {
+        size_t length = text.p[i] ? utf8_length(text.p + i, text.n - i) : 0;
+        if (!length) {
+            buf_put_slice(out, td_sub(text, begin, i));
+            buf_lit(out, "\xef\xbf\xbd");
+            begin = i + 1;
+        }
+        i += length ? length : 1;
+    }
+    buf_put_slice(out, td_sub(text, begin, text.n));
+}

@@ -46,5 +46,8 @@ enum utf8_style {
     UTF8_PROSE /* a line for people: tabs and backslashes stay */
 };
 void utf8_put_printable(struct buf *out, struct td_slice text, enum utf8_style style);
+/* Appends text as it is, for files that have to be UTF-8: bytes that are not become U+FFFD, and so do zeros, at which many
+ * readers stop. */
+void utf8_put_text(struct buf *out, struct td_slice text);
 
 #endif

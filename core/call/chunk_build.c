@@ -624,7 +624,7 @@ static void put_text_bounds(struct buf *out, const struct text_set *set)
 
 static void put_number_bounds(struct buf *out, const struct column *col)
 {
-    int64_t min = col->absent, max = col->absent;
+    int64_t min = col->absent, max = min;
     for (uint32_t i = 0; i < col->numbers.n / sizeof(min); i++) {
         int64_t v = number_at(&col->numbers, i);
         min = i == 0 || v < min ? v : min;

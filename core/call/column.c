@@ -10,6 +10,7 @@ static const struct {
     const char *name;
     uint8_t kind;
 } core_columns[] = {
+    {"id", COLUMN_ID},
     {"timestamp", COLUMN_TIMESTAMP},
     {"protocol", COLUMN_PROTOCOL},
     {"transport", COLUMN_TRANSPORT},
@@ -113,12 +114,15 @@ void column_set_clear(struct column_set *set)
 
 /* ---- Text ---- */
 
-static void put_text(struct buf *out, struct td_slice text)
+/* How text from the wire is written. */
+typedef void put_text_fn(struct buf *out, struct td_slice text);
+
+static void put_printable(struct buf *out, struct td_slice text)
 {
     utf8_put_printable(out, text, UTF8_CELL);
 }
 
-static void put_value(struct buf *out, const struct field *f, const struct call_value *v)
+static void put_value(struct buf *out, const struct field *f, const struct call_value *v, put_text_fn *put_text)
 {
     char text[64]; /* an address or a time */
     const char *name;
@@ -145,7 +149,7 @@ static void put_value(struct buf *out, const struct field *f, const struct call_
     }
 }
 
-static void put_field(struct buf *out, const struct td_call *c, int16_t field)
+static void put_field(struct buf *out, const struct td_call *c, int16_t field, put_text_fn *put_text)
 {
     if (field < 0 || !call_has(c, (uint32_t)field))
         return;
@@ -161,7 +165,7 @@ static void put_field(struct buf *out, const struct td_call *c, int16_t field)
     for (bool first = true; call_next_value(c, (uint32_t)field, &at, &v); first = false) {
         if (!first)
             buf_puts(out, f->type == TD_MAP ? "; " : ",");
-        put_value(out, f, &v);
+        put_value(out, f, &v, put_text);
     }
 }
 
@@ -191,10 +195,11 @@ static void put_frames(struct buf *out, const struct call_frames *frames)
     }
 }
 
-void column_put(struct buf *out, const struct column *col, const struct td_call *c)
+static void put_column(struct buf *out, const struct column *col, const struct td_call *c, put_text_fn *put_text)
 {
     char text[UNITS_TEXT];
     switch (col->kind) {
+    case COLUMN_ID: buf_u64(out, c->id); break;
     case COLUMN_TIMESTAMP: buf_put(out, text, units_format_time(call_time(c), text)); break;
     case COLUMN_PROTOCOL: buf_puts(out, c->protocol); break;
     case COLUMN_TRANSPORT: buf_puts(out, c->flow->transport == 6 ? "TCP" : "UDP"); break;
@@ -217,8 +222,18 @@ void column_put(struct buf *out, const struct column *col, const struct td_call 
     case COLUMN_COMPLETE:
         buf_puts(out, call_half_complete(&c->half[TD_CLIENT]) && call_half_complete(&c->half[TD_SERVER]) ? "true" : "false");
         break;
-    default: put_field(out, c, col->fields[c->component]); break;
+    default: put_field(out, c, col->fields[c->component], put_text); break;
     }
+}
+
+void column_put(struct buf *out, const struct column *col, const struct td_call *c)
+{
+    put_column(out, col, c, put_printable);
+}
+
+void column_put_exact(struct buf *out, const struct column *col, const struct td_call *c)
+{
+    put_column(out, col, c, utf8_put_text);
 }
 
 void column_put_row(struct buf *out, const struct column_set *set, const struct td_call *c)

@@ -6,6 +6,7 @@
 
 enum column_kind {
     COLUMN_FIELD, /* of a dissector */
+    COLUMN_ID,
     COLUMN_TIMESTAMP,
     COLUMN_PROTOCOL,
     COLUMN_TRANSPORT,
@@ -51,6 +52,8 @@ void column_set_clear(struct column_set *set);
 /* A value as text, without tabs, newlines and what else steers a terminal (they become \t, \n, \xNN). Lists are joined by
  * commas, maps by "; ". */
 void column_put(struct buf *out, const struct column *col, const struct td_call *c);
+/* The same, but text stays as it was on the wire, save that it is made UTF-8 (see utf8_put_text). */
+void column_put_exact(struct buf *out, const struct column *col, const struct td_call *c);
 /* All columns, separated by tabs, and a newline. */
 void column_put_row(struct buf *out, const struct column_set *set, const struct td_call *c);
 

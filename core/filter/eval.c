@@ -10,8 +10,8 @@
 #include "filter/operator.h"
 
 enum {
-    SPARE = 16 << 10,                   /* memory that most records need no more than */
-    STEPS_PER_LOOK = 256                /* at the clock */
+    SPARE = 16 << 10,    /* memory that most records need no more than */
+    STEPS_PER_LOOK = 256 /* at the clock */
 };
 
 struct filter_eval {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "evaluate.h"
 #include "filter/parse.h"
 #include "filter/type_name.h"
@@ -261,6 +262,28 @@ static void test_records(void)
     arena_clear(&arena);
 }
 
+/* Each allocation in turn fails: an error, or the result all the same. */
+static void test_short_memory(void)
+{
+    static const char expr[] = "[1, 2].map(x, string(x) + 'a'.replace('a', 'bbbb')).join('').matches('b' + '+') && "
+                               "timestamp(0).getHours('Asia/' + 'Tokyo') == 9";
+    unsigned long failed = 0;
+    bool wrong = false;
+    for (unsigned long n = 1; n < 10000; n++) {
+        evaluate_end();
+        mem_fail_at(n);
+        const char *got = evaluate(expr, false);
+        bool reached = mem_failed();
+        mem_fail_at(0);
+        if (!reached)
+            break;
+        failed++;
+        wrong = wrong || (strcmp(got, "true") != 0 && !strstr(got, "error") && !strstr(got, "refused") && !strstr(got, "(too long)"));
+    }
+    ok(failed > 4 && !wrong, "memory may be short anywhere (%lu places)", failed);
+    is_str(evaluate(expr, false), "true", "and when there is enough again, all is well");
+}
+
 int main(void)
 {
     evaluate_all(arithmetic, COUNT(arithmetic));
@@ -273,6 +296,7 @@ int main(void)
     test_places();
     test_limits();
     test_records();
+    test_short_memory();
     evaluate_end();
     return tap_done();
 }

@@ -127,6 +127,15 @@ static const struct expectation formatting[] = {
     {"'%x'.format([null])", ARGUMENT},
 };
 
+/* More patterns than are kept, and each of them again. */
+#define LETTERS "['a','b','c','d','e','f','g','h','i','j','k','l','m','n','o','p','q','r','s','t']"
+static const struct expectation patterns[] = {
+    {"[0, 1].all(i, " LETTERS ".all(c, ('<' + c + '>').matches('^<' + c + '>$') && !'<!>'.matches('<' + c)))", "true"},
+    {LETTERS ".exists(c, 'x'.matches(c + '('))", "error: not a valid regular expression"},
+    {"[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14].all(i, " LETTERS ".all(c, c.matches(c)))",
+     "error: evaluation takes too long or too much memory"},
+};
+
 /* Memory and time have limits, and reaching one is an error, not a crash. */
 static void test_limits(void)
 {
@@ -145,6 +154,7 @@ int main(void)
     evaluate_all(taking_apart, COUNT(taking_apart));
     evaluate_all(making, COUNT(making));
     evaluate_all(formatting, COUNT(formatting));
+    evaluate_all(patterns, COUNT(patterns));
     test_limits();
     evaluate_end();
     return tap_done();

@@ -123,6 +123,7 @@ static const struct expectation in_zones[] = {
     {"timestamp(0).getHours('Europe')", ARGUMENT},
     {"timestamp(0).getHours('tzdata.zi')", ARGUMENT},
     {"timestamp(0).getHours('zone1970')", ARGUMENT},
+    {"timestamp(0).getHours('right/UTC')", ARGUMENT},
     {"timestamp(0).getHours('+24:00')", ARGUMENT},
     {"timestamp(0).getHours('+2:60')", ARGUMENT},
     {"timestamp(0).getHours('+2:5')", ARGUMENT},
