@@ -41,7 +41,7 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
 
-.PHONY: all deps demo check bless asan tsan fuzz bench conformance conformance-cel lint fmt install clean help plugins tests
+.PHONY: all deps demo check docs bless asan tsan fuzz bench conformance conformance-cel lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
 
 $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
@@ -135,6 +135,9 @@ conformance-cel: $(BUILD)/tests/conformance/cel ## run conformance cases of CEL,
 
 bench: all $(BENCHES:%=$(BUILD)/%) ## measure against tshark, tcpdump and the machine's own limits
 	@tests/bench/run --build $(BUILD)
+
+docs: all ## write the pages that are made from tables
+	@$(BUILD)/tapedeck fields -o markdown >sdk/fields.md
 
 lint: ## layering, banned functions, cppcheck
 	@tests/lint

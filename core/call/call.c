@@ -4,14 +4,6 @@ enum {
     FRAMES_MAX = 256 << 10 /* bytes of one half's list of frames: more than 100,000 packets */
 };
 
-/* How a value lies in the buffer; name and bytes follow. */
-struct record {
-    uint32_t next; /* offset of the field's next value, 0: none (a chain never goes back to the first record) */
-    uint32_t name_n;
-    uint64_t number; /* for bytes: how many */
-};
-_Static_assert(sizeof(struct record) == CALL_VALUE_HEADER, "what a value costs");
-
 static bool is_numeric(uint32_t type)
 {
     return type == TD_BOOL || type == TD_U64 || type == TD_I64 || type == TD_TIME_NS || type == TD_DUR_NS || type == TD_ENUM;
@@ -52,7 +44,7 @@ void call_clear(struct td_call *c)
 
 /* ---- Setting ---- */
 
-static void put_record(struct td_call *c, uint32_t field, const struct record *r, struct td_slice name, struct td_slice bytes)
+static void put_record(struct td_call *c, uint32_t field, const struct call_record *r, struct td_slice name, struct td_slice bytes)
 {
     size_t at = c->values.n;
     if (at >= UINT32_MAX || !buf_reserve(&c->values, sizeof(*r) + name.n + bytes.n)) {
@@ -66,7 +58,7 @@ static void put_record(struct td_call *c, uint32_t field, const struct record *r
     uint32_t here = (uint32_t)at;
     const struct field *f = &c->fields->fields[field];
     if (call_has(c, field) && (f->type == TD_MAP || (f->flags & TD_F_LIST)))
-        memcpy(c->values.p + c->last[field] + offsetof(struct record, next), &here, sizeof(here));
+        memcpy(c->values.p + c->last[field] + offsetof(struct call_record, next), &here, sizeof(here));
     else
         c->first[field] = here; /* of several, the last counts */
     c->last[field] = here;
@@ -75,7 +67,7 @@ static void put_record(struct td_call *c, uint32_t field, const struct record *r
 
 static void set_number(struct td_call *c, uint32_t field, uint64_t value)
 {
-    put_record(c, field, &(struct record){.number = value}, td_bytes(NULL, 0), td_bytes(NULL, 0));
+    put_record(c, field, &(struct call_record){.number = value}, td_bytes(NULL, 0), td_bytes(NULL, 0));
 }
 
 bool call_set_u64(struct td_call *c, uint32_t field, uint64_t value)
@@ -145,7 +137,7 @@ bool call_set_bytes(struct td_call *c, uint32_t field, struct td_slice value)
     }
     if (is_numeric(f->type) || f->type == TD_MAP || (f->type == TD_IP && value.n != 4 && value.n != 16))
         return false;
-    put_record(c, field, &(struct record){.number = value.n}, td_bytes(NULL, 0), value);
+    put_record(c, field, &(struct call_record){.number = value.n}, td_bytes(NULL, 0), value);
     return true;
 }
 
@@ -153,7 +145,7 @@ bool call_set_pair(struct td_call *c, uint32_t field, struct td_slice name, stru
 {
     if (field >= c->fields->n || c->fields->fields[field].type != TD_MAP || name.n > UINT32_MAX)
         return false;
-    put_record(c, field, &(struct record){.name_n = (uint32_t)name.n, .number = value.n}, name, value);
+    put_record(c, field, &(struct call_record){.name_n = (uint32_t)name.n, .number = value.n}, name, value);
     return true;
 }
 
@@ -164,7 +156,7 @@ bool call_next_value(const struct td_call *c, uint32_t field, uint32_t *at, stru
     if (!call_has(c, field) || *at == UINT32_MAX || (c->fields->fields[field].flags & TD_F_BODY))
         return false;
     size_t here = *at ? *at : c->first[field];
-    struct record r;
+    struct call_record r;
     memcpy(&r, c->values.p + here, sizeof(r));
     const uint8_t *p = c->values.p + here + sizeof(r);
     *at = r.next ? r.next : UINT32_MAX;

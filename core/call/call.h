@@ -13,6 +13,14 @@ enum {
     CALL_VALUE_HEADER = 16 /* bytes that each value takes in `values` besides its own */
 };
 
+/* How a value lies in `values`; name and bytes follow. */
+struct call_record {
+    uint32_t next; /* offset of the field's next value, 0: none (a chain never goes back to the first record) */
+    uint32_t name_n;
+    uint64_t number; /* for bytes: how many */
+};
+_Static_assert(sizeof(struct call_record) == CALL_VALUE_HEADER, "what a value costs");
+
 /* The packets of a half, as differences in a variable-length code: about two bytes each. */
 struct call_frames {
     struct buf more; /* beyond `few` */
@@ -48,6 +56,7 @@ struct td_call {
     uint32_t component;         /* index of the dissector in its set */
     const struct td_flow *flow; /* client and server */
     uint64_t conn_id;           /* frame of the connection's first packet */
+    uint64_t id;                /* its number in its call store; 0: it is in none */
     struct call_half half[2];   /* TD_CLIENT, TD_SERVER */
     struct buf values;
     uint64_t set[FIELD_MAX / 64];               /* which fields have a value */

@@ -10,6 +10,7 @@ static const struct {
     const char *name;
     uint8_t kind;
 } core_columns[] = {
+    {"id", COLUMN_ID},
     {"timestamp", COLUMN_TIMESTAMP},
     {"protocol", COLUMN_PROTOCOL},
     {"transport", COLUMN_TRANSPORT},
@@ -198,6 +199,7 @@ static void put_column(struct buf *out, const struct column *col, const struct t
 {
     char text[UNITS_TEXT];
     switch (col->kind) {
+    case COLUMN_ID: buf_u64(out, c->id); break;
     case COLUMN_TIMESTAMP: buf_put(out, text, units_format_time(call_time(c), text)); break;
     case COLUMN_PROTOCOL: buf_puts(out, c->protocol); break;
     case COLUMN_TRANSPORT: buf_puts(out, c->flow->transport == 6 ? "TCP" : "UDP"); break;

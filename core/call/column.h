@@ -6,6 +6,7 @@
 
 enum column_kind {
     COLUMN_FIELD, /* of a dissector */
+    COLUMN_ID,
     COLUMN_TIMESTAMP,
     COLUMN_PROTOCOL,
     COLUMN_TRANSPORT,

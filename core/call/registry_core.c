@@ -5,7 +5,7 @@ static const char *const transports[] = {"TCP", "UDP", NULL};
 
 /* CORE_UNKNOWN is part of the language, and empty until a source of calls knows it. */
 static const struct core_row rows[] = {
-    {"id", REGISTRY_INT, CORE_UNKNOWN, "Number of the call in its call store.", NULL, false},
+    {"id", REGISTRY_INT, CORE_ID, "Number of the call in its call store.", NULL, false},
     {"timestamp", REGISTRY_TIMESTAMP, CORE_TIMESTAMP, "When the request began, or the response if there is no request.", NULL, true},
     {"elapsed_time", REGISTRY_INT, CORE_ELAPSED_TIME,
      "From the first byte of the request to the last of the response, in microseconds; 0 if one is missing.", NULL, false},

@@ -9,6 +9,7 @@
 enum core_field {
     CORE_DECLARED, /* a dissector's */
     CORE_UNKNOWN,  /* what this source of calls cannot know: Kubernetes context of a plain capture */
+    CORE_ID,
     CORE_TIMESTAMP,
     CORE_PROTOCOL,
     CORE_PROTOCOL_IS, /* the component's number stands beside it */
@@ -56,6 +57,9 @@ struct core_row {
     bool summary;
 };
 const struct core_row *registry_core_rows(uint32_t *ret_n);
+
+/* What a dissector has set becomes the field's value, or an element of its list. `v` is empty before. */
+void registry_set_from(struct registry_value *v, const struct field *f, const struct call_value *value);
 
 /* An empty registry with room for `field_n` fields; NULL when memory is short. */
 struct field_registry *registry_make(uint32_t field_n, uint32_t component_n);

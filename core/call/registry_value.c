@@ -40,8 +40,7 @@ static int64_t to_int(uint64_t number)
     return number > INT64_MAX ? INT64_MAX : (int64_t)number;
 }
 
-/* A value of a text, or of a list of them. */
-static void set_from(struct registry_value *v, const struct field *f, const struct call_value *value)
+void registry_set_from(struct registry_value *v, const struct field *f, const struct call_value *value)
 {
     const char *name;
     switch (f->type) {
@@ -95,7 +94,7 @@ static bool get_declared(const struct td_call *c, int16_t field, struct registry
     struct call_value value;
     if (!call_next_value(c, (uint32_t)field, &at, &value))
         return false;
-    set_from(v, f, &value);
+    registry_set_from(v, f, &value);
     return true;
 }
 
@@ -114,6 +113,10 @@ bool field_registry_get(const struct field_registry *r, uint32_t index, const st
     bool has = true;
     switch (source->core) {
     case CORE_DECLARED: has = get_declared(c, declared(source, c), v); break;
+    case CORE_ID:
+        v->number = to_int(c->id);
+        has = c->id != 0;
+        break;
     case CORE_TIMESTAMP: v->number = call_time(c); break;
     case CORE_PROTOCOL: set_text(v, c->protocol); break;
     case CORE_PROTOCOL_IS: v->number = c->component == source->component; break;
@@ -155,7 +158,7 @@ bool field_registry_next(const struct field_registry *r, uint32_t index, const s
         return false;
     v->number = 0;
     v->bytes = v->name = (struct td_slice){0};
-    set_from(v, &c->fields->fields[field], &value);
+    registry_set_from(v, &c->fields->fields[field], &value);
     return true;
 }
 

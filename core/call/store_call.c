@@ -287,6 +287,7 @@ int store_read_call(struct store *s, uint64_t id, bool payload, struct store_cal
     if (status != TD_OK)
         return status;
     call_reset(&ret->call, 1 << 20);
+    ret->call.id = id;
     read_row(&r, payload, ret);
     store_release(s, r.chunk);
     if (r.status != TD_OK)

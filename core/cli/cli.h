@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#define CLI_VERSION "0.1.0"
+
 enum cli_exit {
     CLI_OK = 0,
     CLI_FAILURE = 1,
@@ -41,5 +43,6 @@ int cmd_export(int argc, char **argv);
 int cmd_fields(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
+int cmd_sql(int argc, char **argv);
 
 #endif

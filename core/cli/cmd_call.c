@@ -121,8 +121,8 @@ static void put_half(struct buf *out, const char *name, const struct call_half *
         return;
     }
     size_t n = units_format_time(half->first_ns, time);
-    buf_printf(out, "%-10s %.*s, %s on the wire, %llu packets", name, (int)n, time, units_format_size(half->bytes, size),
-               (unsigned long long)half->frames.count);
+    buf_printf(out, "%-10s %.*s, %s on the wire, %llu packet%s", name, (int)n, time, units_format_size(half->bytes, size),
+               (unsigned long long)half->frames.count, half->frames.count == 1 ? "" : "s");
     if (half->missing)
         buf_printf(out, ", %llu bytes were not captured", (unsigned long long)half->missing);
     if (half->cut)

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/units.h"
+#include "call/call_csv.h"
+#include "call/call_har.h"
 #include "call/call_json.h"
 #include "call/store.h"
 #include "cli/call_table.h"
@@ -17,7 +19,7 @@
 #include "export/output_file.h"
 #include "filter/scan.h"
 
-enum { WRITE_BYTES = 256 << 10, DEFAULT_LIMIT = 100 };
+enum { WRITE_BYTES = 256 << 10, DEFAULT_LIMIT = 100, ID_WIDTH = 14 };
 
 static const char usage_text[] =
     "Usage: tapedeck calls FILE.calls [OPTION]...\n"
@@ -30,21 +32,25 @@ static const char usage_text[] =
     "      --start TIME        only calls that began at this time or later: 2026-01-02T03:04:05.6Z, local time without zone,\n"
     "                          seconds since 1970, or now-5m\n"
     "      --end TIME          only calls that began before this time\n"
-    "  -o, --output FORMAT     table (default), json (an object a line), or count. A table that does not go to a terminal has\n"
-    "                          tabs between its columns, full values and no header\n"
-    "      --fields LIST       only these fields, separated by commas, with tabs between them: id,timestamp,src,method,url\n"
+    "  -o, --output FORMAT     table (default), json (an object a line), csv (RFC 4180), har (HTTP calls, for a browser's\n"
+    "                          developer tools) or count. A table that does not go to a terminal has tabs between its\n"
+    "                          columns, full values and no header\n"
+    "      --fields LIST       the columns of a table or of csv: id,timestamp,src,method,url; a table has tabs then\n"
     "      --payload           with headers and bodies\n"
+    "  -f, --follow            goes on with what is added to a store that is still being written; as it comes, not in order\n"
     "  -w, --write FILE        to this file, which appears when it is whole; - is standard output\n"
     "      --explain           how the filter is run, and what it took; on stderr\n"
     "  -h, --help              this text\n"
     "\n"
     "Exit codes: 0 fine (also if nothing matches), 1 failed, 2 usage or filter, 3 the store is not there, 4 it may not be read.\n";
 
-enum output_mode { OUTPUT_TABLE, OUTPUT_FIELDS, OUTPUT_JSON, OUTPUT_COUNT };
+enum output_mode { OUTPUT_TABLE, OUTPUT_FIELDS, OUTPUT_JSON, OUTPUT_CSV, OUTPUT_HAR, OUTPUT_COUNT };
+
+enum { MAX_COMPONENTS = 256, FOLLOW_MS = 300 };
 
 struct calls_command {
     enum output_mode mode;
-    bool payload, explain;
+    bool payload, explain, follow;
     const char *path, *filter_text, *fields, *out_path;
     uint64_t limit; /* UINT64_MAX: not given */
     struct store_scan_options scan_options;
@@ -52,6 +58,10 @@ struct calls_command {
     struct filter *filter;
     struct filter_scan *scan;
     struct call_table table;
+    struct call_har hars[MAX_COMPONENTS]; /* by component */
+    uint32_t har_n;
+    uint64_t entries, left_out; /* of the HTTP Archive */
+    struct store_call call;
     struct output_file output;
     struct buf out;
 };
@@ -81,13 +91,16 @@ static int parse_limit(struct calls_command *cmd, const char *text)
 
 static int parse_output(struct calls_command *cmd, const char *text)
 {
-    if (strcmp(text, "json") == 0)
-        cmd->mode = OUTPUT_JSON;
-    else if (strcmp(text, "count") == 0)
-        cmd->mode = OUTPUT_COUNT;
-    else if (strcmp(text, "table") != 0)
-        return cli_usage("calls ", "-o takes table, json or count, not \"%s\"", text);
-    return CLI_OK;
+    static const struct {
+        const char *name;
+        enum output_mode mode;
+    } modes[] = {{"table", OUTPUT_TABLE}, {"json", OUTPUT_JSON}, {"csv", OUTPUT_CSV}, {"har", OUTPUT_HAR}, {"count", OUTPUT_COUNT}};
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+        if (strcmp(text, modes[i].name) == 0) {
+            cmd->mode = modes[i].mode;
+            return CLI_OK;
+        }
+    return cli_usage("calls ", "-o takes table, json, csv, har or count, not \"%s\"", text);
 }
 
 static int parse_order(struct calls_command *cmd, const char *text)
@@ -110,13 +123,14 @@ static int parse_options(struct calls_command *cmd, int argc, char **argv)
                                             {"fields", required_argument, NULL, OPT_FIELDS},
                                             {"payload", no_argument, NULL, OPT_PAYLOAD},
                                             {"write", required_argument, NULL, 'w'},
+                                            {"follow", no_argument, NULL, 'f'},
                                             {"explain", no_argument, NULL, OPT_EXPLAIN},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int opt, code = CLI_OK;
     optind = 0;
     opterr = 0;
-    while (code == CLI_OK && (opt = getopt_long(argc, argv, "o:w:h", options, NULL)) != -1) {
+    while (code == CLI_OK && (opt = getopt_long(argc, argv, "o:w:fh", options, NULL)) != -1) {
         switch (opt) {
         case OPT_FILTER: cmd->filter_text = optarg; break;
         case OPT_LIMIT: code = parse_limit(cmd, optarg); break;
@@ -127,6 +141,7 @@ static int parse_options(struct calls_command *cmd, int argc, char **argv)
         case OPT_FIELDS: cmd->fields = optarg; break;
         case OPT_PAYLOAD: cmd->payload = true; break;
         case 'w': cmd->out_path = optarg; break;
+        case 'f': cmd->follow = true; break;
         case OPT_EXPLAIN: cmd->explain = true; break;
         case 'h': fputs(usage_text, stdout); return -1;
         default: return cli_bad_option("calls ", argv);
@@ -136,8 +151,10 @@ static int parse_options(struct calls_command *cmd, int argc, char **argv)
         return code;
     if (argc - optind != 1)
         return cli_usage("calls ", argc == optind ? "a call store is missing" : "one call store at a time");
-    if (cmd->fields && cmd->mode != OUTPUT_TABLE)
-        return cli_usage("calls ", "--fields makes a table of its own; it excludes -o json and count");
+    if (cmd->fields && cmd->mode != OUTPUT_TABLE && cmd->mode != OUTPUT_CSV)
+        return cli_usage("calls ", "--fields chooses the columns of a table or of csv; other outputs have none");
+    if (cmd->follow && (cmd->mode == OUTPUT_HAR || cmd->mode == OUTPUT_COUNT))
+        return cli_usage("calls ", "--follow has no end; -o har and count need one");
     if (cmd->scan_options.from_ns >= cmd->scan_options.to_ns)
         return cli_usage("calls ", "--start is not before --end");
     cmd->path = argv[optind];
@@ -153,23 +170,50 @@ static int flush_output(struct calls_command *cmd, struct error *err)
     return status;
 }
 
-static int prepare_table(struct calls_command *cmd, bool terminal, struct error *err)
+static int prepare_columns(struct calls_command *cmd, const char *list, struct error *err)
 {
     uint32_t n;
     const struct field_set *const *components = store_components(cmd->store, &n);
-    int status = column_set_parse(&cmd->table.columns, cmd->fields ? cmd->fields : CALL_TABLE_FIELDS, components, n, err);
+    return column_set_parse(&cmd->table.columns, cmd->fields ? cmd->fields : list, components, n, err);
+}
+
+static int prepare_table(struct calls_command *cmd, bool terminal, struct error *err)
+{
+    bool tabs = cmd->fields || !terminal;
+    int status = prepare_columns(cmd, tabs ? "id," CALL_TABLE_FIELDS : CALL_TABLE_FIELDS, err);
     if (status != TD_OK)
         return status;
-    if (cmd->fields || !terminal) {
+    if (tabs) {
         cmd->mode = OUTPUT_FIELDS;
         return TD_OK;
     }
     struct winsize size;
     const char *no_colour = getenv("NO_COLOR");
     unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
-    call_table_init(&cmd->table, width, !no_colour || !*no_colour);
+    call_table_init(&cmd->table, width > ID_WIDTH ? width - ID_WIDTH : width, !no_colour || !*no_colour);
+    buf_printf(&cmd->out, "%*s  ", ID_WIDTH - 2, "ID");
     call_table_put_header(&cmd->out, &cmd->table);
     return TD_OK;
+}
+
+static int prepare_har(struct calls_command *cmd, struct error *err)
+{
+    const struct field_set *const *components = store_components(cmd->store, &cmd->har_n);
+    if (cmd->har_n > MAX_COMPONENTS)
+        return error_set(err, TD_E_LIMIT, "the store has calls of %u protocols; at most %d are possible here", cmd->har_n, MAX_COMPONENTS);
+    for (uint32_t i = 0; i < cmd->har_n; i++)
+        call_har_init(&cmd->hars[i], components[i]);
+    cmd->payload = true;
+    call_har_begin(&cmd->out, CLI_VERSION);
+    return TD_OK;
+}
+
+static int prepare_csv(struct calls_command *cmd, struct error *err)
+{
+    int status = prepare_columns(cmd, "id," CALL_TABLE_FIELDS, err);
+    if (status == TD_OK)
+        call_csv_put_header(&cmd->out, &cmd->table.columns);
+    return status;
 }
 
 static int prepare_output(struct calls_command *cmd, struct error *err)
@@ -177,16 +221,39 @@ static int prepare_output(struct calls_command *cmd, struct error *err)
     bool terminal = !cmd->out_path && isatty(STDOUT_FILENO);
     if (cmd->limit == UINT64_MAX)
         cmd->limit = terminal && cmd->mode == OUTPUT_TABLE ? DEFAULT_LIMIT : UINT64_MAX - 1;
-    int status = cmd->mode == OUTPUT_TABLE ? prepare_table(cmd, terminal, err) : TD_OK;
+    int status = TD_OK;
+    if (cmd->mode == OUTPUT_TABLE)
+        status = prepare_table(cmd, terminal, err);
+    else if (cmd->mode == OUTPUT_CSV)
+        status = prepare_csv(cmd, err);
+    else if (cmd->mode == OUTPUT_HAR)
+        status = prepare_har(cmd, err);
     return status == TD_OK ? output_file_open(&cmd->output, cmd->out_path ? cmd->out_path : "-", err) : status;
 }
 
 static void put_call(struct calls_command *cmd, const struct td_call *call)
 {
+    size_t begin = cmd->out.n;
     switch (cmd->mode) {
-    case OUTPUT_JSON: call_put_json(&cmd->out, call, cmd->payload); return;
+    case OUTPUT_JSON:
+        buf_printf(&cmd->out, "{\"id\":%" PRIu64, call->id);
+        begin = cmd->out.n;
+        call_put_json(&cmd->out, call, cmd->payload);
+        if (!cmd->out.failed)
+            cmd->out.p[begin] = ','; /* instead of its brace */
+        return;
+    case OUTPUT_CSV: call_csv_put_row(&cmd->out, &cmd->table.columns, call); return;
+    case OUTPUT_HAR:
+        if (call_har_put(&cmd->out, &cmd->hars[call->component], call, cmd->entries == 0))
+            cmd->entries++;
+        else
+            cmd->left_out++;
+        return;
     case OUTPUT_FIELDS: column_put_row(&cmd->out, &cmd->table.columns, call); break;
-    default: call_table_put_row(&cmd->out, &cmd->table, call); break;
+    default:
+        buf_printf(&cmd->out, "%*" PRIu64 "  ", ID_WIDTH - 2, call->id);
+        call_table_put_row(&cmd->out, &cmd->table, call);
+        break;
     }
     if (cmd->payload)
         call_put_payload(&cmd->out, call);
@@ -196,7 +263,6 @@ static void put_call(struct calls_command *cmd, const struct td_call *call)
 
 static int put_calls(struct calls_command *cmd, struct store_scan *scan, uint64_t *ret_n, struct error *err)
 {
-    struct store_call call = {0};
     struct store_position at;
     int status = TD_OK;
     uint64_t n = 0;
@@ -204,15 +270,52 @@ static int put_calls(struct calls_command *cmd, struct store_scan *scan, uint64_
         n++;
         if (cmd->mode == OUTPUT_COUNT)
             continue;
-        status = store_read_call(cmd->store, at.id, cmd->payload, &call, err);
+        status = store_read_call(cmd->store, at.id, cmd->payload, &cmd->call, err);
         if (status != TD_OK)
             break;
-        put_call(cmd, &call.call);
+        put_call(cmd, &cmd->call.call);
         if (cmd->out.n >= WRITE_BYTES && (status = flush_output(cmd, err)) != TD_OK)
             break;
     }
-    store_call_clear(&call);
     *ret_n = n;
+    return status;
+}
+
+/* The calls of a chunk that came later. */
+static int put_chunk(struct calls_command *cmd, uint32_t index, struct error *err)
+{
+    uint64_t bits[CHUNK_BITS];
+    struct chunk *chunk;
+    int status = store_chunk(cmd->store, index, &chunk, err);
+    if (status != TD_OK)
+        return status;
+    memset(bits, 0xff, sizeof(bits));
+    if (cmd->scan)
+        status = filter_scan_chunk(cmd->scan, chunk, bits, err);
+    for (uint32_t row = 0; status == TD_OK && row < chunk_rows(chunk); row++) {
+        if (!(bits[row / 64] >> (row % 64) & 1))
+            continue;
+        status = store_read_call(cmd->store, chunk_first_id(chunk) + row, cmd->payload, &cmd->call, err);
+        if (status == TD_OK)
+            put_call(cmd, &cmd->call.call);
+    }
+    store_release(cmd->store, chunk);
+    return status == TD_OK ? flush_output(cmd, err) : status;
+}
+
+/* Until the store is complete, or its writer is gone. `seen`: chunks whose calls were printed. */
+static int follow(struct calls_command *cmd, uint32_t seen, struct error *err)
+{
+    int status = TD_OK;
+    for (bool last = false; status == TD_OK && !last;) {
+        bool more;
+        last = store_state(cmd->store) != STORE_WRITING;
+        status = store_refresh(cmd->store, &more, err);
+        while (status == TD_OK && seen < store_chunk_count(cmd->store))
+            status = put_chunk(cmd, seen++, err);
+        if (!last)
+            usleep(FOLLOW_MS * 1000);
+    }
     return status;
 }
 
@@ -220,6 +323,7 @@ static int run(struct calls_command *cmd, struct error *err)
 {
     struct store_scan *scan;
     uint64_t n = 0;
+    uint32_t chunks = store_chunk_count(cmd->store);
     if (cmd->scan) {
         cmd->scan_options.select = filter_scan_chunk;
         cmd->scan_options.ctx = cmd->scan;
@@ -231,8 +335,12 @@ static int run(struct calls_command *cmd, struct error *err)
     store_scan_free(scan);
     if (status == TD_OK && cmd->mode == OUTPUT_COUNT)
         buf_printf(&cmd->out, "%" PRIu64 "\n", n);
+    if (status == TD_OK && cmd->mode == OUTPUT_HAR)
+        call_har_end(&cmd->out);
     if (status == TD_OK)
         status = flush_output(cmd, err);
+    if (status == TD_OK && cmd->follow)
+        status = follow(cmd, chunks, err);
     return status == TD_OK ? output_file_commit(&cmd->output, err) : status;
 }
 
@@ -251,6 +359,8 @@ static void tell_state(const struct calls_command *cmd)
 {
     if (store_state(cmd->store) == STORE_INCOMPLETE)
         cli_error("warning: %s is incomplete: its writer ended before the dissection did. All that it had committed is there", cmd->path);
+    if (cmd->left_out)
+        fprintf(stderr, "%" PRIu64 " calls are not HTTP and are not in the HTTP Archive\n", cmd->left_out);
     if (cmd->scan && filter_scan_stats(cmd->scan)->errors)
         fprintf(stderr, "%" PRIu64 " calls could not be judged and are left out\n", filter_scan_stats(cmd->scan)->errors);
 }
@@ -274,6 +384,9 @@ static void cleanup(struct calls_command *cmd)
 {
     output_file_abort(&cmd->output);
     buf_clear(&cmd->out);
+    store_call_clear(&cmd->call);
+    for (uint32_t i = 0; i < cmd->har_n; i++)
+        call_har_clear(&cmd->hars[i]);
     column_set_clear(&cmd->table.columns);
     filter_scan_free(cmd->scan);
     filter_free(cmd->filter);

@@ -6,8 +6,6 @@
 #include "base/nearest.h"
 #include "cli/cli.h"
 
-#define TAPEDECK_VERSION "0.1.0"
-
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -20,6 +18,7 @@ static const struct {
     {"export", cmd_export, "captures in, one capture out: merged by time, filtered, for Wireshark and tcpdump"},
     {"fields", cmd_fields, "the fields that calls have: names, types and what they mean"},
     {"filter", cmd_filter, "check, explain and complete filters"},
+    {"sql", cmd_sql, "SQL over the calls of a call store"},
     {"plugin", cmd_plugin, "list, show, explain and check plugins"},
     {"config", cmd_config, "check or show the configuration"},
 };
@@ -42,7 +41,7 @@ static int run(int argc, char **argv)
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         return help();
     if (strcmp(word, "--version") == 0) {
-        printf("tapedeck %s, plugin ABI %d.%d\n", TAPEDECK_VERSION, TD_ABI_MAJOR, TD_ABI_MINOR);
+        printf("tapedeck %s, plugin ABI %d.%d\n", CLI_VERSION, TD_ABI_MAJOR, TD_ABI_MINOR);
         return CLI_OK;
     }
     struct nearest near;

@@ -657,7 +657,8 @@ void filter_check_key(struct checker *c, const struct filter_node *map, const st
         for (size_t i = 0; i < source.n; i++)
             buf_putc(&fixed, (char)td_ascii_lower(source.p[i]));
         filter_warning(c->diagnostics, span, "capitals", "names of headers are kept in lower case, and this one is taken so");
-        filter_add_fix(c->diagnostics, span, buf_slice(&fixed), "write");
+        if (!fixed.failed)
+            filter_add_fix(c->diagnostics, span, buf_slice(&fixed), "write");
         buf_clear(&fixed);
         if (lower)
             *key = td_bytes(lower, key->n);

@@ -160,7 +160,7 @@ static void put_term(struct buf *out)
     const struct sample *s = &samples[pick(sample_n)];
     uint32_t field = pick(5) ? s->field : pick(field_registry_count(maker.registry));
     const struct registry_field *f = field_registry_at(maker.registry, field);
-    if (f->payload || strcmp(f->name, "id") == 0) { /* a call has its id from the store */
+    if (f->payload) {
         buf_puts(out, "http");
         return;
     }
