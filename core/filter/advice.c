@@ -203,7 +203,7 @@ static void suggest_conditions(struct checker *c, const struct filter_node *node
     int n = (int)source.n;
     const char *p = (const char *)source.p, *open = parens ? "(" : "", *shut = parens ? ")" : "";
     bool there = (node->kind == FILTER_FIELD || node->sugar) && is_plain_name(source);
-    if (there && node->kind != FILTER_FIELD)
+    if (there && node->sugar)
         filter_suggest(c, node, "is there", "has(%.*s)", n, p);
     switch (kind_of(c, node)) {
     case FILTER_STRING: filter_suggest(c, node, "is not empty", "%s%.*s != \"\"%s", open, n, p, shut); break;
@@ -216,7 +216,7 @@ static void suggest_conditions(struct checker *c, const struct filter_node *node
     case FILTER_DURATION: filter_suggest(c, node, "is not zero", "%s%.*s != duration(\"0s\")%s", open, n, p, shut); break;
     default: break;
     }
-    if (there && node->kind == FILTER_FIELD)
+    if (there && !node->sugar)
         filter_suggest(c, node, "is there", "has(%.*s)", n, p);
 }
 

@@ -188,7 +188,9 @@ static const struct filter_type *check_has(struct checker *c, struct filter_node
         else
             filter_advise_undeclared(c, operand);
     } else {
+        c->chain = n ? node : NULL;
         select_from(c, node, false);
+        c->chain = NULL;
     }
     return FILTER_TYPE_OF(FILTER_BOOL);
 }
