@@ -81,10 +81,7 @@ static uint8_t type_of(const struct chunk *c, uint32_t column)
         const struct registry_field *f = field_registry_at(c->source->registry, column - OWN_COLUMNS);
         return f->payload ? REGISTRY_INT : f->type;
     }
-    for (int dir = 0; dir < 2; dir++)
-        if (column == own_half(dir, HALF_IP) || column == own_half(dir, HALF_FRAMES))
-            return REGISTRY_BYTES;
-    return column == OWN_BIG ? REGISTRY_BYTES : REGISTRY_INT;
+    return own_column_type(column);
 }
 
 static unsigned parts_of(const struct chunk_entry *e, uint32_t rows)
