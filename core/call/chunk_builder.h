@@ -99,6 +99,7 @@ struct build_column *builder_column(struct chunk_builder *, uint32_t number);
 bool column_fill(struct chunk_builder *, struct build_column *, uint32_t rows);
 /* The number of a text. False when memory is short. */
 bool column_add_text(struct chunk_builder *, struct text_set *, struct td_slice text, uint32_t *ret, bool *ret_lost);
+bool column_add_hashed(struct chunk_builder *, struct text_set *, struct td_slice text, uint64_t hash, uint32_t *ret, bool *ret_lost);
 
 static inline void column_mark(struct build_column *col, uint32_t row)
 {

@@ -78,20 +78,35 @@ struct build_column *builder_column(struct chunk_builder *b, uint32_t number)
     return b->columns[number] = col;
 }
 
+/* After a text was looked for: counts it if it was new. */
+static bool count_text(struct chunk_builder *b, const struct text_set *set, uint32_t before, size_t n, bool found)
+{
+    b->failed |= !found;
+    if (set->n != before)
+        b->text_bytes += n;
+    return found;
+}
+
+static void fit(const struct text_set *set, struct td_slice *text, bool *ret_lost)
+{
+    if (text->n <= PACK_MAX_TEXT - set->bytes.n)
+        return;
+    *ret_lost = true;
+    text->n = 0;
+}
+
 bool column_add_text(struct chunk_builder *b, struct text_set *set, struct td_slice text, uint32_t *ret, bool *ret_lost)
 {
     uint32_t before = set->n;
-    if (text.n > PACK_MAX_TEXT - set->bytes.n) {
-        *ret_lost = true;
-        text.n = 0;
-    }
-    if (!text_set_add(set, text, b->seed, ret)) {
-        b->failed = true;
-        return false;
-    }
-    if (set->n != before)
-        b->text_bytes += text.n;
-    return true;
+    fit(set, &text, ret_lost);
+    return count_text(b, set, before, text.n, text_set_add(set, text, b->seed, ret));
+}
+
+bool column_add_hashed(struct chunk_builder *b, struct text_set *set, struct td_slice text, uint64_t hash, uint32_t *ret, bool *ret_lost)
+{
+    uint32_t before = set->n;
+    fit(set, &text, ret_lost);
+    return count_text(b, set, before, text.n, text_set_find(set, text, hash, ret));
 }
 
 bool column_fill(struct chunk_builder *b, struct build_column *col, uint32_t rows)

@@ -7,13 +7,24 @@ struct block {
     struct chunk_builder *builder;
     const struct noted_call *notes;
     uint32_t first, n;
-    uint32_t component; /* whose fields are being sorted */
+    /* Of the component whose fields are being sorted: its calls, and which fields they have. */
+    uint32_t component, call_n;
+    uint16_t calls[BLOCK_ROWS];
+    uint64_t set[FIELD_MAX / 64][BLOCK_ROWS];
+    /* Of the field that is being sorted: the calls that have it. */
+    uint32_t having_n;
+    uint16_t having[BLOCK_ROWS];
 };
 
-static bool has(const struct block *blk, uint32_t i, uint32_t field)
+static void find_having(struct block *blk, uint32_t field)
 {
-    const struct noted_call *note = &blk->notes[i];
-    return note->component == blk->component && note->set[field / 64] >> (field % 64) & 1;
+    const uint64_t *set = blk->set[field / 64];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < blk->call_n; i++) { /* without a branch: it would be guessed wrong half of the time */
+        blk->having[n] = blk->calls[i];
+        n += set[i] >> (field % 64) & 1;
+    }
+    blk->having_n = n;
 }
 
 /* ---- The store's own columns ---- */
@@ -86,10 +97,9 @@ static void keep_big(struct block *blk, uint32_t i, uint32_t field, uint64_t num
 static void sort_numbers(struct block *blk, const struct field *f, uint32_t field, struct build_column *col)
 {
     uint32_t type = f->type;
-    for (uint32_t i = 0; i < blk->n; i++) {
+    for (uint32_t k = 0; k < blk->having_n; k++) {
         struct call_value value;
-        if (!has(blk, i, field))
-            continue;
+        uint32_t i = blk->having[k];
         first_record(blk, &blk->notes[i], field, &value);
         if (type == TD_BOOL)
             value.number = value.number != 0;
@@ -102,24 +112,44 @@ static void sort_numbers(struct block *blk, const struct field *f, uint32_t fiel
     }
 }
 
-/* Texts, or what is told as a text: addresses, enumerations. */
-static void sort_texts(struct block *blk, const struct field *f, uint32_t field, struct build_column *col)
+/* Hashes first, so that the places where they lead to are fetched meanwhile; a text that equals the one before has none. */
+static void sort_plain_texts(struct block *blk, uint32_t field, struct build_column *col)
 {
     struct chunk_builder *b = blk->builder;
-    bool plain = f->type == TD_STRING || f->type == TD_BYTES;
-    for (uint32_t i = 0; i < blk->n && !b->failed; i++) {
+    struct td_slice texts[BLOCK_ROWS];
+    uint64_t hashes[BLOCK_ROWS];
+    uint32_t id = 0;
+    for (uint32_t k = 0; k < blk->having_n; k++) {
+        struct call_value value;
+        first_record(blk, &blk->notes[blk->having[k]], field, &value);
+        texts[k] = value.bytes;
+        hashes[k] = 0;
+        if (k > 0 && td_eq(texts[k], texts[k - 1]))
+            continue;
+        hashes[k] = hash_bytes(texts[k].p, texts[k].n, b->seed) | 1;
+        text_set_prefetch(&col->texts, hashes[k]);
+    }
+    for (uint32_t k = 0; k < blk->having_n && !b->failed; k++) {
+        uint32_t row = blk->first + blk->having[k];
+        if (hashes[k])
+            column_add_hashed(b, &col->texts, texts[k], hashes[k], &id, &b->notes[blk->having[k]].lost);
+        col->ids[row] = id;
+        column_mark(col, row);
+    }
+}
+
+/* What is told as a text: addresses, enumerations. */
+static void sort_told_texts(struct block *blk, const struct field *f, uint32_t field, struct build_column *col)
+{
+    struct chunk_builder *b = blk->builder;
+    for (uint32_t k = 0; k < blk->having_n && !b->failed; k++) {
         struct call_value value;
         struct registry_value told = {0};
-        bool lost = false;
-        if (!has(blk, i, field))
-            continue;
+        uint32_t i = blk->having[k];
         first_record(blk, &blk->notes[i], field, &value);
-        if (!plain)
-            registry_set_from(&told, f, &value);
-        column_add_text(b, &col->texts, plain ? value.bytes : told.bytes, &col->ids[blk->first + i], &lost);
+        registry_set_from(&told, f, &value);
+        column_add_text(b, &col->texts, told.bytes, &col->ids[blk->first + i], &b->notes[i].lost);
         column_mark(col, blk->first + i);
-        if (lost)
-            b->notes[i].lost = true;
     }
 }
 
@@ -159,9 +189,8 @@ static void sort_row_elements(struct block *blk, uint32_t i, const struct field 
 
 static void sort_elements(struct block *blk, const struct field *f, uint32_t field, struct build_column *col)
 {
-    for (uint32_t i = 0; i < blk->n && !blk->builder->failed; i++)
-        if (has(blk, i, field))
-            sort_row_elements(blk, i, f, field, col);
+    for (uint32_t k = 0; k < blk->having_n && !blk->builder->failed; k++)
+        sort_row_elements(blk, blk->having[k], f, field, col);
 }
 
 static void sort_field(struct block *blk, const struct field *f, uint32_t field)
@@ -170,10 +199,13 @@ static void sort_field(struct block *blk, const struct field *f, uint32_t field)
     struct build_column *col = builder_column(blk->builder, OWN_COLUMNS + component->fields[field]);
     if (!col || !column_fill(blk->builder, col, blk->first + blk->n))
         return;
+    find_having(blk, field);
     if (column_is_many(col))
         sort_elements(blk, f, field, col);
+    else if (f->type == TD_STRING || f->type == TD_BYTES)
+        sort_plain_texts(blk, field, col);
     else if (column_is_text(col))
-        sort_texts(blk, f, field, col);
+        sort_told_texts(blk, f, field, col);
     else
         sort_numbers(blk, f, field, col);
 }
@@ -183,14 +215,16 @@ static void sort_component(struct block *blk, uint32_t index)
 {
     const struct field_set *fields = NULL;
     uint64_t set[FIELD_MAX / 64] = {0};
+    blk->component = index;
+    blk->call_n = 0;
     for (uint32_t i = 0; i < blk->n; i++) {
         if (blk->notes[i].component != index)
             continue;
         fields = blk->notes[i].fields;
         for (uint32_t word = 0; word < FIELD_MAX / 64; word++)
-            set[word] |= blk->notes[i].set[word];
+            set[word] |= blk->set[word][blk->call_n] = blk->notes[i].set[word];
+        blk->calls[blk->call_n++] = (uint16_t)i;
     }
-    blk->component = index;
     for (uint32_t field = 0; fields && field < fields->n && !blk->builder->failed; field++)
         if (set[field / 64] >> (field % 64) & 1 && !(fields->fields[field].flags & TD_F_BODY))
             sort_field(blk, &fields->fields[field], field);
@@ -229,7 +263,11 @@ static void sort_big(struct block *blk)
 
 void builder_sort_notes(struct chunk_builder *b)
 {
-    struct block blk = {.builder = b, .notes = b->notes, .first = b->rows - b->noted, .n = b->noted};
+    struct block blk;
+    blk.builder = b;
+    blk.notes = b->notes;
+    blk.first = b->rows - b->noted;
+    blk.n = b->noted;
     for (uint32_t i = 0; i < b->plan->component_n && !b->failed; i++)
         sort_component(&blk, i);
     sort_big(&blk);
