@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "call/chunk.h"
+#include "call/registry.h"
 
 enum {
     CHUNK_ROW_BITS = 14,    /* of a call's id */
@@ -64,12 +65,26 @@ enum own_half_column {
 _Static_assert(CHUNK_MAX_ROWS <= 1 << CHUNK_ROW_BITS, "a row has a number in its call's id");
 _Static_assert(OWN_HALF + 2 * HALF_COLUMNS <= (int)OWN_COLUMNS, "columns of the store's own");
 
-enum half_state { HALF_SEEN = 1, HALF_CUT = 2, HALF_FRAMES_CUT = 4 };
+enum half_state {
+    HALF_SEEN = 1,
+    HALF_CUT = 2,
+    HALF_FRAMES_CUT = 4,
+    HALF_HAS_FRAMES = 8, /* it was carried by packets ... */
+    HALF_HAS_FRAME = 16  /* ... and their numbers are there */
+};
 enum { OWN_VALUES_LOST = 1 << 30 };
 
 static inline uint32_t own_half(int dir, enum own_half_column column)
 {
     return (uint32_t)OWN_HALF + (uint32_t)dir * HALF_COLUMNS + column;
+}
+
+/* The type of an own column, a registry_type. All but OWN_BIG and OWN_PAYLOAD have a value in every row, be it 0. */
+static inline uint8_t own_column_type(uint32_t column)
+{
+    bool bytes = column == OWN_BIG || column == own_half(0, HALF_IP) || column == own_half(1, HALF_IP) ||
+                 column == own_half(0, HALF_FRAMES) || column == own_half(1, HALF_FRAMES);
+    return bytes ? REGISTRY_BYTES : REGISTRY_INT;
 }
 
 enum stored_part { PART_PRESENT, PART_VALUES, PART_TEXTS, PART_NAMES, PART_BLOOM, PARTS };

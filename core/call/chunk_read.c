@@ -81,19 +81,16 @@ static uint8_t type_of(const struct chunk *c, uint32_t column)
         const struct registry_field *f = field_registry_at(c->source->registry, column - OWN_COLUMNS);
         return f->payload ? REGISTRY_INT : f->type;
     }
-    for (int dir = 0; dir < 2; dir++)
-        if (column == own_half(dir, HALF_IP) || column == own_half(dir, HALF_FRAMES))
-            return REGISTRY_BYTES;
-    return column == OWN_BIG ? REGISTRY_BYTES : REGISTRY_INT;
+    return own_column_type(column);
 }
 
 static unsigned parts_of(const struct chunk_entry *e, uint32_t rows)
 {
-    unsigned parts = 1 << PART_VALUES | (e->present < rows) << PART_PRESENT;
+    unsigned parts = 1u << PART_VALUES | (unsigned)(e->present < rows) << PART_PRESENT;
     if (is_text(e->type) || is_many(e->type))
-        parts |= 1 << PART_TEXTS;
+        parts |= 1u << PART_TEXTS;
     if (e->type == REGISTRY_MAP)
-        parts |= 1 << PART_NAMES;
+        parts |= 1u << PART_NAMES;
     return parts;
 }
 

@@ -191,10 +191,7 @@ static void set_payload(struct row *r, struct td_call *c, const struct store_com
 
 static void set_frames(struct row *r, struct call_frames *f, int dir, uint64_t *request_frame)
 {
-    int64_t number;
-    if (!get_number(r, own_half(dir, HALF_FRAME), &number))
-        return;
-    uint64_t frame = (uint64_t)number + *request_frame;
+    uint64_t frame = (uint64_t)number_of(r, own_half(dir, HALF_FRAME)) + *request_frame;
     if (dir == TD_CLIENT)
         *request_frame = frame;
     call_add_frame(f, frame);
@@ -216,7 +213,8 @@ static void set_half(struct row *r, struct td_call *c, int dir, int64_t time, ui
     h->last_ns = (int64_t)((uint64_t)h->first_ns + (uint64_t)number_of(r, own_half(dir, HALF_LAST)));
     h->bytes = (uint64_t)number_of(r, own_half(dir, HALF_BYTES));
     h->missing = (uint64_t)number_of(r, own_half(dir, HALF_MISSING));
-    set_frames(r, &h->frames, dir, request_frame);
+    if (state & HALF_HAS_FRAME)
+        set_frames(r, &h->frames, dir, request_frame);
     h->frames.cut = state & HALF_FRAMES_CUT;
 }
 

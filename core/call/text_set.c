@@ -41,13 +41,13 @@ static bool grow(struct text_set *s)
     return true;
 }
 
-bool text_set_find(struct text_set *s, struct td_slice text, uint64_t seed, uint32_t *ret)
+bool text_set_find(struct text_set *s, struct td_slice text, uint64_t hash, uint32_t *ret)
 {
-    if (!s->slots || s->n >= s->mask / 2) {
+    if (!s->slots || s->n >= s->mask / 4 * 3) {
         if (!grow(s))
             return false;
     }
-    uint64_t upper = hash_bytes(text.p, text.n, seed) >> 32;
+    uint64_t upper = hash >> 32;
     uint32_t at = (uint32_t)upper & s->mask;
     for (; s->slots[at]; at = (at + 1) & s->mask) {
         uint32_t i = (uint32_t)s->slots[at] - 1;

@@ -16,8 +16,16 @@ struct text_set {
 
 void text_set_reset(struct text_set *); /* keeps its memory */
 void text_set_clear(struct text_set *);
-/* `seed` is secret and stays the same for the life of the set. False when memory is short. */
-bool text_set_find(struct text_set *, struct td_slice text, uint64_t seed, uint32_t *ret);
+/* The number of a text, which is added if it is new. `hash` is of its bytes with a secret seed, always the same one. False
+ * when memory is short. */
+bool text_set_find(struct text_set *, struct td_slice text, uint64_t hash, uint32_t *ret);
+
+/* Fetches what text_set_find() will look at first. */
+static inline void text_set_prefetch(const struct text_set *s, uint64_t hash)
+{
+    if (s->slots)
+        __builtin_prefetch(&s->slots[hash >> 32 & s->mask]);
+}
 
 static inline struct td_slice text_set_at(const struct text_set *s, uint32_t i)
 {
@@ -26,14 +34,14 @@ static inline struct td_slice text_set_at(const struct text_set *s, uint32_t i)
     return td_bytes(s->bytes.p + from, ends[i] - from);
 }
 
-/* The number of a text, which is added if it is new. */
+/* The same, for texts that often are what came before. */
 static inline bool text_set_add(struct text_set *s, struct td_slice text, uint64_t seed, uint32_t *ret)
 {
     if (s->n && td_eq(text_set_at(s, s->last), text)) {
         *ret = s->last;
         return true;
     }
-    return text_set_find(s, text, seed, ret);
+    return text_set_find(s, text, hash_bytes(text.p, text.n, seed), ret);
 }
 
 #endif

@@ -31,7 +31,7 @@ static const struct {
               {"d", &filter_types[FILTER_DOUBLE]},
               {"raw", &filter_types[FILTER_BYTES]},
               {"at", &filter_types[FILTER_TIMESTAMP]},
-              {"for", &filter_types[FILTER_DURATION]},
+              {"span", &filter_types[FILTER_DURATION]},
               {"l", &strings},
               {"m", &string_map},
               {"x", &filter_types[FILTER_DYN]},

@@ -1,0 +1,227 @@
+/* The core's fields of a whole chunk, out of the store's own columns. What each means is said by registry_value.c, call by call;
+ * that both agree is tested. */
+#include "base/ip.h"
+#include "base/units.h"
+#include "call/chunk_builder.h"
+#include "call/registry_table.h"
+
+static const int64_t *own(const struct chunk_builder *b, uint32_t column)
+{
+    return b->columns[column]->numbers;
+}
+
+static const int64_t *half(const struct chunk_builder *b, int dir, enum own_half_column column)
+{
+    return own(b, own_half(dir, column));
+}
+
+static int64_t to_int(uint64_t number)
+{
+    return number > INT64_MAX ? INT64_MAX : (int64_t)number;
+}
+
+static bool complete(const struct chunk_builder *b, int dir, uint32_t row)
+{
+    return (half(b, dir, HALF_STATE)[row] & (HALF_SEEN | HALF_CUT)) == HALF_SEEN && half(b, dir, HALF_MISSING)[row] == 0;
+}
+
+/* As call_duration(). */
+static int64_t duration(const struct chunk_builder *b, uint32_t row)
+{
+    const int64_t *request = half(b, TD_CLIENT, HALF_STATE), *response = half(b, TD_SERVER, HALF_STATE);
+    uint64_t time = (uint64_t)own(b, OWN_TIME)[row];
+    int64_t begin = (int64_t)(time + (uint64_t)half(b, TD_CLIENT, HALF_FIRST)[row]);
+    int64_t end = (int64_t)(time + (uint64_t)half(b, TD_SERVER, HALF_FIRST)[row] + (uint64_t)half(b, TD_SERVER, HALF_LAST)[row]);
+    int64_t ns;
+    if (!(request[row] & response[row] & HALF_SEEN) || end < begin)
+        return 0;
+    return __builtin_sub_overflow(end, begin, &ns) ? INT64_MAX : ns;
+}
+
+/* ---- Presence ---- */
+
+static void have_all(struct chunk_builder *b)
+{
+    memset(b->core->bits, 0xff, sizeof(b->core->bits));
+    b->core->present = b->rows;
+}
+
+/* The rows of which both halves that are asked for were seen. */
+static void have_halves(struct chunk_builder *b, bool request, bool response)
+{
+    const int64_t *client = half(b, TD_CLIENT, HALF_STATE), *server = half(b, TD_SERVER, HALF_STATE);
+    for (uint32_t i = 0; i < b->rows; i++)
+        if ((!request || client[i] & HALF_SEEN) && (!response || server[i] & HALF_SEEN))
+            column_mark(b->core, i);
+}
+
+/* ---- Texts ---- */
+
+static void make_ips(struct chunk_builder *b, int dir)
+{
+    const struct build_column *ips = b->columns[own_half(dir, HALF_IP)];
+    char text[IP_TEXT];
+    uint32_t id;
+    bool lost;
+    have_all(b);
+    memcpy(b->core->ids, ips->ids, b->rows * sizeof(*ips->ids));
+    for (uint32_t i = 0; i < ips->texts.n; i++) {
+        struct td_slice ip = text_set_at(&ips->texts, i);
+        size_t n = ip_format(ip.p, ip.n == 4 ? 4 : 6, text);
+        column_add_text(b, &b->core->texts, td_bytes(text, n), &id, &lost);
+    }
+}
+
+/* Texts by a small number: protocols by component, transports. */
+static void make_names(struct chunk_builder *b, const int64_t *numbers, bool protocols)
+{
+    struct build_column *col = b->core;
+    bool lost;
+    have_all(b);
+    for (uint32_t i = 0; i < b->rows && !b->failed; i++) {
+        if (i > 0 && numbers[i] == numbers[i - 1]) {
+            col->ids[i] = col->ids[i - 1];
+            continue;
+        }
+        const char *name = protocols ? b->plan->components[numbers[i]].protocol : numbers[i] == 6 ? "TCP" : "UDP";
+        column_add_text(b, &col->texts, td_str(name), &col->ids[i], &lost);
+    }
+}
+
+/* ---- Numbers ---- */
+
+/* Numbers that an own column has as they are, unless some are above INT64_MAX. */
+static uint32_t make_same(struct chunk_builder *b, uint32_t column)
+{
+    const int64_t *from = own(b, column);
+    int64_t *to = b->core->numbers, least = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        least = from[i] < least ? from[i] : least;
+        to[i] = from[i];
+    }
+    for (uint32_t i = 0; least < 0 && i < b->rows; i++)
+        to[i] = to_int((uint64_t)from[i]);
+    return least < 0 ? OWN_DIRECTORY : column;
+}
+
+static void make_times(struct chunk_builder *b)
+{
+    have_all(b);
+    memcpy(b->core->numbers, own(b, OWN_TIME), b->rows * sizeof(int64_t));
+}
+
+static void make_latency(struct chunk_builder *b)
+{
+    have_halves(b, true, true);
+    for (uint32_t i = 0; i < b->rows; i++)
+        b->core->numbers[i] = duration(b, i);
+}
+
+static void make_elapsed(struct chunk_builder *b)
+{
+    have_all(b);
+    for (uint32_t i = 0; i < b->rows; i++)
+        b->core->numbers[i] = duration(b, i) / NS_PER_US;
+}
+
+static void make_equal(struct chunk_builder *b, uint32_t column, int64_t wanted, bool negated)
+{
+    const int64_t *from = own(b, column);
+    have_all(b);
+    for (uint32_t i = 0; i < b->rows; i++)
+        b->core->numbers[i] = (from[i] == wanted) != negated;
+}
+
+static void make_partial(struct chunk_builder *b)
+{
+    have_all(b);
+    for (uint32_t i = 0; i < b->rows; i++)
+        b->core->numbers[i] = (own(b, OWN_CALL_FLAGS)[i] & TD_PARTIAL) != 0;
+}
+
+static void make_complete(struct chunk_builder *b, bool request, bool response)
+{
+    if (request && response)
+        have_all(b);
+    else
+        have_halves(b, request, response);
+    for (uint32_t i = 0; i < b->rows; i++)
+        b->core->numbers[i] = (!request || complete(b, TD_CLIENT, i)) && (!response || complete(b, TD_SERVER, i));
+}
+
+static void make_missing(struct chunk_builder *b)
+{
+    have_all(b);
+    for (uint32_t i = 0; i < b->rows; i++)
+        b->core->numbers[i] = to_int((uint64_t)half(b, TD_CLIENT, HALF_MISSING)[i] + (uint64_t)half(b, TD_SERVER, HALF_MISSING)[i]);
+}
+
+static void make_packets(struct chunk_builder *b)
+{
+    have_all(b);
+    for (uint32_t i = 0; i < b->rows; i++)
+        b->core->numbers[i] = ((half(b, TD_CLIENT, HALF_STATE)[i] | half(b, TD_SERVER, HALF_STATE)[i]) & HALF_HAS_FRAMES) != 0;
+}
+
+/* ---- A field ---- */
+
+static uint32_t make_size(struct chunk_builder *b, int dir)
+{
+    have_halves(b, dir == TD_CLIENT, dir == TD_SERVER);
+    return make_same(b, own_half(dir, HALF_BYTES));
+}
+
+static uint32_t make_all_same(struct chunk_builder *b, uint32_t column)
+{
+    have_all(b);
+    return make_same(b, column);
+}
+
+bool builder_make_core(struct chunk_builder *b, uint32_t field, uint32_t *ret_same)
+{
+    const struct registry_source *source = &b->plan->registry->sources[field];
+    uint32_t same = OWN_DIRECTORY;
+    column_reset(b->core);
+    b->core->number = OWN_COLUMNS + field;
+    b->core->absent = field_registry_at(b->plan->registry, field)->absent;
+    b->core->rows = b->rows;
+    if (!column_set_type(b->core, field_registry_at(b->plan->registry, field)->type)) {
+        b->failed = true;
+        return false;
+    }
+    switch (source->core) {
+    case CORE_TIMESTAMP:
+        make_times(b);
+        same = OWN_TIME;
+        break;
+    case CORE_PROTOCOL: make_names(b, own(b, OWN_COMPONENT), true); break;
+    case CORE_PROTOCOL_IS: make_equal(b, OWN_COMPONENT, source->component, false); break;
+    case CORE_TRANSPORT: make_names(b, own(b, OWN_TRANSPORT), false); break;
+    case CORE_TCP: make_equal(b, OWN_TRANSPORT, 6, false); break;
+    case CORE_UDP: make_equal(b, OWN_TRANSPORT, 6, true); break;
+    case CORE_CONN_ID: same = make_all_same(b, OWN_CONN_ID); break;
+    case CORE_ELAPSED_TIME: make_elapsed(b); break;
+    case CORE_LATENCY: make_latency(b); break;
+    case CORE_SRC_IP:
+        make_ips(b, TD_CLIENT);
+        same = own_half(TD_CLIENT, HALF_IP);
+        break;
+    case CORE_DST_IP:
+        make_ips(b, TD_SERVER);
+        same = own_half(TD_SERVER, HALF_IP);
+        break;
+    case CORE_SRC_PORT: same = make_all_same(b, own_half(TD_CLIENT, HALF_PORT)); break;
+    case CORE_DST_PORT: same = make_all_same(b, own_half(TD_SERVER, HALF_PORT)); break;
+    case CORE_REQUEST_SIZE: same = make_size(b, TD_CLIENT); break;
+    case CORE_RESPONSE_SIZE: same = make_size(b, TD_SERVER); break;
+    case CORE_REQUEST_COMPLETE: make_complete(b, true, false); break;
+    case CORE_RESPONSE_COMPLETE: make_complete(b, false, true); break;
+    case CORE_COMPLETE: make_complete(b, true, true); break;
+    case CORE_PARTIAL: make_partial(b); break;
+    case CORE_MISSING_BYTES: make_missing(b); break;
+    case CORE_HAS_PCAP: make_packets(b); break;
+    default: break; /* of a source of calls that knows it */
+    }
+    *ret_same = same;
+    return b->core->present > 0;
+}

@@ -1,0 +1,280 @@
+/* From noted calls to columns. */
+#include "call/chunk_builder.h"
+#include "call/registry_table.h"
+
+/* The block that is being sorted: rows `first` up to `first + n`. */
+struct block {
+    struct chunk_builder *builder;
+    const struct noted_call *notes;
+    uint32_t first, n;
+    /* Of the component whose fields are being sorted: its calls, and which fields they have. */
+    uint32_t component, call_n;
+    uint16_t calls[BLOCK_ROWS];
+    uint64_t set[FIELD_MAX / 64][BLOCK_ROWS];
+    /* Of the field that is being sorted: the calls that have it. */
+    uint32_t having_n;
+    uint16_t having[BLOCK_ROWS];
+};
+
+static void find_having(struct block *blk, uint32_t field)
+{
+    const uint64_t *set = blk->set[field / 64];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < blk->call_n; i++) { /* without a branch: it would be guessed wrong half of the time */
+        blk->having[n] = blk->calls[i];
+        n += set[i] >> (field % 64) & 1;
+    }
+    blk->having_n = n;
+}
+
+/* ---- The store's own columns ---- */
+
+static void sort_own_number(struct block *blk, uint32_t number)
+{
+    struct build_column *col = builder_column(blk->builder, number);
+    if (!col)
+        return;
+    for (uint32_t i = 0; i < blk->n; i++)
+        col->numbers[blk->first + i] = blk->notes[i].numbers[number];
+    col->rows = col->present = blk->first + blk->n;
+}
+
+static void sort_own_texts(struct block *blk, int dir)
+{
+    struct chunk_builder *b = blk->builder;
+    struct build_column *ip = builder_column(b, own_half(dir, HALF_IP)), *frames = builder_column(b, own_half(dir, HALF_FRAMES));
+    bool lost = false;
+    if (!ip || !frames)
+        return;
+    for (uint32_t i = 0; i < blk->n && !b->failed; i++)
+        column_add_text(b, &ip->texts, td_bytes(blk->notes[i].ip[dir], blk->notes[i].ip_n), &ip->ids[blk->first + i], &lost);
+    for (uint32_t i = 0; i < blk->n && !b->failed; i++) {
+        struct td_slice rest = td_bytes(b->log.p + blk->notes[i].frames_at[dir], blk->notes[i].frames_n[dir]);
+        column_add_text(b, &frames->texts, rest, &frames->ids[blk->first + i], &lost);
+    }
+    ip->rows = ip->present = frames->rows = frames->present = blk->first + blk->n;
+}
+
+static void sort_own(struct block *blk)
+{
+    for (uint32_t number = OWN_TIME; number < OWN_PAYLOAD; number++)
+        if (own_column_type(number) == REGISTRY_INT)
+            sort_own_number(blk, number);
+    for (int dir = 0; dir < 2; dir++) {
+        sort_own_texts(blk, dir);
+        for (uint32_t i = 0; i < HALF_COLUMNS; i++)
+            if (own_column_type(own_half(dir, i)) == REGISTRY_INT)
+                sort_own_number(blk, own_half(dir, i));
+    }
+}
+
+/* ---- The dissectors' fields ---- */
+
+static struct call_record record_at(const struct block *blk, const struct noted_call *note, uint32_t offset, struct call_value *ret)
+{
+    struct call_record record;
+    const uint8_t *p = blk->builder->log.p + note->values_at + offset;
+    memcpy(&record, p, sizeof(record));
+    ret->number = record.number;
+    ret->name = td_bytes(p + sizeof(record), record.name_n);
+    ret->bytes = td_bytes(p + sizeof(record) + record.name_n, (size_t)record.number); /* of texts */
+    return record;
+}
+
+static struct call_record first_record(const struct block *blk, const struct noted_call *note, uint32_t field, struct call_value *ret)
+{
+    uint32_t offset;
+    memcpy(&offset, blk->builder->log.p + note->firsts_at + field * sizeof(offset), sizeof(offset));
+    return record_at(blk, note, offset, ret);
+}
+
+static void keep_big(struct block *blk, uint32_t i, uint32_t field, uint64_t number)
+{
+    struct big_number big = {i, (uint8_t)field, number};
+    buf_put(&blk->builder->big, &big, sizeof(big));
+}
+
+static void sort_numbers(struct block *blk, const struct field *f, uint32_t field, struct build_column *col)
+{
+    uint32_t type = f->type;
+    for (uint32_t k = 0; k < blk->having_n; k++) {
+        struct call_value value;
+        uint32_t i = blk->having[k];
+        first_record(blk, &blk->notes[i], field, &value);
+        if (type == TD_BOOL)
+            value.number = value.number != 0;
+        if (type == TD_U64 && value.number > INT64_MAX) {
+            keep_big(blk, i, field, value.number);
+            value.number = INT64_MAX;
+        }
+        col->numbers[blk->first + i] = (int64_t)value.number;
+        column_mark(col, blk->first + i);
+    }
+}
+
+/* Hashes first, so that the places where they lead to are fetched meanwhile; a text that equals the one before has none. */
+static void sort_plain_texts(struct block *blk, uint32_t field, struct build_column *col)
+{
+    struct chunk_builder *b = blk->builder;
+    struct td_slice texts[BLOCK_ROWS];
+    uint64_t hashes[BLOCK_ROWS];
+    uint32_t id = 0;
+    for (uint32_t k = 0; k < blk->having_n; k++) {
+        struct call_value value;
+        first_record(blk, &blk->notes[blk->having[k]], field, &value);
+        texts[k] = value.bytes;
+        hashes[k] = 0;
+        if (k > 0 && td_eq(texts[k], texts[k - 1]))
+            continue;
+        hashes[k] = hash_bytes(texts[k].p, texts[k].n, b->seed) | 1;
+        text_set_prefetch(&col->texts, hashes[k]);
+    }
+    for (uint32_t k = 0; k < blk->having_n && !b->failed; k++) {
+        uint32_t row = blk->first + blk->having[k];
+        if (hashes[k])
+            column_add_hashed(b, &col->texts, texts[k], hashes[k], &id, &b->notes[blk->having[k]].lost);
+        col->ids[row] = id;
+        column_mark(col, row);
+    }
+}
+
+/* What is told as a text: addresses, enumerations. */
+static void sort_told_texts(struct block *blk, const struct field *f, uint32_t field, struct build_column *col)
+{
+    struct chunk_builder *b = blk->builder;
+    for (uint32_t k = 0; k < blk->having_n && !b->failed; k++) {
+        struct call_value value;
+        struct registry_value told = {0};
+        uint32_t i = blk->having[k];
+        first_record(blk, &blk->notes[i], field, &value);
+        registry_set_from(&told, f, &value);
+        column_add_text(b, &col->texts, told.bytes, &col->ids[blk->first + i], &b->notes[i].lost);
+        column_mark(col, blk->first + i);
+    }
+}
+
+static void sort_row_elements(struct block *blk, uint32_t i, const struct field *f, uint32_t field, struct build_column *col)
+{
+    struct chunk_builder *b = blk->builder;
+    struct noted_call *note = &b->notes[i];
+    struct call_value value;
+    struct call_record record = first_record(blk, note, field, &value);
+    uint32_t begin = (uint32_t)(col->element_ids.n / sizeof(uint32_t)), n = 0, id;
+    for (;; record = record_at(blk, note, record.next, &value)) {
+        struct registry_value told = {.bytes = value.bytes, .name = value.name};
+        if (begin + n == CHUNK_MAX_ELEMENTS) {
+            note->lost = true;
+            break;
+        }
+        if (f->type != TD_STRING && f->type != TD_BYTES && f->type != TD_MAP)
+            registry_set_from(&told, f, &value);
+        if (!column_add_text(b, &col->texts, told.bytes, &id, &note->lost))
+            return;
+        buf_put(&col->element_ids, &id, sizeof(id));
+        if (col->type == REGISTRY_MAP) {
+            if (!column_add_text(b, &col->names, told.name, &id, &note->lost))
+                return;
+            buf_put(&col->name_ids, &id, sizeof(id));
+        }
+        n++;
+        if (!record.next)
+            break;
+    }
+    b->failed |= col->element_ids.failed || col->name_ids.failed;
+    b->text_bytes += n * sizeof(id);
+    col->begins[blk->first + i] = begin;
+    col->counts[blk->first + i] = n;
+    column_mark(col, blk->first + i);
+}
+
+static void sort_elements(struct block *blk, const struct field *f, uint32_t field, struct build_column *col)
+{
+    for (uint32_t k = 0; k < blk->having_n && !blk->builder->failed; k++)
+        sort_row_elements(blk, blk->having[k], f, field, col);
+}
+
+static void sort_field(struct block *blk, const struct field *f, uint32_t field)
+{
+    const struct registry_component *component = &blk->builder->plan->components[blk->component];
+    struct build_column *col = builder_column(blk->builder, OWN_COLUMNS + component->fields[field]);
+    if (!col || !column_fill(blk->builder, col, blk->first + blk->n))
+        return;
+    find_having(blk, field);
+    if (column_is_many(col))
+        sort_elements(blk, f, field, col);
+    else if (f->type == TD_STRING || f->type == TD_BYTES)
+        sort_plain_texts(blk, field, col);
+    else if (column_is_text(col))
+        sort_told_texts(blk, f, field, col);
+    else
+        sort_numbers(blk, f, field, col);
+}
+
+/* All fields of one component, which some of the block's calls have. */
+static void sort_component(struct block *blk, uint32_t index)
+{
+    const struct field_set *fields = NULL;
+    uint64_t set[FIELD_MAX / 64] = {0};
+    blk->component = index;
+    blk->call_n = 0;
+    for (uint32_t i = 0; i < blk->n; i++) {
+        if (blk->notes[i].component != index)
+            continue;
+        fields = blk->notes[i].fields;
+        for (uint32_t word = 0; word < FIELD_MAX / 64; word++)
+            set[word] |= blk->set[word][blk->call_n] = blk->notes[i].set[word];
+        blk->calls[blk->call_n++] = (uint16_t)i;
+    }
+    for (uint32_t field = 0; fields && field < fields->n && !blk->builder->failed; field++)
+        if (set[field / 64] >> (field % 64) & 1 && !(fields->fields[field].flags & TD_F_BODY))
+            sort_field(blk, &fields->fields[field], field);
+}
+
+/* ---- What stands apart ---- */
+
+/* The big numbers of each row, as one text. */
+static void sort_big(struct block *blk)
+{
+    struct chunk_builder *b = blk->builder;
+    const struct big_number *big = (const struct big_number *)(const void *)b->big.p;
+    size_t n = b->big.n / sizeof(*big);
+    struct build_column *col = n ? builder_column(b, OWN_BIG) : NULL;
+    bool lost;
+    b->failed |= b->big.failed;
+    if (!col || !column_fill(b, col, blk->first + blk->n))
+        return;
+    for (uint32_t i = 0; i < blk->n && !b->failed; i++) {
+        uint8_t text[FIELD_MAX * 9];
+        size_t at = 0;
+        for (size_t k = 0; k < n; k++) {
+            if (big[k].row != i)
+                continue;
+            text[at] = big[k].field;
+            memcpy(text + at + 1, &big[k].number, sizeof(big[k].number));
+            at += 9;
+        }
+        if (at == 0)
+            continue;
+        column_add_text(b, &col->texts, td_bytes(text, at), &col->ids[blk->first + i], &lost);
+        column_mark(col, blk->first + i);
+    }
+    buf_reset(&b->big);
+}
+
+void builder_sort_notes(struct chunk_builder *b)
+{
+    struct block blk;
+    blk.builder = b;
+    blk.notes = b->notes;
+    blk.first = b->rows - b->noted;
+    blk.n = b->noted;
+    for (uint32_t i = 0; i < b->plan->component_n && !b->failed; i++)
+        sort_component(&blk, i);
+    sort_big(&blk);
+    for (uint32_t i = 0; i < b->noted; i++)
+        b->notes[i].numbers[OWN_CALL_FLAGS] |= b->notes[i].lost ? OWN_VALUES_LOST : 0;
+    if (!b->failed)
+        sort_own(&blk);
+    b->noted = 0;
+    buf_reset(&b->log);
+}
