@@ -117,6 +117,7 @@ static void test_warnings(void)
         {"map_get(request.headers, 'Host', '') == ''", "capitals"},
         {"request.headers['host'] == 'x'", "unguarded"},
         {"local_labels.app == 'x'", "unguarded"},
+        {"'a' in local_labels && local_labels.app == 'x'", "unguarded"},
         {"dyn(http)", "dyn"},
         {"map_get()", "never"},
         {"map_get(local_labels, 'a', '')", "never"},

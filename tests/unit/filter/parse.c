@@ -190,6 +190,7 @@ static void test_faults(void)
         {"- 9223372036854775809", "bad_number 2-21"},
         {"a = 1", "bad_operator 2-3"},
         {"'x", "unfinished 0-2"},
+        {"a in {10.0.0.1..10.0.0.9}", "unsupported 6-24"},
     };
     EXPECT(cases);
 }
