@@ -586,5 +586,5 @@ static void explain(struct buf *out, const struct filter_scan *s, const struct p
 
 void filter_scan_explain(struct buf *out, const struct filter_scan *s)
 {
-    explain(out, s, s->plan, 0);
+    explain(out, s, s->plan, 1);
 }
