@@ -62,6 +62,16 @@ struct big_number {
     uint64_t number;
 };
 
+enum { KNOWN_BITS = 16, KNOWN_PLACE = CHUNK_INLINE + 16 };
+
+/* The rows that a packed column is in, and where that stands. */
+struct known_bits {
+    const uint64_t *bits; /* of the column */
+    uint32_t present;
+    size_t place_n;
+    uint8_t place[KNOWN_PLACE];
+};
+
 struct chunk_builder {
     const struct chunk_plan *plan;
     uint64_t seed;
@@ -83,6 +93,8 @@ struct chunk_builder {
     int64_t gathered[CHUNK_MAX_ROWS];
     struct buf elements; /* int64_t */
     struct buf places;   /* of the own columns' values, as the directory has them */
+    struct known_bits known[KNOWN_BITS];
+    uint32_t known_n;
     size_t place_at[OWN_COLUMNS], place_n[OWN_COLUMNS];
 };
 

@@ -109,14 +109,36 @@ static void end_part(struct packed_chunk *p, uint32_t column, uint32_t part, siz
         buf_put(&p->parts, &self, sizeof(self));
 }
 
+/* Many columns are in the same rows: a protocol's. What was packed for one is not packed again for the next. */
+static const struct known_bits *find_bits(const struct chunk_builder *b, const struct build_column *col)
+{
+    for (uint32_t i = 0; i < b->known_n; i++)
+        if (b->known[i].present == col->present && memcmp(b->known[i].bits, col->bits, sizeof(col->bits)) == 0)
+            return &b->known[i];
+    return NULL;
+}
+
 static void pack_present(struct chunk_builder *b, const struct build_column *col)
 {
     uint64_t bits[CHUNK_BITS] = {0};
-    size_t at = b->packed.data.n;
+    const struct known_bits *same = find_bits(b, col);
+    struct buf *directory = &b->packed.directory;
+    size_t at = b->packed.data.n, place = directory->n;
+    if (same) {
+        buf_put(directory, same->place, same->place_n);
+        return;
+    }
     for (uint32_t i = 0; i < b->rows; i++)
         bits[i / 64] |= (col->bits[b->order[i] / 64] >> (b->order[i] % 64) & 1) << (i % 64);
     pack_bytes(&b->packer, &b->packed.data, td_bytes(b->sorted ? col->bits : bits, (b->rows + 63) / 64 * sizeof(*bits)));
     end_part(&b->packed, col->number, PART_PRESENT, at);
+    if (b->known_n < KNOWN_BITS && col != b->core && directory->n - place <= KNOWN_PLACE) {
+        struct known_bits *known = &b->known[b->known_n++];
+        known->present = col->present;
+        known->bits = col->bits;
+        known->place_n = directory->n - place;
+        memcpy(known->place, directory->p + place, known->place_n);
+    }
 }
 
 /* The elements of the rows, in the rows' order. */
@@ -358,6 +380,7 @@ int chunk_builder_pack(struct chunk_builder *b, const struct packed_chunk **ret,
     buf_reset(&p->data);
     buf_reset(&p->parts);
     buf_reset(&b->places);
+    b->known_n = 0;
     if (b->noted)
         builder_sort_notes(b);
     if (b->page.n)

@@ -20,11 +20,19 @@ void text_set_clear(struct text_set *);
  * when memory is short. */
 bool text_set_find(struct text_set *, struct td_slice text, uint64_t hash, uint32_t *ret);
 
-/* Fetches what text_set_find() will look at first. */
+/* Fetch what text_set_find() will look at: first this, for some texts, ... */
 static inline void text_set_prefetch(const struct text_set *s, uint64_t hash)
 {
     if (s->slots)
         __builtin_prefetch(&s->slots[hash >> 32 & s->mask]);
+}
+
+/* ... then this ... */
+static inline void text_set_prefetch_end(const struct text_set *s, uint64_t hash)
+{
+    uint64_t slot = s->slots ? s->slots[hash >> 32 & s->mask] : 0;
+    if (slot >> 32 == hash >> 32 && slot)
+        __builtin_prefetch(s->ends.p + sizeof(uint32_t) * ((uint32_t)slot - 1));
 }
 
 static inline struct td_slice text_set_at(const struct text_set *s, uint32_t i)
@@ -32,6 +40,14 @@ static inline struct td_slice text_set_at(const struct text_set *s, uint32_t i)
     const uint32_t *ends = (const uint32_t *)(const void *)s->ends.p;
     uint32_t from = i ? ends[i - 1] : 0;
     return td_bytes(s->bytes.p + from, ends[i] - from);
+}
+
+/* ... then the text itself. */
+static inline void text_set_prefetch_text(const struct text_set *s, uint64_t hash)
+{
+    uint64_t slot = s->slots ? s->slots[hash >> 32 & s->mask] : 0;
+    if (slot >> 32 == hash >> 32 && slot)
+        __builtin_prefetch(text_set_at(s, (uint32_t)slot - 1).p);
 }
 
 /* The same, for texts that often are what came before. */
