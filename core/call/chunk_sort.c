@@ -243,9 +243,11 @@ static void sort_field(struct block *blk, const struct field *f, uint32_t field)
 {
     const struct registry_component *component = &blk->builder->plan->components[blk->component];
     struct build_column *col = builder_column(blk->builder, OWN_COLUMNS + component->fields[field]);
-    if (!col || !column_fill(blk->builder, col, blk->first + blk->n))
-        return;
     find_having(blk, field);
+    /* Where every call has the field, no row shows that it is absent, and "" is no text of the column. */
+    if (!col || !column_fill(blk->builder, col, blk->having_n == blk->n ? blk->first : blk->first + blk->n))
+        return;
+    col->rows = blk->first + blk->n;
     if (column_is_many(col))
         sort_elements(blk, f, field, col);
     else if (f->type == TD_STRING || f->type == TD_BYTES)
@@ -286,8 +288,15 @@ static void sort_big(struct block *blk)
     size_t n = b->big.n / sizeof(*big);
     struct build_column *col = n ? builder_column(b, OWN_BIG) : NULL;
     b->failed |= b->big.failed;
-    if (!col || !column_fill(b, col, blk->first + blk->n))
+    bool has[BLOCK_ROWS] = {false};
+    uint32_t having = 0;
+    for (size_t k = 0; k < n; k++) {
+        having += !has[big[k].row];
+        has[big[k].row] = true;
+    }
+    if (!col || !column_fill(b, col, having == blk->n ? blk->first : blk->first + blk->n))
         return;
+    col->rows = blk->first + blk->n;
     for (uint32_t i = 0; i < blk->n && !b->failed; i++) {
         uint8_t text[FIELD_MAX * 9];
         size_t at = 0;
