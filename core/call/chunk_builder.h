@@ -95,7 +95,10 @@ struct chunk_builder {
     struct buf places;   /* of the own columns' values, as the directory has them */
     struct known_bits known[KNOWN_BITS];
     uint32_t known_n;
-    size_t place_at[OWN_COLUMNS], place_n[OWN_COLUMNS];
+    struct own_place {
+        size_t at, n;
+        struct pack_bounds bounds;
+    } own[OWN_COLUMNS];
 };
 
 /* ---- chunk_column.c ---- */

@@ -134,7 +134,7 @@ static void number_texts(struct block *blk, struct text_set *set)
     for (uint32_t k = 0; k < blk->text_n; k++) {
         struct td_slice text = blk->texts[k];
         blk->hashes[k] = 0;
-        if (k > 0 && td_eq(text, blk->texts[k - 1]))
+        if (k > 0 && text_equal(text, blk->texts[k - 1]))
             continue;
         blk->hashes[k] = hash_bytes(text.p, text.n, b->seed) | 1;
         if (large)
