@@ -90,7 +90,7 @@ struct chunk_builder {
     /* While packing. */
     struct build_column *core;      /* one of the core's fields */
     uint32_t order[CHUNK_MAX_ROWS]; /* rows by time */
-    int64_t gathered[CHUNK_MAX_ROWS];
+    int64_t gathered[CHUNK_MAX_ROWS], durations[CHUNK_MAX_ROWS];
     struct buf elements; /* int64_t */
     struct buf places;   /* of the own columns' values, as the directory has them */
     struct known_bits known[KNOWN_BITS];
@@ -133,6 +133,8 @@ void builder_end_page(struct chunk_builder *);
 
 /* ---- chunk_core.c ---- */
 
+/* Before the first builder_make_core() of a chunk. */
+void builder_find_durations(struct chunk_builder *);
 /* Makes b->core the field `field` of the registry. *ret_same: the own column whose values it has, number for number, or
  * OWN_DIRECTORY. False: no row has it. */
 bool builder_make_core(struct chunk_builder *, uint32_t field, uint32_t *ret_same);

@@ -17,9 +17,14 @@ struct block {
     uint32_t component, call_n;
     uint16_t calls[BLOCK_ROWS];
     uint64_t set[FIELD_MAX / 64][BLOCK_ROWS];
+    uint64_t any[FIELD_MAX / 64], all[FIELD_MAX / 64]; /* fields that some of them have, that all have */
+    uint64_t call_bits[BLOCK_ROWS / 64];
     /* Of the field that is being sorted: the calls that have it. */
     uint32_t having_n;
-    uint16_t having[BLOCK_ROWS];
+    const uint16_t *having;
+    const uint64_t *having_bits;
+    uint16_t some[BLOCK_ROWS];
+    uint64_t some_bits[BLOCK_ROWS / 64];
     /* Texts of it that are to be numbered. */
     uint32_t text_n;
     struct td_slice texts[TEXTS], names[TEXTS];
@@ -33,14 +38,40 @@ static void find_having(struct block *blk, uint32_t field)
 {
     const uint64_t *set = blk->set[field / 64];
     uint32_t n = 0;
-    for (uint32_t i = 0; i < blk->call_n; i++) { /* without a branch: it would be guessed wrong half of the time */
-        blk->having[n] = blk->calls[i];
-        n += set[i] >> (field % 64) & 1;
+    if (blk->all[field / 64] >> (field % 64) & 1) {
+        blk->having = blk->calls;
+        blk->having_n = blk->call_n;
+        blk->having_bits = blk->call_bits;
+        return;
     }
+    memset(blk->some_bits, 0, sizeof(blk->some_bits));
+    for (uint32_t i = 0; i < blk->call_n; i++) { /* without a branch: it would be guessed wrong half of the time */
+        uint64_t has = set[i] >> (field % 64) & 1;
+        blk->some[n] = blk->calls[i];
+        blk->some_bits[blk->calls[i] / 64] |= has << (blk->calls[i] % 64);
+        n += (uint32_t)has;
+    }
+    blk->having = blk->some;
     blk->having_n = n;
+    blk->having_bits = blk->some_bits;
 }
 
-/* ---- The store's own columns ---- */
+/* Notes in a column that the calls of the block have it. */
+static void mark_having(const struct block *blk, struct build_column *col)
+{
+    uint32_t shift = blk->first % 64;
+    uint64_t *bits = col->bits + blk->first / 64;
+    for (uint32_t i = 0; i < BLOCK_ROWS / 64; i++) {
+        if (!blk->having_bits[i])
+            continue;
+        bits[i] |= blk->having_bits[i] << shift;
+        if (shift && blk->having_bits[i] >> (64 - shift))
+            bits[i + 1] |= blk->having_bits[i] >> (64 - shift);
+    }
+    col->present += blk->having_n;
+}
+
+/* ---- The store's own numbers ---- */
 
 static void sort_own_number(struct block *blk, uint32_t number)
 {
@@ -50,34 +81,6 @@ static void sort_own_number(struct block *blk, uint32_t number)
     for (uint32_t i = 0; i < blk->n; i++)
         col->numbers[blk->first + i] = blk->notes[i].numbers[number];
     col->rows = col->present = blk->first + blk->n;
-}
-
-static void sort_own_texts(struct block *blk, int dir)
-{
-    struct chunk_builder *b = blk->builder;
-    struct build_column *ip = builder_column(b, own_half(dir, HALF_IP)), *frames = builder_column(b, own_half(dir, HALF_FRAMES));
-    if (!ip || !frames)
-        return;
-    for (uint32_t i = 0; i < blk->n && !b->failed; i++)
-        column_add_text(b, &ip->texts, td_bytes(blk->notes[i].ip[dir], blk->notes[i].ip_n), &ip->ids[blk->first + i], &blk->lost);
-    for (uint32_t i = 0; i < blk->n && !b->failed; i++) {
-        struct td_slice rest = td_bytes(b->log.p + blk->notes[i].frames_at[dir], blk->notes[i].frames_n[dir]);
-        column_add_text(b, &frames->texts, rest, &frames->ids[blk->first + i], &blk->lost);
-    }
-    ip->rows = ip->present = frames->rows = frames->present = blk->first + blk->n;
-}
-
-static void sort_own(struct block *blk)
-{
-    for (uint32_t number = OWN_TIME; number < OWN_PAYLOAD; number++)
-        if (own_column_type(number) == REGISTRY_INT)
-            sort_own_number(blk, number);
-    for (int dir = 0; dir < 2; dir++) {
-        sort_own_texts(blk, dir);
-        for (uint32_t i = 0; i < HALF_COLUMNS; i++)
-            if (own_column_type(own_half(dir, i)) == REGISTRY_INT)
-                sort_own_number(blk, own_half(dir, i));
-    }
 }
 
 /* ---- The dissectors' fields ---- */
@@ -120,7 +123,6 @@ static void sort_numbers(struct block *blk, const struct field *f, uint32_t fiel
             value.number = INT64_MAX;
         }
         col->numbers[blk->first + i] = (int64_t)value.number;
-        column_mark(col, blk->first + i);
     }
 }
 
@@ -160,10 +162,8 @@ static void sort_plain_texts(struct block *blk, uint32_t field, struct build_col
     }
     blk->text_n = blk->having_n;
     number_texts(blk, &col->texts);
-    for (uint32_t k = 0; k < blk->having_n; k++) {
+    for (uint32_t k = 0; k < blk->having_n; k++)
         col->ids[blk->first + blk->having[k]] = blk->ids[k];
-        column_mark(col, blk->first + blk->having[k]);
-    }
 }
 
 /* What is told as a text: addresses, enumerations. */
@@ -177,7 +177,6 @@ static void sort_told_texts(struct block *blk, const struct field *f, uint32_t f
         first_record(blk, &blk->notes[i], field, &value);
         registry_set_from(&told, f, &value);
         column_add_text(b, &col->texts, told.bytes, &col->ids[blk->first + i], &blk->lost);
-        column_mark(col, blk->first + i);
     }
 }
 
@@ -233,7 +232,6 @@ static void sort_elements(struct block *blk, const struct field *f, uint32_t fie
         blk->lost |= more;
         col->begins[blk->first + i] = begin;
         col->counts[blk->first + i] = at - begin;
-        column_mark(col, blk->first + i);
     }
     if (!blk->builder->failed)
         end_elements(blk, col);
@@ -248,6 +246,7 @@ static void sort_field(struct block *blk, const struct field *f, uint32_t field)
     if (!col || !column_fill(blk->builder, col, blk->having_n == blk->n ? blk->first : blk->first + blk->n))
         return;
     col->rows = blk->first + blk->n;
+    mark_having(blk, col);
     if (column_is_many(col))
         sort_elements(blk, f, field, col);
     else if (f->type == TD_STRING || f->type == TD_BYTES)
@@ -262,20 +261,64 @@ static void sort_field(struct block *blk, const struct field *f, uint32_t field)
 static void sort_component(struct block *blk, uint32_t index)
 {
     const struct field_set *fields = NULL;
-    uint64_t set[FIELD_MAX / 64] = {0};
     blk->component = index;
     blk->call_n = 0;
+    memset(blk->any, 0, sizeof(blk->any));
+    memset(blk->all, 0xff, sizeof(blk->all));
+    memset(blk->call_bits, 0, sizeof(blk->call_bits));
     for (uint32_t i = 0; i < blk->n; i++) {
         if (blk->notes[i].component != index)
             continue;
         fields = blk->notes[i].fields;
-        for (uint32_t word = 0; word < FIELD_MAX / 64; word++)
-            set[word] |= blk->set[word][blk->call_n] = blk->notes[i].set[word];
+        for (uint32_t word = 0; word < FIELD_MAX / 64; word++) {
+            uint64_t set = blk->set[word][blk->call_n] = blk->notes[i].set[word];
+            blk->any[word] |= set;
+            blk->all[word] &= set;
+        }
+        blk->call_bits[i / 64] |= 1ull << (i % 64);
         blk->calls[blk->call_n++] = (uint16_t)i;
     }
     for (uint32_t field = 0; fields && field < fields->n && !blk->builder->failed; field++)
-        if (set[field / 64] >> (field % 64) & 1 && !(fields->fields[field].flags & TD_F_BODY))
+        if (blk->any[field / 64] >> (field % 64) & 1 && !(fields->fields[field].flags & TD_F_BODY))
             sort_field(blk, &fields->fields[field], field);
+}
+
+/* ---- The store's own columns ---- */
+
+/* The texts that were collected, one for each call of the block. */
+static void end_own_texts(struct block *blk, struct build_column *col)
+{
+    blk->text_n = blk->n;
+    number_texts(blk, &col->texts);
+    memcpy(col->ids + blk->first, blk->ids, blk->n * sizeof(blk->ids[0]));
+    col->rows = col->present = blk->first + blk->n;
+}
+
+static void sort_own_texts(struct block *blk, int dir)
+{
+    struct chunk_builder *b = blk->builder;
+    struct build_column *ip = builder_column(b, own_half(dir, HALF_IP)), *frames = builder_column(b, own_half(dir, HALF_FRAMES));
+    if (!ip || !frames)
+        return;
+    for (uint32_t i = 0; i < blk->n; i++)
+        blk->texts[i] = td_bytes(blk->notes[i].ip[dir], blk->notes[i].ip_n);
+    end_own_texts(blk, ip);
+    for (uint32_t i = 0; i < blk->n; i++)
+        blk->texts[i] = td_bytes(b->log.p + blk->notes[i].frames_at[dir], blk->notes[i].frames_n[dir]);
+    end_own_texts(blk, frames);
+}
+
+static void sort_own(struct block *blk)
+{
+    for (uint32_t number = OWN_TIME; number < OWN_PAYLOAD; number++)
+        if (own_column_type(number) == REGISTRY_INT)
+            sort_own_number(blk, number);
+    for (int dir = 0; dir < 2; dir++) {
+        sort_own_texts(blk, dir);
+        for (uint32_t i = 0; i < HALF_COLUMNS; i++)
+            if (own_column_type(own_half(dir, i)) == REGISTRY_INT)
+                sort_own_number(blk, own_half(dir, i));
+    }
 }
 
 /* ---- What stands apart ---- */

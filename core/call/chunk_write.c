@@ -359,6 +359,8 @@ static uint32_t pack_filled(struct chunk_builder *b)
 static uint32_t pack_core(struct chunk_builder *b)
 {
     uint32_t n = 0, same;
+    if (!any_failed(b))
+        builder_find_durations(b);
     for (uint32_t i = 0; i < b->plan->core_n && !any_failed(b); i++) {
         if (!builder_make_core(b, b->plan->core[i], &same) || any_failed(b))
             continue;
