@@ -62,6 +62,16 @@ struct big_number {
     uint64_t number;
 };
 
+enum { KNOWN_BITS = 16, KNOWN_PLACE = CHUNK_INLINE + 16 };
+
+/* The rows that a packed column is in, and where that stands. */
+struct known_bits {
+    const uint64_t *bits; /* of the column */
+    uint32_t present;
+    size_t place_n;
+    uint8_t place[KNOWN_PLACE];
+};
+
 struct chunk_builder {
     const struct chunk_plan *plan;
     uint64_t seed;
@@ -80,10 +90,15 @@ struct chunk_builder {
     /* While packing. */
     struct build_column *core;      /* one of the core's fields */
     uint32_t order[CHUNK_MAX_ROWS]; /* rows by time */
-    int64_t gathered[CHUNK_MAX_ROWS];
+    int64_t gathered[CHUNK_MAX_ROWS], durations[CHUNK_MAX_ROWS];
     struct buf elements; /* int64_t */
     struct buf places;   /* of the own columns' values, as the directory has them */
-    size_t place_at[OWN_COLUMNS], place_n[OWN_COLUMNS];
+    struct known_bits known[KNOWN_BITS];
+    uint32_t known_n;
+    struct own_place {
+        size_t at, n;
+        struct pack_bounds bounds;
+    } own[OWN_COLUMNS];
 };
 
 /* ---- chunk_column.c ---- */
@@ -118,6 +133,8 @@ void builder_end_page(struct chunk_builder *);
 
 /* ---- chunk_core.c ---- */
 
+/* Before the first builder_make_core() of a chunk. */
+void builder_find_durations(struct chunk_builder *);
 /* Makes b->core the field `field` of the registry. *ret_same: the own column whose values it has, number for number, or
  * OWN_DIRECTORY. False: no row has it. */
 bool builder_make_core(struct chunk_builder *, uint32_t field, uint32_t *ret_same);

@@ -20,22 +20,21 @@ static int64_t to_int(uint64_t number)
     return number > INT64_MAX ? INT64_MAX : (int64_t)number;
 }
 
-static bool complete(const struct chunk_builder *b, int dir, uint32_t row)
+/* As call_duration(), of all rows. */
+void builder_find_durations(struct chunk_builder *b)
 {
-    return (half(b, dir, HALF_STATE)[row] & (HALF_SEEN | HALF_CUT)) == HALF_SEEN && half(b, dir, HALF_MISSING)[row] == 0;
-}
-
-/* As call_duration(). */
-static int64_t duration(const struct chunk_builder *b, uint32_t row)
-{
-    const int64_t *request = half(b, TD_CLIENT, HALF_STATE), *response = half(b, TD_SERVER, HALF_STATE);
-    uint64_t time = (uint64_t)own(b, OWN_TIME)[row];
-    int64_t begin = (int64_t)(time + (uint64_t)half(b, TD_CLIENT, HALF_FIRST)[row]);
-    int64_t end = (int64_t)(time + (uint64_t)half(b, TD_SERVER, HALF_FIRST)[row] + (uint64_t)half(b, TD_SERVER, HALF_LAST)[row]);
-    int64_t ns;
-    if (!(request[row] & response[row] & HALF_SEEN) || end < begin)
-        return 0;
-    return __builtin_sub_overflow(end, begin, &ns) ? INT64_MAX : ns;
+    const int64_t *request = half(b, TD_CLIENT, HALF_STATE), *response = half(b, TD_SERVER, HALF_STATE), *times = own(b, OWN_TIME);
+    const int64_t *begins = half(b, TD_CLIENT, HALF_FIRST), *firsts = half(b, TD_SERVER, HALF_FIRST);
+    const int64_t *lasts = half(b, TD_SERVER, HALF_LAST);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        int64_t begin = (int64_t)((uint64_t)times[i] + (uint64_t)begins[i]), ns;
+        int64_t end = (int64_t)((uint64_t)times[i] + (uint64_t)firsts[i] + (uint64_t)lasts[i]);
+        if (!(request[i] & response[i] & HALF_SEEN) || end < begin)
+            ns = 0;
+        else if (__builtin_sub_overflow(end, begin, &ns))
+            ns = INT64_MAX;
+        b->durations[i] = ns;
+    }
 }
 
 /* ---- Presence ---- */
@@ -50,9 +49,13 @@ static void have_all(struct chunk_builder *b)
 static void have_halves(struct chunk_builder *b, bool request, bool response)
 {
     const int64_t *client = half(b, TD_CLIENT, HALF_STATE), *server = half(b, TD_SERVER, HALF_STATE);
-    for (uint32_t i = 0; i < b->rows; i++)
-        if ((!request || client[i] & HALF_SEEN) && (!response || server[i] & HALF_SEEN))
-            column_mark(b->core, i);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        uint64_t seen = (!request || client[i] & HALF_SEEN) && (!response || server[i] & HALF_SEEN);
+        b->core->bits[i / 64] |= seen << (i % 64);
+        n += (uint32_t)seen;
+    }
+    b->core->present = n;
 }
 
 /* ---- Texts ---- */
@@ -113,54 +116,69 @@ static void make_times(struct chunk_builder *b)
 static void make_latency(struct chunk_builder *b)
 {
     have_halves(b, true, true);
-    for (uint32_t i = 0; i < b->rows; i++)
-        b->core->numbers[i] = duration(b, i);
+    memcpy(b->core->numbers, b->durations, b->rows * sizeof(int64_t));
 }
 
 static void make_elapsed(struct chunk_builder *b)
 {
+    int64_t *to = b->core->numbers;
     have_all(b);
     for (uint32_t i = 0; i < b->rows; i++)
-        b->core->numbers[i] = duration(b, i) / NS_PER_US;
+        to[i] = (int64_t)((uint64_t)b->durations[i] / NS_PER_US);
 }
 
 static void make_equal(struct chunk_builder *b, uint32_t column, int64_t wanted, bool negated)
 {
     const int64_t *from = own(b, column);
+    int64_t *to = b->core->numbers;
     have_all(b);
     for (uint32_t i = 0; i < b->rows; i++)
-        b->core->numbers[i] = (from[i] == wanted) != negated;
+        to[i] = (from[i] == wanted) != negated;
 }
 
 static void make_partial(struct chunk_builder *b)
 {
+    const int64_t *flags = own(b, OWN_CALL_FLAGS);
+    int64_t *to = b->core->numbers;
     have_all(b);
     for (uint32_t i = 0; i < b->rows; i++)
-        b->core->numbers[i] = (own(b, OWN_CALL_FLAGS)[i] & TD_PARTIAL) != 0;
+        to[i] = (flags[i] & TD_PARTIAL) != 0;
+}
+
+static bool is_complete(int64_t state, int64_t missing)
+{
+    return (state & (HALF_SEEN | HALF_CUT)) == HALF_SEEN && missing == 0;
 }
 
 static void make_complete(struct chunk_builder *b, bool request, bool response)
 {
+    const int64_t *client = half(b, TD_CLIENT, HALF_STATE), *client_missing = half(b, TD_CLIENT, HALF_MISSING);
+    const int64_t *server = half(b, TD_SERVER, HALF_STATE), *server_missing = half(b, TD_SERVER, HALF_MISSING);
+    int64_t *to = b->core->numbers;
     if (request && response)
         have_all(b);
     else
         have_halves(b, request, response);
     for (uint32_t i = 0; i < b->rows; i++)
-        b->core->numbers[i] = (!request || complete(b, TD_CLIENT, i)) && (!response || complete(b, TD_SERVER, i));
+        to[i] = (!request || is_complete(client[i], client_missing[i])) && (!response || is_complete(server[i], server_missing[i]));
 }
 
 static void make_missing(struct chunk_builder *b)
 {
+    const int64_t *client = half(b, TD_CLIENT, HALF_MISSING), *server = half(b, TD_SERVER, HALF_MISSING);
+    int64_t *to = b->core->numbers;
     have_all(b);
     for (uint32_t i = 0; i < b->rows; i++)
-        b->core->numbers[i] = to_int((uint64_t)half(b, TD_CLIENT, HALF_MISSING)[i] + (uint64_t)half(b, TD_SERVER, HALF_MISSING)[i]);
+        to[i] = to_int((uint64_t)client[i] + (uint64_t)server[i]);
 }
 
 static void make_packets(struct chunk_builder *b)
 {
+    const int64_t *client = half(b, TD_CLIENT, HALF_STATE), *server = half(b, TD_SERVER, HALF_STATE);
+    int64_t *to = b->core->numbers;
     have_all(b);
     for (uint32_t i = 0; i < b->rows; i++)
-        b->core->numbers[i] = ((half(b, TD_CLIENT, HALF_STATE)[i] | half(b, TD_SERVER, HALF_STATE)[i]) & HALF_HAS_FRAMES) != 0;
+        to[i] = ((client[i] | server[i]) & HALF_HAS_FRAMES) != 0;
 }
 
 /* ---- A field ---- */

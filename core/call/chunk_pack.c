@@ -2,10 +2,14 @@
 
 #include <zstd.h>
 
+/* Texts repeat parts of others. Numbers hardly repeat anything, but some of their bytes are more frequent than others: there
+ * repetitions are hardly searched for, which takes half the time for the same size. */
 enum {
-    LEVEL = 1,
-    MIN_SQUEEZE = 48, /* shorter runs are not worth a frame */
-    DELTA = 0x80      /* beside the bits: differences, not distances */
+    TEXT_LEVEL = 1,
+    NUMBER_LEVEL = -100,
+    CODED_LITERALS = 1, /* ZSTD_ps_enable, for a parameter that zstd's public header numbers but does not name */
+    MIN_SQUEEZE = 48,   /* shorter runs are not worth a frame */
+    DELTA = 0x80        /* beside the bits: differences, not distances */
 };
 
 /* How a run of bytes stands: the upper bits of the word in front, which has its stored size below. */
@@ -23,7 +27,7 @@ int packer_init(struct packer *p, struct error *err)
     *p = (struct packer){.zstd = ZSTD_createCCtx()};
     if (!p->zstd)
         return error_nomem(err);
-    ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, LEVEL);
+    ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_experimentalParam5, CODED_LITERALS);
     ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_contentSizeFlag, 0);
     return TD_OK;
 }
@@ -48,7 +52,7 @@ static void put_run(struct buf *out, uint32_t kind, const void *p, size_t n)
     buf_put(out, p, n);
 }
 
-void pack_bytes(struct packer *p, struct buf *out, struct td_slice bytes)
+static void pack_run(struct packer *p, struct buf *out, struct td_slice bytes, int level)
 {
     if (bytes.n > 1 && all_same(bytes.p, bytes.n)) {
         put_run(out, RUN_SAME, bytes.p, 1);
@@ -61,6 +65,7 @@ void pack_bytes(struct packer *p, struct buf *out, struct td_slice bytes)
             out->failed = true;
             return;
         }
+        ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, level);
         size_t n = ZSTD_compress2(p->zstd, p->squeezed.p, room, bytes.p, bytes.n);
         if (!ZSTD_isError(n) && n + bytes.n / 8 <= bytes.n) {
             put_run(out, RUN_ZSTD, p->squeezed.p, n);
@@ -68,6 +73,11 @@ void pack_bytes(struct packer *p, struct buf *out, struct td_slice bytes)
         }
     }
     put_run(out, RUN_RAW, bytes.p, bytes.n);
+}
+
+void pack_bytes(struct packer *p, struct buf *out, struct td_slice bytes)
+{
+    pack_run(p, out, bytes, TEXT_LEVEL);
 }
 
 /* Bits for a distance: 0, 1, 2, 4, or whole bytes. */
@@ -87,40 +97,51 @@ static uint8_t lane_width(unsigned bits)
 }
 
 /* Several to a byte: a byte holds rows i, i + step, i + 2 * step ..., so that unpacking is a shift of whole vectors. */
-static void pack_bits(struct packer *p, struct buf *out, const uint64_t *v, uint32_t n, unsigned bits)
+static void pack_bits(struct packer *p, struct buf *out, const uint32_t *v, uint32_t n, unsigned bits)
 {
     unsigned per_byte = 8 / bits;
     uint32_t step = (n + per_byte - 1) / per_byte;
-    buf_reset(&p->plane);
-    if (!buf_reserve(&p->plane, step)) {
-        out->failed = true;
-        return;
-    }
     memset(p->plane.p, 0, step);
-    for (unsigned k = 0; k < per_byte; k++)
-        for (uint32_t i = 0; i < step && i + k * step < n; i++)
-            p->plane.p[i] = (uint8_t)(p->plane.p[i] | v[i + k * step] << (k * bits));
-    pack_bytes(p, out, td_bytes(p->plane.p, step));
+    for (unsigned k = 0; k < per_byte && k * step < n; k++) {
+        uint32_t from = k * step, count = n - from < step ? n - from : step;
+        for (uint32_t i = 0; i < count; i++)
+            p->plane.p[i] = (uint8_t)(p->plane.p[i] | v[from + i] << (k * bits));
+    }
+    pack_run(p, out, td_bytes(p->plane.p, step), NUMBER_LEVEL);
 }
 
-static void pack_planes(struct packer *p, struct buf *out, const uint64_t *v, uint32_t n, unsigned bits)
+static void pack_planes32(struct packer *p, struct buf *out, const uint32_t *restrict v, uint32_t n, unsigned bits)
 {
-    if (bits == 0)
-        return;
-    if (bits < 8) {
+    uint8_t *restrict plane = p->plane.p;
+    if (bits > 0 && bits < 8) {
         pack_bits(p, out, v, n, bits);
-        return;
-    }
-    buf_reset(&p->plane);
-    if (!buf_reserve(&p->plane, n)) {
-        out->failed = true;
         return;
     }
     for (unsigned shift = 0; shift < bits; shift += 8) {
         for (uint32_t i = 0; i < n; i++)
-            p->plane.p[i] = (uint8_t)(v[i] >> shift);
-        pack_bytes(p, out, td_bytes(p->plane.p, n));
+            plane[i] = (uint8_t)(v[i] >> shift);
+        pack_run(p, out, td_bytes(plane, n), NUMBER_LEVEL);
     }
+}
+
+static void pack_planes64(struct packer *p, struct buf *out, const uint64_t *restrict v, uint32_t n, unsigned bits)
+{
+    uint8_t *restrict plane = p->plane.p;
+    for (unsigned shift = 0; shift < bits; shift += 8) {
+        for (uint32_t i = 0; i < n; i++)
+            plane[i] = (uint8_t)(v[i] >> shift);
+        pack_run(p, out, td_bytes(plane, n), NUMBER_LEVEL);
+    }
+}
+
+/* Room for a plane, and for a lane of each number. */
+static bool make_room(struct packer *p, struct buf *out, uint32_t n)
+{
+    buf_reset(&p->plane);
+    buf_reset(&p->lanes);
+    if (!buf_reserve(&p->plane, n) || !buf_reserve(&p->lanes, (size_t)n * sizeof(uint64_t)))
+        out->failed = true;
+    return !out->failed;
 }
 
 struct extent {
@@ -142,51 +163,82 @@ static struct extent measure(const int64_t *v, uint32_t n)
     return e;
 }
 
-static void pack_distances(struct packer *p, struct buf *out, const int64_t *v, uint32_t n, const struct extent *e, unsigned bits)
+static void pack_distances(struct packer *p, struct buf *out, const int64_t *v, uint32_t n, int64_t min, unsigned bits)
 {
-    uint64_t *lanes = (uint64_t *)(void *)p->lanes.p;
+    uint64_t *lanes64 = (uint64_t *)(void *)p->lanes.p;
+    uint32_t *lanes32 = (uint32_t *)(void *)p->lanes.p;
     put_le(out, bits, 1);
-    put_le(out, (uint64_t)e->min, 8);
-    if (bits == 0)
-        return;
-    for (uint32_t i = 0; i < n; i++)
-        lanes[i] = (uint64_t)v[i] - (uint64_t)e->min;
-    pack_planes(p, out, lanes, n, bits);
+    put_le(out, (uint64_t)min, 8);
+    if (bits > 32) {
+        for (uint32_t i = 0; i < n; i++)
+            lanes64[i] = (uint64_t)v[i] - (uint64_t)min;
+        pack_planes64(p, out, lanes64, n, bits);
+    } else if (bits) {
+        for (uint32_t i = 0; i < n; i++)
+            lanes32[i] = (uint32_t)v[i] - (uint32_t)min;
+        pack_planes32(p, out, lanes32, n, bits);
+    }
 }
 
 static void pack_deltas(struct packer *p, struct buf *out, const int64_t *v, uint32_t n, const struct extent *e, unsigned bits,
                         unsigned delta_bits)
 {
-    uint64_t *lanes = (uint64_t *)(void *)p->lanes.p;
+    uint64_t *lanes64 = (uint64_t *)(void *)p->lanes.p;
+    uint32_t *lanes32 = (uint32_t *)(void *)p->lanes.p;
     put_le(out, delta_bits | DELTA, 1);
     put_le(out, (uint64_t)e->min, 8);
     put_le(out, bits, 1);
     put_le(out, (uint64_t)v[0] - (uint64_t)e->min, 8);
     put_le(out, (uint64_t)e->min_delta, 8);
-    lanes[0] = 0;
-    for (uint32_t i = 1; i < n; i++)
-        lanes[i] = (uint64_t)v[i] - (uint64_t)v[i - 1] - (uint64_t)e->min_delta;
-    pack_planes(p, out, lanes, n, delta_bits);
+    lanes64[0] = 0;
+    if (delta_bits > 32) {
+        for (uint32_t i = 1; i < n; i++)
+            lanes64[i] = (uint64_t)v[i] - (uint64_t)v[i - 1] - (uint64_t)e->min_delta;
+        pack_planes64(p, out, lanes64, n, delta_bits);
+    } else if (delta_bits) {
+        for (uint32_t i = 1; i < n; i++)
+            lanes32[i] = (uint32_t)v[i] - (uint32_t)v[i - 1] - (uint32_t)e->min_delta;
+        pack_planes32(p, out, lanes32, n, delta_bits);
+    }
 }
 
-void pack_numbers(struct packer *p, struct buf *out, const int64_t *v, uint32_t n)
+void pack_numbers(struct packer *p, struct buf *out, const int64_t *v, uint32_t n, struct pack_bounds *ret_bounds)
 {
+    *ret_bounds = (struct pack_bounds){0};
     if (n == 0) {
-        pack_distances(p, out, v, 0, &(struct extent){0}, 0);
+        pack_distances(p, out, v, 0, 0, 0);
         return;
     }
-    buf_reset(&p->lanes);
-    if (!buf_reserve(&p->lanes, (size_t)n * 8)) {
-        out->failed = true;
+    if (!make_room(p, out, n))
         return;
-    }
     struct extent e = measure(v, n);
     unsigned bits = bits_for((uint64_t)e.max - (uint64_t)e.min);
     unsigned delta_bits = n > 1 && !e.wide ? bits_for((uint64_t)e.max_delta - (uint64_t)e.min_delta) : 64;
+    *ret_bounds = (struct pack_bounds){e.min, e.max};
     if (delta_bits < bits)
         pack_deltas(p, out, v, n, &e, bits, delta_bits);
     else
-        pack_distances(p, out, v, n, &e, bits);
+        pack_distances(p, out, v, n, e.min, bits);
+}
+
+void pack_ids(struct packer *p, struct buf *out, const uint32_t *v, uint32_t n, uint32_t limit)
+{
+    unsigned bits = bits_for(limit ? limit - 1 : 0);
+    if (!make_room(p, out, n))
+        return;
+    if (limit == n && n > 1) { /* each once: perhaps one after the other */
+        uint32_t i = 0;
+        while (i < n && v[i] == i)
+            i++;
+        if (i == n) {
+            struct extent e = {.min_delta = 1};
+            pack_deltas(p, out, (const int64_t[]){0}, 1, &e, bits, 0);
+            return;
+        }
+    }
+    put_le(out, bits, 1);
+    put_le(out, 0, 8);
+    pack_planes32(p, out, v, n, bits);
 }
 
 /* ---- Unpacking ---- */
@@ -306,17 +358,28 @@ static bool bits_known(unsigned bits)
 }
 
 /* Sums differences up. Whatever they are, lanes wrap within their width. */
+#define SUM_UP(width, lane_type, delta)                                 \
+    do {                                                                \
+        lane_type *to = ret, sum = (lane_type)(first - step);           \
+        for (uint32_t i = 0; i < n; i++)                                \
+            to[i] = sum = (lane_type)(sum + (lane_type)step + (delta)); \
+    } while (0)
+#define SUM_UP_FROM(delta)                      \
+    switch (width) {                            \
+    case 1: SUM_UP(1, uint8_t, delta); break;   \
+    case 2: SUM_UP(2, uint16_t, delta); break;  \
+    case 4: SUM_UP(4, uint32_t, delta); break;  \
+    default: SUM_UP(8, uint64_t, delta); break; \
+    }
+
 static void sum_up(void *ret, uint8_t width, const struct chunk_lanes *deltas, uint32_t n, uint64_t first, uint64_t step)
 {
-    uint64_t sum = first - step;
-    for (uint32_t i = 0; i < n; i++) {
-        sum += step + chunk_lane(deltas, i);
-        switch (width) {
-        case 1: ((uint8_t *)ret)[i] = (uint8_t)sum; break;
-        case 2: ((uint16_t *)ret)[i] = (uint16_t)sum; break;
-        case 4: ((uint32_t *)ret)[i] = (uint32_t)sum; break;
-        default: ((uint64_t *)ret)[i] = sum; break;
-        }
+    switch (deltas->width) {
+    case 0: SUM_UP_FROM(0) break;
+    case 1: SUM_UP_FROM(((const uint8_t *)deltas->v)[i]) break;
+    case 2: SUM_UP_FROM(((const uint16_t *)deltas->v)[i]) break;
+    case 4: SUM_UP_FROM((uint32_t)((const uint32_t *)deltas->v)[i]) break;
+    default: SUM_UP_FROM(((const uint64_t *)deltas->v)[i]) break;
     }
 }
 

@@ -27,8 +27,13 @@ struct packer {
 
 int packer_init(struct packer *, struct error *err) MUST_CHECK;
 void packer_clear(struct packer *);
-/* These append; when memory is short, `out` fails. */
-void pack_numbers(struct packer *, struct buf *out, const int64_t *v, uint32_t n);
+/* These append; when memory is short, `out` fails. The bounds are those of the numbers (of none: anything). */
+struct pack_bounds {
+    int64_t min, max;
+};
+void pack_numbers(struct packer *, struct buf *out, const int64_t *v, uint32_t n, struct pack_bounds *ret_bounds);
+/* Numbers from 0 to `limit` - 1, each of which is there; in some order. */
+void pack_ids(struct packer *, struct buf *out, const uint32_t *v, uint32_t n, uint32_t limit);
 void pack_bytes(struct packer *, struct buf *out, struct td_slice bytes);
 
 struct unpacker {

@@ -109,75 +109,117 @@ static void end_part(struct packed_chunk *p, uint32_t column, uint32_t part, siz
         buf_put(&p->parts, &self, sizeof(self));
 }
 
+/* Many columns are in the same rows: a protocol's. What was packed for one is not packed again for the next. */
+static const struct known_bits *find_bits(const struct chunk_builder *b, const struct build_column *col)
+{
+    for (uint32_t i = 0; i < b->known_n; i++)
+        if (b->known[i].present == col->present && memcmp(b->known[i].bits, col->bits, sizeof(col->bits)) == 0)
+            return &b->known[i];
+    return NULL;
+}
+
 static void pack_present(struct chunk_builder *b, const struct build_column *col)
 {
     uint64_t bits[CHUNK_BITS] = {0};
-    size_t at = b->packed.data.n;
+    const struct known_bits *same = find_bits(b, col);
+    struct buf *directory = &b->packed.directory;
+    size_t at = b->packed.data.n, place = directory->n;
+    if (same) {
+        buf_put(directory, same->place, same->place_n);
+        return;
+    }
     for (uint32_t i = 0; i < b->rows; i++)
         bits[i / 64] |= (col->bits[b->order[i] / 64] >> (b->order[i] % 64) & 1) << (i % 64);
     pack_bytes(&b->packer, &b->packed.data, td_bytes(b->sorted ? col->bits : bits, (b->rows + 63) / 64 * sizeof(*bits)));
     end_part(&b->packed, col->number, PART_PRESENT, at);
+    if (b->known_n < KNOWN_BITS && col != b->core && directory->n - place <= KNOWN_PLACE) {
+        struct known_bits *known = &b->known[b->known_n++];
+        known->present = col->present;
+        known->bits = col->bits;
+        known->place_n = directory->n - place;
+        memcpy(known->place, directory->p + place, known->place_n);
+    }
+}
+
+/* Ids or counts of the rows, in the rows' order. */
+static const uint32_t *in_order(struct chunk_builder *b, const uint32_t *values)
+{
+    uint32_t *to = (uint32_t *)(void *)b->gathered;
+    if (b->sorted)
+        return values;
+    for (uint32_t i = 0; i < b->rows; i++)
+        to[i] = values[b->order[i]];
+    return to;
 }
 
 /* The elements of the rows, in the rows' order. */
-static void pack_elements(struct chunk_builder *b, const struct build_column *col, const struct buf *ids)
+static void pack_elements(struct chunk_builder *b, const struct build_column *col, const struct buf *ids, uint32_t texts)
 {
     const uint32_t *from = (const uint32_t *)(const void *)ids->p;
     size_t n = ids->n / sizeof(*from), at = 0;
     buf_reset(&b->elements);
-    if (!buf_reserve(&b->elements, n * sizeof(int64_t))) {
+    if (!buf_reserve(&b->elements, ids->n)) {
         b->failed = true;
         return;
     }
-    int64_t *to = (int64_t *)(void *)b->elements.p;
-    for (uint32_t i = 0; i < b->rows; i++) {
+    uint32_t *to = (uint32_t *)(void *)b->elements.p;
+    for (uint32_t i = 0; !b->sorted && i < b->rows; i++) {
         uint32_t row = b->order[i];
         for (uint32_t k = 0; k < col->counts[row]; k++)
             to[at++] = from[col->begins[row] + k];
     }
-    pack_numbers(&b->packer, &b->packed.data, to, (uint32_t)at);
+    pack_ids(&b->packer, &b->packed.data, b->sorted ? from : to, (uint32_t)n, texts);
 }
 
-static void gather(struct chunk_builder *b, const uint32_t *values)
+static void pack_counts(struct chunk_builder *b, const uint32_t *counts)
 {
-    for (uint32_t i = 0; i < b->rows; i++)
-        b->gathered[i] = values[b->order[i]];
-}
-
-static void pack_values(struct chunk_builder *b, const struct build_column *col)
-{
-    size_t at = b->packed.data.n;
-    const int64_t *rows = b->gathered;
-    if (column_is_many(col)) {
-        gather(b, col->counts);
-    } else if (column_is_text(col)) {
-        gather(b, col->ids);
-    } else if (b->sorted) {
-        rows = col->numbers;
-    } else {
-        for (uint32_t i = 0; i < b->rows; i++)
-            b->gathered[i] = col->numbers[b->order[i]];
+    struct pack_bounds bounds;
+    const uint32_t *from = in_order(b, counts);
+    buf_reset(&b->elements);
+    if (!buf_reserve(&b->elements, b->rows * sizeof(int64_t))) {
+        b->failed = true;
+        return;
     }
-    pack_numbers(&b->packer, &b->packed.data, rows, b->rows);
-    if (column_is_many(col))
-        pack_elements(b, col, &col->element_ids);
-    if (col->type == REGISTRY_MAP)
-        pack_elements(b, col, &col->name_ids);
-    end_part(&b->packed, col->number, PART_VALUES, at);
+    int64_t *to = (int64_t *)(void *)b->elements.p;
+    for (uint32_t i = 0; i < b->rows; i++)
+        to[i] = from[i];
+    pack_numbers(&b->packer, &b->packed.data, to, b->rows, &bounds);
+}
+
+static struct pack_bounds pack_values(struct chunk_builder *b, const struct build_column *col)
+{
+    struct packed_chunk *p = &b->packed;
+    struct pack_bounds bounds = {0};
+    size_t at = p->data.n;
+    if (column_is_many(col)) {
+        pack_counts(b, col->counts);
+        pack_elements(b, col, &col->element_ids, col->texts.n);
+        if (col->type == REGISTRY_MAP)
+            pack_elements(b, col, &col->name_ids, col->names.n);
+    } else if (column_is_text(col)) {
+        pack_ids(&b->packer, &p->data, in_order(b, col->ids), b->rows, col->texts.n);
+    } else {
+        for (uint32_t i = 0; !b->sorted && i < b->rows; i++)
+            b->gathered[i] = col->numbers[b->order[i]];
+        pack_numbers(&b->packer, &p->data, b->sorted ? col->numbers : b->gathered, b->rows, &bounds);
+    }
+    end_part(p, col->number, PART_VALUES, at);
+    return bounds;
 }
 
 static void pack_texts(struct chunk_builder *b, const struct build_column *col, const struct text_set *set, uint32_t part)
 {
+    struct pack_bounds bounds;
     size_t at = b->packed.data.n;
     buf_reset(&b->elements);
-    for (uint32_t i = 0; i < set->n; i++) {
-        int64_t n = (int64_t)text_set_at(set, i).n;
-        buf_put(&b->elements, &n, sizeof(n));
-    }
-    b->failed |= b->elements.failed;
-    if (b->failed)
+    if (!buf_reserve(&b->elements, set->n * sizeof(int64_t))) {
+        b->failed = true;
         return;
-    pack_numbers(&b->packer, &b->packed.data, (const int64_t *)(const void *)b->elements.p, set->n);
+    }
+    int64_t *lengths = (int64_t *)(void *)b->elements.p;
+    for (uint32_t i = 0; i < set->n; i++)
+        lengths[i] = (int64_t)text_set_at(set, i).n;
+    pack_numbers(&b->packer, &b->packed.data, lengths, set->n, &bounds);
     pack_bytes(&b->packer, &b->packed.data, buf_slice(&set->bytes));
     end_part(&b->packed, col->number, part, at);
 }
@@ -227,20 +269,6 @@ static void put_text_bounds(struct buf *out, const struct text_set *set)
     buf_put_slice(out, greatest);
 }
 
-static void put_number_bounds(struct buf *out, const struct build_column *col, uint32_t rows)
-{
-    int64_t min = INT64_MAX, max = INT64_MIN;
-    if (column_is_many(col) || column_is_text(col))
-        min = max = 0;
-    else
-        for (uint32_t i = 0; i < rows; i++) {
-            min = col->numbers[i] < min ? col->numbers[i] : min;
-            max = col->numbers[i] > max ? col->numbers[i] : max;
-        }
-    put_le(out, (uint64_t)min, 8);
-    put_le(out, (uint64_t)max, 8);
-}
-
 /* Elements of a list or a map; bytes of payload, as far as they can be counted. */
 static uint32_t count_elements(const struct build_column *col, uint32_t rows)
 {
@@ -251,6 +279,31 @@ static uint32_t count_elements(const struct build_column *col, uint32_t rows)
 }
 
 /* ---- Columns ---- */
+
+static void put_bounds(struct buf *out, struct pack_bounds bounds)
+{
+    buf_put(out, &bounds, sizeof(bounds));
+}
+
+/* Packs values, and remembers where those of the own columns are, for fields that have the same. */
+static struct pack_bounds pack_values_once(struct chunk_builder *b, const struct build_column *col)
+{
+    struct buf *directory = &b->packed.directory;
+    size_t at = directory->n;
+    struct pack_bounds bounds = pack_values(b, col);
+    if (col->number >= OWN_COLUMNS || directory->failed)
+        return bounds;
+    b->own[col->number] = (struct own_place){b->places.n, directory->n - at, bounds};
+    buf_put(&b->places, directory->p + at, directory->n - at);
+    return bounds;
+}
+
+static struct pack_bounds copy_values(struct chunk_builder *b, uint32_t own)
+{
+    if (!b->places.failed)
+        buf_put(&b->packed.directory, b->places.p + b->own[own].at, b->own[own].n);
+    return b->own[own].bounds;
+}
 
 /* `same`: an own column whose values this one has; or OWN_DIRECTORY. */
 static void pack_column(struct chunk_builder *b, struct build_column *col, uint32_t same)
@@ -267,20 +320,14 @@ static void pack_column(struct chunk_builder *b, struct build_column *col, uint3
     put_le(directory, count_elements(col, b->rows), 4);
     put_le(directory, texts ? col->texts.n : 0, 4);
     put_le(directory, col->names.n, 4);
-    put_number_bounds(directory, col, b->rows);
+    size_t bounds_at = directory->n;
+    put_bounds(directory, (struct pack_bounds){0});
     put_text_bounds(directory, &col->texts);
     if (parts & 1u << PART_PRESENT)
         pack_present(b, col);
-    size_t at = directory->n;
-    if (same)
-        buf_put(directory, b->places.p + b->place_at[same], b->place_n[same]);
-    else
-        pack_values(b, col);
-    if (col->number < OWN_COLUMNS) { /* for those that have the same */
-        b->place_at[col->number] = b->places.n;
-        b->place_n[col->number] = directory->n - at;
-        buf_put(&b->places, directory->p + at, directory->n - at);
-    }
+    struct pack_bounds bounds = same ? copy_values(b, same) : pack_values_once(b, col);
+    if (!directory->failed)
+        memcpy(directory->p + bounds_at, &bounds, sizeof(bounds));
     if (texts)
         pack_texts(b, col, &col->texts, PART_TEXTS);
     if (col->type == REGISTRY_MAP)
@@ -312,6 +359,8 @@ static uint32_t pack_filled(struct chunk_builder *b)
 static uint32_t pack_core(struct chunk_builder *b)
 {
     uint32_t n = 0, same;
+    if (!any_failed(b))
+        builder_find_durations(b);
     for (uint32_t i = 0; i < b->plan->core_n && !any_failed(b); i++) {
         if (!builder_make_core(b, b->plan->core[i], &same) || any_failed(b))
             continue;
@@ -358,6 +407,7 @@ int chunk_builder_pack(struct chunk_builder *b, const struct packed_chunk **ret,
     buf_reset(&p->data);
     buf_reset(&p->parts);
     buf_reset(&b->places);
+    b->known_n = 0;
     if (b->noted)
         builder_sort_notes(b);
     if (b->page.n)

@@ -51,7 +51,7 @@ bool text_set_find(struct text_set *s, struct td_slice text, uint64_t hash, uint
     uint32_t at = (uint32_t)upper & s->mask;
     for (; s->slots[at]; at = (at + 1) & s->mask) {
         uint32_t i = (uint32_t)s->slots[at] - 1;
-        if (s->slots[at] >> 32 != upper || !td_eq(text_set_at(s, i), text))
+        if (s->slots[at] >> 32 != upper || !text_equal(text_set_at(s, i), text))
             continue;
         *ret = s->last = i;
         return true;

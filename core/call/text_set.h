@@ -20,11 +20,31 @@ void text_set_clear(struct text_set *);
  * when memory is short. */
 bool text_set_find(struct text_set *, struct td_slice text, uint64_t hash, uint32_t *ret);
 
-/* Fetches what text_set_find() will look at first. */
+/* td_eq() for texts that are short as a rule: two words tell, without a call. */
+static inline bool text_equal(struct td_slice a, struct td_slice b)
+{
+    if (a.n != b.n)
+        return false;
+    if (a.n < 8)
+        return a.n == 0 || memcmp(a.p, b.p, a.n) == 0;
+    if (hash_word(a.p) != hash_word(b.p) || hash_word(a.p + a.n - 8) != hash_word(b.p + b.n - 8))
+        return false;
+    return a.n <= 16 || memcmp(a.p + 8, b.p + 8, a.n - 16) == 0;
+}
+
+/* Fetch what text_set_find() will look at: first this, for some texts, ... */
 static inline void text_set_prefetch(const struct text_set *s, uint64_t hash)
 {
     if (s->slots)
         __builtin_prefetch(&s->slots[hash >> 32 & s->mask]);
+}
+
+/* ... then this ... */
+static inline void text_set_prefetch_end(const struct text_set *s, uint64_t hash)
+{
+    uint64_t slot = s->slots ? s->slots[hash >> 32 & s->mask] : 0;
+    if (slot >> 32 == hash >> 32 && slot)
+        __builtin_prefetch(s->ends.p + sizeof(uint32_t) * ((uint32_t)slot - 1));
 }
 
 static inline struct td_slice text_set_at(const struct text_set *s, uint32_t i)
@@ -34,10 +54,18 @@ static inline struct td_slice text_set_at(const struct text_set *s, uint32_t i)
     return td_bytes(s->bytes.p + from, ends[i] - from);
 }
 
+/* ... then the text itself. */
+static inline void text_set_prefetch_text(const struct text_set *s, uint64_t hash)
+{
+    uint64_t slot = s->slots ? s->slots[hash >> 32 & s->mask] : 0;
+    if (slot >> 32 == hash >> 32 && slot)
+        __builtin_prefetch(text_set_at(s, (uint32_t)slot - 1).p);
+}
+
 /* The same, for texts that often are what came before. */
 static inline bool text_set_add(struct text_set *s, struct td_slice text, uint64_t seed, uint32_t *ret)
 {
-    if (s->n && td_eq(text_set_at(s, s->last), text)) {
+    if (s->n && text_equal(text_set_at(s, s->last), text)) {
         *ret = s->last;
         return true;
     }
