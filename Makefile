@@ -113,7 +113,8 @@ tsan: ## run the tests that use threads under ThreadSanitizer
 	@$(MAKE) -j$(JOBS) check BUILD=build/tsan CC=clang CFLAGS="-O1 -g" SANITIZE="-fsanitize=thread" T="$(or $(T),threads)"
 
 fuzz: ## fuzz F=pcap for S=60 seconds (libFuzzer, ASan, UBSan)
-	@$(MAKE) -j$(JOBS) build/fuzz/fuzz_$(F) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	@$(MAKE) -j$(JOBS) build/fuzz/fuzz_$(F) BUILD=build/fuzz CC=clang \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" \
 		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 	@mkdir -p build/fuzz/work/$(F)
 	build/fuzz/fuzz_$(F) -max_total_time=$(or $(S),60) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \

@@ -184,6 +184,17 @@ int chunk_load(struct chunk *c, uint64_t number, struct buf *directory, struct e
     return read_directory(c, err);
 }
 
+/* A fuzzer cannot make checksums, and is to find what stands behind them. */
+static bool checksum_fits(const struct buf *bytes, uint64_t checksum)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)bytes, (void)checksum;
+    return true;
+#else
+    return hash_bytes(bytes->p, bytes->n, CHUNK_SEED) == checksum;
+#endif
+}
+
 /* ---- Parts ---- */
 
 static int part_bytes(struct chunk *c, uint32_t column, const struct chunk_place *place, struct td_slice *ret, struct error *err)
@@ -199,7 +210,7 @@ static int part_bytes(struct chunk *c, uint32_t column, const struct chunk_place
         error_prefix(err, "chunk %llu, column %s: ", (unsigned long long)c->number, column_name(c, column, name));
         return status;
     }
-    if (c->raw.n != place->size || hash_bytes(c->raw.p, c->raw.n, CHUNK_SEED) != place->checksum)
+    if (c->raw.n != place->size || !checksum_fits(&c->raw, place->checksum))
         return corrupt(c, column, "damaged, its checksum is another", err);
     *ret = buf_slice(&c->raw);
     return TD_OK;
