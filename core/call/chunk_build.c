@@ -39,6 +39,20 @@ void chunk_plan_clear(struct chunk_plan *plan)
 
 /* ---- Life ---- */
 
+/* The columns of the store's own that have a number in every row. */
+static bool make_own_numbers(struct chunk_builder *b)
+{
+    for (uint32_t i = OWN_TIME; i < OWN_HALF + 2 * HALF_COLUMNS; i++) {
+        if (own_column_type(i) != REGISTRY_INT || i == OWN_PAYLOAD)
+            continue;
+        struct build_column *col = builder_column(b, i);
+        if (!col)
+            return false;
+        b->own_numbers[i] = col->numbers;
+    }
+    return true;
+}
+
 int chunk_builder_new(const struct chunk_plan *plan, struct chunk_builder **ret, struct error *err)
 {
     struct chunk_builder *b = mem_calloc(1, sizeof(*b));
@@ -51,7 +65,8 @@ int chunk_builder_new(const struct chunk_plan *plan, struct chunk_builder **ret,
     b->columns = mem_calloc(b->column_n, sizeof(struct build_column *));
     b->notes = mem_calloc(BLOCK_ROWS, sizeof(*b->notes));
     b->core = column_new(OWN_COLUMNS, REGISTRY_INT);
-    int status = b->columns && b->notes && b->core ? packer_init(&b->packer, err) : error_nomem(err);
+    bool made = b->columns && b->notes && b->core && make_own_numbers(b);
+    int status = made ? packer_init(&b->packer, err) : error_nomem(err);
     if (status == TD_OK && getrandom(&b->seed, sizeof(b->seed), GRND_NONBLOCK) != sizeof(b->seed))
         b->seed = (uintptr_t)b; /* the address space is random as well */
     if (status != TD_OK)
@@ -148,42 +163,46 @@ static bool has_bodies(const struct td_call *c)
 
 /* ---- Notes ---- */
 
-static void note_frames(struct chunk_builder *b, struct noted_call *note, int dir, const struct call_frames *f, uint64_t *request_frame)
+static void set_own(struct chunk_builder *b, uint32_t column, int64_t value)
 {
-    uint64_t frame = 0;
+    b->own_numbers[column][b->rows] = value;
+}
+
+/* The list as it is, less its first number, which has a column. False: there is none. */
+static bool note_frames(struct chunk_builder *b, struct noted_call *note, int dir, const struct call_frames *f, uint64_t *ret_first)
+{
     size_t at = 0;
-    note->frames_at[dir] = (uint32_t)b->log.n;
-    note->frames_n[dir] = 0;
-    if (!call_next_frame(f, &at, &frame))
-        return;
-    note->numbers[own_half(dir, HALF_STATE)] |= HALF_HAS_FRAME;
-    note->numbers[own_half(dir, HALF_FRAME)] = (int64_t)(frame - *request_frame);
-    if (dir == TD_CLIENT)
-        *request_frame = frame;
+    *ret_first = 0;
+    if (!call_next_frame(f, &at, ret_first))
+        return false;
     size_t few = at < f->few_n ? f->few_n - at : 0;
     buf_put(&b->log, f->few + f->few_n - few, few);
     buf_put_slice(&b->log, td_sub(buf_slice(&f->more), at > f->few_n ? at - f->few_n : 0, f->more.n));
     note->frames_n[dir] = (uint32_t)(b->log.n - note->frames_at[dir]);
+    return true;
 }
 
 static void note_half(struct chunk_builder *b, struct noted_call *note, const struct td_call *c, int dir, int64_t time,
                       uint64_t *request_frame)
 {
-    const struct call_half *h = &c->half[dir];
-    int64_t *numbers = note->numbers + own_half(dir, 0);
-    memset(numbers, 0, HALF_COLUMNS * sizeof(*numbers));
-    numbers[HALF_PORT] = c->flow->port[dir];
-    memcpy(note->ip[dir], c->flow->ip[dir], 16);
+    static const struct call_half nothing = {0};
+    const struct call_half *h = c->half[dir].seen ? &c->half[dir] : &nothing;
+    uint64_t frame = 0;
+    note->frames_at[dir] = (uint32_t)b->log.n;
     note->frames_n[dir] = 0;
-    if (!h->seen)
-        return;
-    numbers[HALF_STATE] =
-        HALF_SEEN | (h->cut ? HALF_CUT : 0) | (h->frames.cut ? HALF_FRAMES_CUT : 0) | (h->frames.count ? HALF_HAS_FRAMES : 0);
-    numbers[HALF_FIRST] = (int64_t)((uint64_t)h->first_ns - (uint64_t)time);
-    numbers[HALF_LAST] = (int64_t)((uint64_t)h->last_ns - (uint64_t)h->first_ns);
-    numbers[HALF_BYTES] = (int64_t)h->bytes;
-    numbers[HALF_MISSING] = (int64_t)h->missing;
-    note_frames(b, note, dir, &h->frames, request_frame);
+    bool has_frame = note_frames(b, note, dir, &h->frames, &frame);
+    int64_t state = (h->seen ? HALF_SEEN : 0) | (h->cut ? HALF_CUT : 0) | (h->frames.cut ? HALF_FRAMES_CUT : 0) |
+                    (h->frames.count ? HALF_HAS_FRAMES : 0) | (has_frame ? HALF_HAS_FRAME : 0);
+    memcpy(note->ip[dir], c->flow->ip[dir], 16);
+    set_own(b, own_half(dir, HALF_STATE), state);
+    set_own(b, own_half(dir, HALF_PORT), c->flow->port[dir]);
+    set_own(b, own_half(dir, HALF_FIRST), h->seen ? (int64_t)((uint64_t)h->first_ns - (uint64_t)time) : 0);
+    set_own(b, own_half(dir, HALF_LAST), (int64_t)((uint64_t)h->last_ns - (uint64_t)h->first_ns));
+    set_own(b, own_half(dir, HALF_BYTES), (int64_t)h->bytes);
+    set_own(b, own_half(dir, HALF_MISSING), (int64_t)h->missing);
+    set_own(b, own_half(dir, HALF_FRAME), has_frame ? (int64_t)(frame - *request_frame) : 0);
+    if (dir == TD_CLIENT)
+        *request_frame = frame;
 }
 
 static void note_call(struct chunk_builder *b, struct noted_call *note, const struct td_call *c)
@@ -192,13 +211,13 @@ static void note_call(struct chunk_builder *b, struct noted_call *note, const st
     uint64_t request_frame = 0;
     b->sorted &= b->last_ns <= time;
     b->last_ns = time;
-    note->numbers[OWN_TIME] = time;
-    note->numbers[OWN_COMPONENT] = note->component = c->component;
-    note->numbers[OWN_TRANSPORT] = c->flow->transport;
-    note->numbers[OWN_IP_VERSION] = c->flow->ip_version;
-    note->numbers[OWN_FLOW_FLAGS] = c->flow->flags;
-    note->numbers[OWN_CALL_FLAGS] = c->flags;
-    note->numbers[OWN_CONN_ID] = (int64_t)c->conn_id;
+    set_own(b, OWN_TIME, time);
+    set_own(b, OWN_COMPONENT, note->component = c->component);
+    set_own(b, OWN_TRANSPORT, c->flow->transport);
+    set_own(b, OWN_IP_VERSION, c->flow->ip_version);
+    set_own(b, OWN_FLOW_FLAGS, c->flow->flags);
+    set_own(b, OWN_CALL_FLAGS, c->flags);
+    set_own(b, OWN_CONN_ID, (int64_t)c->conn_id);
     note->ip_n = c->flow->ip_version == 4 ? 4 : 16;
     note->lost = c->incomplete_values;
     note->fields = c->fields;

@@ -42,9 +42,8 @@ static inline bool column_is_many(const struct build_column *col)
     return col->type == REGISTRY_LIST || col->type == REGISTRY_MAP;
 }
 
-/* A call as it came. Its values and frames stand in the log. */
+/* What of a call has no column yet. Its values and frames stand in the log. */
 struct noted_call {
-    int64_t numbers[OWN_COLUMNS]; /* by own_column; bytes are unused */
     const struct field_set *fields;
     uint32_t component;
     uint32_t values_at, firsts_at; /* in the log: td_call.values, td_call.first */
@@ -81,7 +80,8 @@ struct chunk_builder {
     int64_t last_ns;
     size_t text_bytes;
     uint64_t payload_bytes;
-    struct build_column **columns; /* by number; made when first needed */
+    struct build_column **columns;     /* by number; made when first needed, but for the own numbers */
+    int64_t *own_numbers[OWN_COLUMNS]; /* of these: what is noted goes straight there */
     uint32_t column_n;
     struct noted_call *notes; /* BLOCK_ROWS */
     struct buf log, page, big;

@@ -52,13 +52,27 @@ static void put_run(struct buf *out, uint32_t kind, const void *p, size_t n)
     buf_put(out, p, n);
 }
 
+/* Would squeezing bytes that hardly repeat anything save little? By how often two of a sample are the same: for noise, one pair
+ * in 256; with one in 180, seven bits a byte are needed. */
+static bool is_noise(struct td_slice bytes)
+{
+    enum { SAMPLE = 1024 };
+    uint16_t counts[256] = {0};
+    uint32_t pairs = 0;
+    if (bytes.n < 4 * SAMPLE)
+        return false;
+    for (size_t i = 0; i < SAMPLE; i++)
+        pairs += counts[bytes.p[i * (bytes.n / SAMPLE)]]++;
+    return pairs < SAMPLE * (SAMPLE - 1) / 2 / 180;
+}
+
 static void pack_run(struct packer *p, struct buf *out, struct td_slice bytes, int level)
 {
     if (bytes.n > 1 && all_same(bytes.p, bytes.n)) {
         put_run(out, RUN_SAME, bytes.p, 1);
         return;
     }
-    if (bytes.n >= MIN_SQUEEZE) {
+    if (bytes.n >= MIN_SQUEEZE && (level != NUMBER_LEVEL || !is_noise(bytes))) {
         size_t room = ZSTD_compressBound(bytes.n);
         buf_reset(&p->squeezed);
         if (!buf_reserve(&p->squeezed, room)) {
@@ -152,6 +166,10 @@ struct extent {
 static struct extent measure(const int64_t *v, uint32_t n)
 {
     struct extent e = {.min = v[0], .max = v[0], .min_delta = INT64_MAX, .max_delta = INT64_MIN};
+    if (memcmp(v, v + 1, (n - 1) * sizeof(*v)) == 0) { /* very many columns are */
+        e.min_delta = e.max_delta = 0;
+        return e;
+    }
     for (uint32_t i = 1; i < n; i++) {
         int64_t delta = (int64_t)((uint64_t)v[i] - (uint64_t)v[i - 1]);
         e.min = v[i] < e.min ? v[i] : e.min;

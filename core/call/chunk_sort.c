@@ -71,18 +71,6 @@ static void mark_having(const struct block *blk, struct build_column *col)
     col->present += blk->having_n;
 }
 
-/* ---- The store's own numbers ---- */
-
-static void sort_own_number(struct block *blk, uint32_t number)
-{
-    struct build_column *col = builder_column(blk->builder, number);
-    if (!col)
-        return;
-    for (uint32_t i = 0; i < blk->n; i++)
-        col->numbers[blk->first + i] = blk->notes[i].numbers[number];
-    col->rows = col->present = blk->first + blk->n;
-}
-
 /* ---- The dissectors' fields ---- */
 
 static struct call_record record_at(const struct block *blk, const struct noted_call *note, uint32_t offset, struct call_value *ret)
@@ -147,7 +135,7 @@ static void number_texts(struct block *blk, struct text_set *set)
     for (uint32_t k = 0; large && k < blk->text_n; k++)
         text_set_prefetch_text(set, blk->hashes[k]);
     for (uint32_t k = 0; k < blk->text_n && !b->failed; k++) {
-        if (blk->hashes[k])
+        if (blk->hashes[k] && !text_set_look(set, blk->texts[k], blk->hashes[k], &id))
             column_add_hashed(b, set, blk->texts[k], blk->hashes[k], &id, &blk->lost);
         blk->ids[k] = id;
     }
@@ -308,17 +296,15 @@ static void sort_own_texts(struct block *blk, int dir)
     end_own_texts(blk, frames);
 }
 
+/* Numbers are there already. */
 static void sort_own(struct block *blk)
 {
-    for (uint32_t number = OWN_TIME; number < OWN_PAYLOAD; number++)
-        if (own_column_type(number) == REGISTRY_INT)
-            sort_own_number(blk, number);
-    for (int dir = 0; dir < 2; dir++) {
+    struct chunk_builder *b = blk->builder;
+    for (uint32_t i = 0; i < OWN_COLUMNS; i++)
+        if (b->own_numbers[i])
+            b->columns[i]->rows = b->columns[i]->present = blk->first + blk->n;
+    for (int dir = 0; dir < 2; dir++)
         sort_own_texts(blk, dir);
-        for (uint32_t i = 0; i < HALF_COLUMNS; i++)
-            if (own_column_type(own_half(dir, i)) == REGISTRY_INT)
-                sort_own_number(blk, own_half(dir, i));
-    }
 }
 
 /* ---- What stands apart ---- */
@@ -370,7 +356,7 @@ void builder_sort_notes(struct chunk_builder *b)
         sort_component(&blk, i);
     sort_big(&blk);
     for (uint32_t i = 0; i < b->noted; i++)
-        b->notes[i].numbers[OWN_CALL_FLAGS] |= blk.lost || b->notes[i].lost ? OWN_VALUES_LOST : 0;
+        b->own_numbers[OWN_CALL_FLAGS][blk.first + i] |= blk.lost || b->notes[i].lost ? OWN_VALUES_LOST : 0;
     if (!b->failed)
         sort_own(&blk);
     b->noted = 0;

@@ -245,6 +245,14 @@ static void pack_bloom(struct chunk_builder *b, const struct build_column *col)
 
 /* ---- Statistics ---- */
 
+/* The first eight bytes as a number that orders as they do. */
+static uint64_t text_head(struct td_slice text)
+{
+    uint64_t head = 0;
+    memcpy(&head, text.p, text.n < sizeof(head) ? text.n : sizeof(head));
+    return __builtin_bswap64(head);
+}
+
 /* Bytewise; of two that agree as far as the shorter goes, the shorter is less. */
 static bool text_less(struct td_slice a, struct td_slice b)
 {
@@ -256,12 +264,18 @@ static bool text_less(struct td_slice a, struct td_slice b)
 static void put_text_bounds(struct buf *out, const struct text_set *set)
 {
     struct td_slice least = {0}, greatest = {0};
+    uint64_t least_head = UINT64_MAX, greatest_head = 0;
     for (uint32_t i = 0; i < set->n; i++) {
         struct td_slice text = td_sub(text_set_at(set, i), 0, CHUNK_PREFIX);
-        if (i == 0 || text_less(text, least))
+        uint64_t head = text_head(text);
+        if (head <= least_head && (i == 0 || text_less(text, least))) {
             least = text;
-        if (i == 0 || text_less(greatest, text))
+            least_head = head;
+        }
+        if (head >= greatest_head && (i == 0 || text_less(greatest, text))) {
             greatest = text;
+            greatest_head = head;
+        }
     }
     put_le(out, least.n, 1);
     buf_put_slice(out, least);

@@ -62,6 +62,16 @@ static inline void text_set_prefetch_text(const struct text_set *s, uint64_t has
         __builtin_prefetch(text_set_at(s, (uint32_t)slot - 1).p);
 }
 
+/* The number of a text that is at the first place looked at, as most are. */
+static inline bool text_set_look(const struct text_set *s, struct td_slice text, uint64_t hash, uint32_t *ret)
+{
+    uint64_t slot = s->slots ? s->slots[hash >> 32 & s->mask] : 0;
+    if (!slot || slot >> 32 != hash >> 32 || !text_equal(text_set_at(s, (uint32_t)slot - 1), text))
+        return false;
+    *ret = (uint32_t)slot - 1;
+    return true;
+}
+
 /* The same, for texts that often are what came before. */
 static inline bool text_set_add(struct text_set *s, struct td_slice text, uint64_t seed, uint32_t *ret)
 {
