@@ -21,7 +21,7 @@ enum {
 };
 
 struct packer {
-    struct ZSTD_CCtx_s *zstd;
+    struct ZSTD_CCtx_s *texts, *numbers; /* apart, or their memory would be taken anew again and again */
     struct buf plane, squeezed, lanes;
 };
 
