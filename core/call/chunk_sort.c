@@ -3,7 +3,8 @@
 #include "call/registry_table.h"
 
 enum {
-    TEXTS = 512,     /* numbered at a time */
+    TEXTS = 512, /* numbered at a time */
+    FEW_TEXTS = 2,
     LARGE_SET = 1024 /* texts, from which on a set is not in the nearest cache */
 };
 _Static_assert((int)TEXTS >= (int)BLOCK_ROWS, "a text for each call");
@@ -114,17 +115,17 @@ static void sort_numbers(struct block *blk, const struct field *f, uint32_t fiel
     }
 }
 
-/* The texts that were collected get their numbers. Hashes come first, so that where they lead to is fetched meanwhile; a
- * text that equals the one before needs none. */
+/* The texts that were collected get their numbers. Hashes come first, so that where they lead to is fetched meanwhile; in a column
+ * of very few texts one that equals the one before, as most do, needs none. */
 static void number_texts(struct block *blk, struct text_set *set)
 {
     struct chunk_builder *b = blk->builder;
-    bool large = set->n >= LARGE_SET;
+    bool large = set->n >= LARGE_SET, repeats = set->n <= FEW_TEXTS;
     uint32_t id = 0;
     for (uint32_t k = 0; k < blk->text_n; k++) {
         struct td_slice text = blk->texts[k];
         blk->hashes[k] = 0;
-        if (k > 0 && text_equal(text, blk->texts[k - 1]))
+        if (repeats && k > 0 && text_equal(text, blk->texts[k - 1]))
             continue;
         blk->hashes[k] = hash_bytes(text.p, text.n, b->seed) | 1;
         if (large)
