@@ -97,6 +97,11 @@ void pack_bytes(struct packer *p, struct buf *out, struct td_slice bytes)
     pack_run(p, out, bytes, p->texts);
 }
 
+void pack_plain_bytes(struct packer *p, struct buf *out, struct td_slice bytes)
+{
+    pack_run(p, out, bytes, p->numbers);
+}
+
 /* Bits for a distance: 0, 1, 2, 4, or whole bytes. */
 static unsigned bits_for(uint64_t greatest)
 {

@@ -233,27 +233,36 @@ static void sort_component(struct block *blk, uint32_t index)
 
 /* ---- The store's own columns ---- */
 
-/* The texts that were collected, one for each call of the block. */
-static void end_own_texts(struct block *blk, struct build_column *col)
+static void sort_ips(struct block *blk, int dir)
 {
+    struct build_column *col = builder_column(blk->builder, own_half(dir, HALF_IP));
+    if (!col)
+        return;
+    for (uint32_t i = 0; i < blk->n; i++)
+        blk->texts[i] = td_bytes(blk->notes[i].ip[dir], blk->notes[i].ip_n);
     blk->text_n = blk->n;
     number_texts(blk, &col->texts);
     memcpy(col->ids + blk->first, blk->ids, blk->n * sizeof(blk->ids[0]));
     col->rows = col->present = blk->first + blk->n;
 }
 
-static void sort_own_texts(struct block *blk, int dir)
+/* Hardly any list of frames comes twice: each is an entry of its own. */
+static void sort_frames(struct block *blk, int dir)
 {
     struct chunk_builder *b = blk->builder;
-    struct build_column *ip = builder_column(b, own_half(dir, HALF_IP)), *frames = builder_column(b, own_half(dir, HALF_FRAMES));
-    if (!ip || !frames)
-        return;
-    for (uint32_t i = 0; i < blk->n; i++)
-        blk->texts[i] = td_bytes(blk->notes[i].ip[dir], blk->notes[i].ip_n);
-    end_own_texts(blk, ip);
-    for (uint32_t i = 0; i < blk->n; i++)
-        blk->texts[i] = td_bytes(b->log.p + blk->notes[i].frames_at[dir], blk->notes[i].frames_n[dir]);
-    end_own_texts(blk, frames);
+    struct build_column *col = builder_column(b, own_half(dir, HALF_FRAMES));
+    for (uint32_t i = 0; i < blk->n && col && !b->failed; i++) {
+        struct td_slice frames = td_bytes(b->log.p + blk->notes[i].frames_at[dir], blk->notes[i].frames_n[dir]);
+        if (frames.n > PACK_MAX_TEXT - col->texts.bytes.n) {
+            blk->lost = true;
+            frames.n = 0;
+        }
+        col->ids[blk->first + i] = blk->first + i;
+        b->failed |= !text_set_append(&col->texts, frames);
+        b->text_bytes += frames.n;
+    }
+    if (col && !b->failed)
+        col->rows = col->present = blk->first + blk->n;
 }
 
 /* Numbers are there already. */
@@ -263,8 +272,10 @@ static void sort_own(struct block *blk)
     for (uint32_t i = 0; i < OWN_COLUMNS; i++)
         if (b->own_numbers[i])
             b->columns[i]->rows = b->columns[i]->present = blk->first + blk->n;
-    for (int dir = 0; dir < 2; dir++)
-        sort_own_texts(blk, dir);
+    for (int dir = 0; dir < 2; dir++) {
+        sort_ips(blk, dir);
+        sort_frames(blk, dir);
+    }
 }
 
 /* ---- What stands apart ---- */
