@@ -41,7 +41,7 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
 
-.PHONY: all deps demo check bless asan tsan fuzz bench conformance conformance-cel lint fmt install clean help plugins tests
+.PHONY: all deps demo check docs bless asan tsan fuzz bench conformance conformance-cel conformance-kfl lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
 
 $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
@@ -113,7 +113,8 @@ tsan: ## run the tests that use threads under ThreadSanitizer
 	@$(MAKE) -j$(JOBS) check BUILD=build/tsan CC=clang CFLAGS="-O1 -g" SANITIZE="-fsanitize=thread" T="$(or $(T),threads)"
 
 fuzz: ## fuzz F=pcap for S=60 seconds (libFuzzer, ASan, UBSan)
-	@$(MAKE) -j$(JOBS) build/fuzz/fuzz_$(F) BUILD=build/fuzz CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	@$(MAKE) -j$(JOBS) build/fuzz/fuzz_$(F) BUILD=build/fuzz CC=clang \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" \
 		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 	@mkdir -p build/fuzz/work/$(F)
 	build/fuzz/fuzz_$(F) -max_total_time=$(or $(S),60) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
@@ -133,8 +134,16 @@ conformance-cel: $(BUILD)/tests/conformance/cel ## run conformance cases of CEL,
 	@$(BUILD)/tests/conformance/cel $(CEL) >$(BUILD)/cel.tap; status=$$?; grep -a -A4 '^not ok' $(BUILD)/cel.tap; \
 		grep -a '^# skipped' $(BUILD)/cel.tap; tail -n 3 $(BUILD)/cel.tap | grep -a '^#'; exit $$status
 
+KFL ?= ../shared/kfl
+conformance-kfl: $(BUILD)/tests/conformance/kfl_examples ## compile documented filters: KFL=DIR with variables.json and kfl_examples.jsonl
+	@$(BUILD)/tests/conformance/kfl_examples $(KFL) >$(BUILD)/kfl.tap; status=$$?; grep -a -A4 '^not ok' $(BUILD)/kfl.tap; \
+		tail -n 3 $(BUILD)/kfl.tap | grep -a '^#'; exit $$status
+
 bench: all $(BENCHES:%=$(BUILD)/%) ## measure against tshark, tcpdump and the machine's own limits
 	@tests/bench/run --build $(BUILD)
+
+docs: all ## write the pages that are made from tables
+	@$(BUILD)/tapedeck fields -o markdown >sdk/fields.md
 
 lint: ## layering, banned functions, cppcheck
 	@tests/lint

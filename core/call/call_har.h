@@ -3,7 +3,7 @@
  *
  * What was not seen is told in an entry's `comment`; unknown sizes are -1, and a response that was not seen has the status 0.
  * Text that is not UTF-8 is mended with U+FFFD, but in URLs, where such bytes are percent-encoded, and in bodies, which are in
- * base64 then. In the request's, which HAR has no word for, that is told by "_encoding".
+ * base64 then. HAR has no word for that in requests, nor a place for trailers: they are told by "_encoding" and "_trailers".
  *
  * Entries should stand in the order of their times; that is the caller's business. A writer serves one thread. */
 #ifndef CALL_CALL_HAR_H

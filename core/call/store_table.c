@@ -331,7 +331,7 @@ static int next_by_chunk(const struct calls_table *t, struct calls_cursor *c, st
     let_go(t, c);
     c->row = 0;
     while (c->next_chunk < store_chunk_count(t->store)) {
-        bool may;
+        bool may = false;
         int status = store_chunk(t->store, c->next_chunk++, &c->chunk, err);
         if (status == TD_OK)
             status = may_match(t, c, c->chunk, &may, err);

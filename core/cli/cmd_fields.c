@@ -104,15 +104,16 @@ static void put_markdown(struct buf *out, const struct field_registry *fields, c
         put_cell(out, f->owner);
         buf_puts(out, " | ");
         put_cell(out, f->doc);
-        for (uint32_t k = 0; f->values && f->values[k]; k++) {
-            buf_printf(out, "%s`%s`", k ? ", " : ": ", f->values[k]);
-        }
+        for (uint32_t k = 0; f->values && f->values[k]; k++)
+            buf_printf(out, "%s`%s`", k ? ", " : " One of ", f->values[k]);
+        if (f->values)
+            buf_putc(out, '.');
         if (f->absent)
-            buf_printf(out, "; %lld if absent", (long long)f->absent);
+            buf_printf(out, " %lld if absent.", (long long)f->absent);
         if (f->payload)
-            buf_puts(out, "; payload");
+            buf_puts(out, " Payload.");
         if (f->sensitive)
-            buf_puts(out, "; sensitive");
+            buf_puts(out, " Sensitive.");
         buf_puts(out, " |\n");
     }
 }

@@ -13,6 +13,7 @@
 #include "dissect/enabled.h"
 #include "filter/complete.h"
 #include "filter/explain.h"
+#include "filter/scan.h"
 #include "filter/filter.h"
 #include "filter/print.h"
 
@@ -96,6 +97,19 @@ static int check(const struct field_registry *fields, const struct verb_args *ar
     return code == CLI_OK ? written : code;
 }
 
+/* How a call store is searched with it. */
+static int put_scan(struct buf *out, const struct filter *filter, const struct field_registry *fields)
+{
+    struct filter_scan *scan;
+    struct error err;
+    if (filter_scan_new(filter, fields, &scan, &err) != TD_OK)
+        return cli_fail(&err);
+    buf_puts(out, "over a call store\n");
+    filter_scan_explain(out, scan);
+    filter_scan_free(scan);
+    return CLI_OK;
+}
+
 static int explain(const struct field_registry *fields, const struct verb_args *args)
 {
     const char *text = args->operands[0];
@@ -113,6 +127,7 @@ static int explain(const struct field_registry *fields, const struct verb_args *
         buf_putc(&out, '\n');
     } else if (code == CLI_OK) {
         filter_explain_put_text(&out, filter);
+        code = put_scan(&out, filter, fields);
     }
     if (code == CLI_OK)
         code = cli_write(&out);

@@ -17,8 +17,8 @@ static const struct {
     {"capture", cmd_capture, "what a capture file holds"},
     {"export", cmd_export, "captures in, one capture out: merged by time, filtered, for Wireshark and tcpdump"},
     {"fields", cmd_fields, "the fields that calls have: names, types and what they mean"},
-    {"sql", cmd_sql, "SQL over the calls of a call store"},
     {"filter", cmd_filter, "check, explain and complete filters"},
+    {"sql", cmd_sql, "SQL over the calls of a call store"},
     {"plugin", cmd_plugin, "list, show, explain and check plugins"},
     {"config", cmd_config, "check or show the configuration"},
 };

@@ -203,7 +203,7 @@ static void suggest_conditions(struct checker *c, const struct filter_node *node
     int n = (int)source.n;
     const char *p = (const char *)source.p, *open = parens ? "(" : "", *shut = parens ? ")" : "";
     bool there = (node->kind == FILTER_FIELD || node->sugar) && is_plain_name(source);
-    if (there && node->kind != FILTER_FIELD)
+    if (there && node->sugar)
         filter_suggest(c, node, "is there", "has(%.*s)", n, p);
     switch (kind_of(c, node)) {
     case FILTER_STRING: filter_suggest(c, node, "is not empty", "%s%.*s != \"\"%s", open, n, p, shut); break;
@@ -216,7 +216,7 @@ static void suggest_conditions(struct checker *c, const struct filter_node *node
     case FILTER_DURATION: filter_suggest(c, node, "is not zero", "%s%.*s != duration(\"0s\")%s", open, n, p, shut); break;
     default: break;
     }
-    if (there && node->kind == FILTER_FIELD)
+    if (there && !node->sugar)
         filter_suggest(c, node, "is there", "has(%.*s)", n, p);
 }
 
@@ -657,7 +657,8 @@ void filter_check_key(struct checker *c, const struct filter_node *map, const st
         for (size_t i = 0; i < source.n; i++)
             buf_putc(&fixed, (char)td_ascii_lower(source.p[i]));
         filter_warning(c->diagnostics, span, "capitals", "names of headers are kept in lower case, and this one is taken so");
-        filter_add_fix(c->diagnostics, span, buf_slice(&fixed), "write");
+        if (!fixed.failed)
+            filter_add_fix(c->diagnostics, span, buf_slice(&fixed), "write");
         buf_clear(&fixed);
         if (lower)
             *key = td_bytes(lower, key->n);

@@ -151,7 +151,6 @@ static const struct filter_alias aliases[] = {
     ONE("mysql.query", "mysql_query"),
     ONE("mysql.schema", "mysql_database"),
     ONE("mysql.stmt_id", "mysql_statement_id"),
-    {"namespace", "namespaces", NULL, FILTER_ALIAS_ELEMENTS, true, NULL},
     OLD("node.ip", "node_ip"),
     OLD("node.name", "node_name"),
     ONE("pgsql", "postgresql"),

@@ -23,7 +23,9 @@ int32_t filter_check_variable(const struct checker *c, const struct filter_node 
 /* In the container a.b, the name c may be a.b.c, a.c or c, in this order. */
 bool filter_check_find(const struct checker *c, struct td_slice name, bool absolute, struct filter_symbol *ret)
 {
-    struct td_slice container = absolute ? (struct td_slice){0} : c->env->container;
+    struct td_slice container = c->env->container;
+    if (absolute)
+        container.n = 0;
     char text[MAX_CONTAINER + MAX_NAME + 1];
     while (container.n && container.n <= MAX_CONTAINER && name.n <= MAX_NAME) {
         memcpy(text, container.p, container.n);
@@ -188,7 +190,9 @@ static const struct filter_type *check_has(struct checker *c, struct filter_node
         else
             filter_advise_undeclared(c, operand);
     } else {
+        c->chain = n ? node : NULL;
         select_from(c, node, false);
+        c->chain = NULL;
     }
     return FILTER_TYPE_OF(FILTER_BOOL);
 }

@@ -73,7 +73,8 @@ static const char *type_text(struct completer *c, const struct filter_type *type
 static void add_fields(struct completer *c)
 {
     struct filter_symbol symbol;
-    for (int within = 0; within <= (c->word.n >= SHORTEST_PART); within++)
+    int passes = c->word.n >= SHORTEST_PART ? 2 : 1;
+    for (int within = 0; within < passes; within++)
         for (uint32_t i = 0; c->env->at && c->env->at(c->env->ctx, i, &symbol); i++) {
             bool first = begins(symbol.name, c->word);
             if ((symbol.field && symbol.field->payload) || (within ? first || !contains(symbol.name, c->word) : !first))

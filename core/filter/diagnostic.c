@@ -131,20 +131,36 @@ static uint32_t count_columns(struct td_slice s)
 {
     struct buf shown;
     buf_init(&shown, 0);
-    utf8_put_printable(&shown, s, UTF8_CELL);
+    utf8_put_printable(&shown, s, UTF8_PROSE);
     uint32_t n = count_characters(buf_slice(&shown), false);
     buf_clear(&shown);
     return n;
+}
+
+/* Blanks as wide as the text; tabs stay tabs, however wide they are. */
+static void put_blanks(struct buf *out, struct td_slice s)
+{
+    for (size_t i = 0; i < s.n;) {
+        size_t n = utf8_length(s.p + i, s.n - i);
+        n = n ? n : 1;
+        if (s.p[i] == '\t')
+            buf_putc(out, '\t');
+        else
+            buf_printf(out, "%*s", (int)count_columns(td_sub(s, i, i + n)), "");
+        i += n;
+    }
 }
 
 static void put_place(struct buf *out, const struct filter_diagnostic *d, struct td_slice text)
 {
     struct line line = find_line(text, d->span.from);
     size_t from = d->span.from - line.from, to = d->span.to > d->span.from ? d->span.to - line.from : from;
-    uint32_t before = count_columns(td_sub(line.text, 0, from)), under = count_columns(td_sub(line.text, from, to));
+    uint32_t under = count_columns(td_sub(line.text, from, to));
     buf_lit(out, "    ");
-    utf8_put_printable(out, line.text, UTF8_CELL);
-    buf_printf(out, "\n    %*s^", (int)before, "");
+    utf8_put_printable(out, line.text, UTF8_PROSE);
+    buf_lit(out, "\n    ");
+    put_blanks(out, td_sub(line.text, 0, from));
+    buf_putc(out, '^');
     for (uint32_t i = 1; i < under; i++)
         buf_putc(out, '~');
     buf_putc(out, '\n');

@@ -176,7 +176,8 @@ static void warn_deprecated(struct expander *e, const struct filter_alias *alias
         buf_putc(&fixed, ')');
     filter_warning(e->diagnostics, at->span, "deprecated", "%s is an old name of %s%s%s", alias->name, buf_cstr(&fixed),
                    alias->note ? ": " : "", alias->note ? alias->note : "");
-    filter_add_fix(e->diagnostics, at->span, buf_slice(&fixed), "write");
+    if (!fixed.failed)
+        filter_add_fix(e->diagnostics, at->span, buf_slice(&fixed), "write");
     buf_clear(&fixed);
 }
 

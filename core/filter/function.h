@@ -16,7 +16,7 @@ struct filter_context {
     int64_t now_ns;             /* when the filter was compiled: now() */
     uint64_t *fuel;             /* what is left of the iterations that one record may take; a function over n elements takes n */
     const void *prepared;       /* made from a literal argument when the filter was compiled (filter_prepare); or NULL */
-    struct filter_cache *cache; /* of what is made from texts that are known only now; or NULL */
+    struct filter_cache *cache; /* of what is made from texts that are known only now */
 };
 
 /* args[0] is the target of a method. Never sees an ERROR among its arguments. Returns a value or an ERROR. */

@@ -10,8 +10,9 @@ static const struct {
 } macros[] = {
     {"all", FILTER_ALL, 1, false, true, true},
     {"exists", FILTER_EXISTS, 1, false, true, true},
-    {"exists_one", FILTER_EXISTS_ONE, 1, false, true, true},
+    {"exists_one", FILTER_EXISTS_ONE, 1, false, true, false},
     {"existsOne", FILTER_EXISTS_ONE, 1, false, true, true},
+    {"exists_one", FILTER_EXISTS_ONE, 1, false, false, true},
     {"map", FILTER_MAP_TO, 1, true, true, false},
     {"filter", FILTER_KEEP, 1, false, true, false},
     {"transformList", FILTER_TRANSFORM_LIST, 1, true, false, true},
@@ -105,7 +106,8 @@ static struct filter_node *bare_exists_of(struct filter_builder *b, struct filte
     struct buf fixed;
     buf_init(&fixed, 0);
     buf_printf(&fixed, "has(%.*s)", (int)shown.n, (const char *)shown.p);
-    filter_add_fix(d, call->span, buf_slice(&fixed), "write");
+    if (!fixed.failed)
+        filter_add_fix(d, call->span, buf_slice(&fixed), "write");
     buf_clear(&fixed);
     has->name = TD_LIT("has");
     filter_set_args(b, has, &target, 1);

@@ -205,7 +205,8 @@ size_t filter_qualified_name(const struct filter_node *node, char *ret, size_t s
     size_t end = n;
     for (at = node; at->kind == FILTER_SELECT; at = at->args[0]) {
         end -= at->name.n;
-        memcpy(ret + end, at->name.p, at->name.n);
+        if (at->name.n)
+            memcpy(ret + end, at->name.p, at->name.n);
         ret[--end] = '.';
     }
     memcpy(ret, at->name.p, end);

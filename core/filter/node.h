@@ -33,11 +33,11 @@ struct filter_node *filter_new_string(struct filter_builder *, struct filter_spa
 struct filter_node *filter_new_chain(struct filter_builder *, enum filter_op, struct filter_span, struct filter_node *const *args,
                                      size_t n);
 /* Any operator; b may be NULL: one operand. */
-struct filter_node *filter_new_operator(struct filter_builder *, enum filter_op, struct filter_span, struct filter_node *a,
-                                        struct filter_node *b);
-/* a.name(b), or a.name() if b is NULL. */
-struct filter_node *filter_new_method(struct filter_builder *, struct td_slice name, struct filter_span, struct filter_node *a,
-                                      struct filter_node *b);
+struct filter_node *filter_new_operator(struct filter_builder *, enum filter_op, struct filter_span, struct filter_node *left,
+                                        struct filter_node *right);
+/* target.name(arg), or target.name() if `arg` is NULL. */
+struct filter_node *filter_new_method(struct filter_builder *, struct td_slice name, struct filter_span, struct filter_node *target,
+                                      struct filter_node *arg);
 /* range.macro(var, body). */
 struct filter_node *filter_new_macro(struct filter_builder *, enum filter_macro, struct filter_span, struct td_slice var,
                                      struct filter_node *range, struct filter_node *body);

@@ -252,7 +252,12 @@ static struct filter_node *parse_list(struct parser *p)
 static void push_set(struct parser *p)
 {
     for (;;) {
-        push(p, take(p, FILTER_T_RANGE) ? parse_binary(p, SUM) : NULL);
+        const struct filter_node *from = p->stack_n ? p->stack[p->stack_n - 1] : NULL;
+        struct filter_node *to = take(p, FILTER_T_RANGE) ? parse_binary(p, SUM) : NULL;
+        if (to && from && from->sugar && from->kind == FILTER_LITERAL && from->value.kind == FILTER_STRING)
+            filter_fault(p->diagnostics, (struct filter_span){from->span.from, to->span.to}, "unsupported",
+                         "addresses have no ranges, since they are compared as texts; write networks, as 10.0.0.0/24");
+        push(p, to);
         if (!take(p, FILTER_T_COMMA) || is(p, FILTER_T_RIGHT_BRACE))
             return;
         push(p, parse_expression(p));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "filter/time.h"
 
 static const uint8_t replacement[] = {0xef, 0xbf, 0xbd}; /* U+FFFD */
 
@@ -128,7 +129,7 @@ struct filter_value filter_record_absent(const struct registry_field *f)
     switch (f->type) {
     case REGISTRY_BOOL: return filter_bool(f->absent != 0);
     case REGISTRY_INT: return filter_int(f->absent);
-    case REGISTRY_TIMESTAMP: return filter_time(f->absent);
+    case REGISTRY_TIMESTAMP: return filter_time_ns(f->absent);
     case REGISTRY_DURATION: return (struct filter_value){.kind = FILTER_DURATION, .i = f->absent};
     case REGISTRY_BYTES: return filter_bytes((struct td_slice){0});
     case REGISTRY_LIST: return (struct filter_value){.kind = FILTER_LIST, .list = &no_list};
@@ -205,7 +206,7 @@ static struct filter_value get(const void *ctx, uint32_t field, struct arena *ar
     switch (f->type) {
     case REGISTRY_BOOL: return filter_bool(v.number != 0);
     case REGISTRY_INT: return filter_int(v.number);
-    case REGISTRY_TIMESTAMP: return filter_time(v.number);
+    case REGISTRY_TIMESTAMP: return filter_time_ns(v.number);
     case REGISTRY_DURATION: return (struct filter_value){.kind = FILTER_DURATION, .i = v.number};
     case REGISTRY_BYTES: return filter_bytes(v.bytes);
     default: return keep_text(arena, &v);

@@ -24,15 +24,4 @@ struct filter_call {
 /* `call` must outlive it. */
 struct filter_record filter_call_record(const struct filter_call *call);
 
-/* A time as a TIMESTAMP. */
-static inline struct filter_value filter_time(int64_t ns)
-{
-    int64_t seconds = ns / 1000000000, rest = ns % 1000000000;
-    if (rest < 0) {
-        seconds--;
-        rest += 1000000000;
-    }
-    return (struct filter_value){.kind = FILTER_TIMESTAMP, .nanos = (uint32_t)rest, .i = seconds};
-}
-
 #endif

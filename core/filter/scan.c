@@ -5,6 +5,7 @@
 #include "filter/plan.h"
 #include "filter/print.h"
 #include "filter/record.h"
+#include "filter/time.h"
 
 /* What is known of a term for a chunk without looking at rows. */
 enum outlook { OUTLOOK_OPEN, OUTLOOK_NONE, OUTLOOK_ALL };
@@ -114,7 +115,7 @@ static struct filter_value row_number(struct filter_scan *s, uint8_t type, uint3
     switch (type) {
     case REGISTRY_BOOL: return filter_bool(number != 0);
     case REGISTRY_INT: return filter_int(number);
-    case REGISTRY_TIMESTAMP: return filter_time(number);
+    case REGISTRY_TIMESTAMP: return filter_time_ns(number);
     default: return (struct filter_value){.kind = FILTER_DURATION, .i = number};
     }
 }
@@ -586,5 +587,5 @@ static void explain(struct buf *out, const struct filter_scan *s, const struct p
 
 void filter_scan_explain(struct buf *out, const struct filter_scan *s)
 {
-    explain(out, s, s->plan, 0);
+    explain(out, s, s->plan, 1);
 }

@@ -15,8 +15,8 @@ struct filter_node *filter_sugar_in_set(struct filter_builder *, struct filter_s
 /* An IPv4 network without quotes: cidr("10.0.0.0/8"). */
 struct filter_node *filter_sugar_cidr(struct filter_builder *, struct filter_span, struct td_slice text);
 /* x == 10.0.0.0/8, != and in: membership. NULL: neither side is a network without quotes, or it is another operator. */
-struct filter_node *filter_sugar_compare_cidr(struct filter_builder *, enum filter_op, struct filter_span, struct filter_node *a,
-                                              struct filter_node *b);
+struct filter_node *filter_sugar_compare_cidr(struct filter_builder *, enum filter_op, struct filter_span, struct filter_node *left,
+                                              struct filter_node *right);
 /* x[offset:length], either of which may be NULL: substring. */
 struct filter_node *filter_sugar_slice(struct filter_builder *, struct filter_span, struct filter_node *x, struct filter_node *offset,
                                        struct filter_node *length);

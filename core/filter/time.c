@@ -45,17 +45,26 @@ struct filter_value filter_time(int64_t seconds, uint32_t nanos)
     return (struct filter_value){.kind = FILTER_TIMESTAMP, .i = seconds, .nanos = nanos};
 }
 
+/* Whole seconds, rounded down, and what is left of them. */
+static int64_t split(int64_t ns, uint32_t *ret_nanos)
+{
+    int64_t rest = ns % NS_PER_S;
+    *ret_nanos = (uint32_t)(rest < 0 ? rest + NS_PER_S : rest);
+    return ns / NS_PER_S - (rest < 0);
+}
+
 struct filter_value filter_time_ns(int64_t ns)
 {
-    int64_t seconds = floor_div(ns, NS_PER_S);
-    return filter_time(seconds, (uint32_t)(ns - seconds * NS_PER_S));
+    uint32_t nanos;
+    int64_t seconds = split(ns, &nanos);
+    return filter_time(seconds, nanos);
 }
 
 struct filter_value filter_time_add(const struct filter_value *t, int64_t ns)
 {
-    int64_t seconds = floor_div(ns, NS_PER_S);
-    int64_t nanos = t->nanos + (ns - seconds * NS_PER_S);
-    return filter_time(t->i + seconds + nanos / NS_PER_S, (uint32_t)(nanos % NS_PER_S));
+    uint32_t nanos;
+    int64_t seconds = split(ns, &nanos), sum = (int64_t)t->nanos + nanos;
+    return filter_time(t->i + seconds + sum / NS_PER_S, (uint32_t)(sum % NS_PER_S));
 }
 
 struct filter_value filter_time_sub(const struct filter_value *t, int64_t ns)

@@ -80,13 +80,17 @@ static inline bool in_time(struct filter_vm *vm)
 /* ---- Terms of && and || ---- */
 
 /* Takes a term's value into the result of a chain; true: it decides. */
-static inline bool take_term(struct filter_value *result, struct filter_value v, bool deciding)
+static inline bool take_term(struct filter_vm *vm, struct filter_value *result, struct filter_value v, bool deciding)
 {
     if (v.kind == FILTER_BOOL && v.b == deciding) {
         *result = v;
         return true;
     }
-    if (v.kind == FILTER_ERROR && result->kind == FILTER_BOOL)
+    if (v.kind != FILTER_ERROR)
+        return false;
+    if (v.error == FILTER_E_LIMIT) /* ends the evaluation for good, whatever else decides */
+        vm->fuel = 0;
+    if (result->kind == FILTER_BOOL)
         *result = v;
     return false;
 }
@@ -126,7 +130,7 @@ static inline bool take_int(struct filter_vm *vm, const struct filter_instructio
                             const struct filter_value *field)
 {
     if (field->kind != FILTER_INT)
-        return take_term(result, compare_any(vm, in, *field, filter_int(in->number)), in->sub);
+        return take_term(vm, result, compare_any(vm, in, *field, filter_int(in->number)), in->sub);
     return take_bool(result, compare_ints(in->compare, field->i, in->number), in->sub);
 }
 
@@ -155,14 +159,15 @@ static inline bool take_text(struct filter_vm *vm, const struct filter_instructi
                              const struct filter_value *field, const struct filter_value *literal)
 {
     if (field->kind != FILTER_STRING)
-        return take_term(result, compare_any(vm, in, *field, *literal), in->sub);
+        return take_term(vm, result, compare_any(vm, in, *field, *literal), in->sub);
     return take_bool(result, equal_texts(field->bytes, literal->bytes) == (in->compare == FILTER_EQ), in->sub);
 }
 
-static inline bool take_flag(const struct filter_instruction *in, struct filter_value *result, const struct filter_value *field)
+static inline bool take_flag(struct filter_vm *vm, const struct filter_instruction *in, struct filter_value *result,
+                             const struct filter_value *field)
 {
     if (field->kind != FILTER_BOOL)
-        return take_term(result, placed(in, condition(in, *field)), in->sub);
+        return take_term(vm, result, placed(in, condition(in, *field)), in->sub);
     return take_bool(result, field->b == (in->n != 0), in->sub);
 }
 
@@ -239,7 +244,7 @@ static bool loop_step(struct filter_vm *vm, struct loop *l, const struct filter_
     switch (l->macro) {
     case FILTER_ALL:
     case FILTER_EXISTS:
-        if (!take_term(&l->result, condition(in, v), l->macro == FILTER_EXISTS))
+        if (!take_term(vm, &l->result, condition(in, v), l->macro == FILTER_EXISTS))
             return false;
         *ret = l->result;
         return true;
@@ -386,12 +391,12 @@ static struct filter_value run(struct filter_vm *vm, const struct filter_program
         case CODE_LOGIC: *++top = filter_bool(!in->sub); break;
         case CODE_LOGIC_TERM:
             top--;
-            if (take_term(top, condition(in, top[1]), in->sub))
+            if (take_term(vm, top, condition(in, top[1]), in->sub))
                 in = &p->code[in->a] - 1;
             break;
         case CODE_TERM_BOOL: {
             const struct filter_value field = r->get(r->ctx, in->b, &vm->arena);
-            if (take_flag(in, top, &field))
+            if (take_flag(vm, in, top, &field))
                 in = &p->code[in->a] - 1;
             break;
         }

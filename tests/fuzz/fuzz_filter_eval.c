@@ -1,5 +1,5 @@
-/* A filter over a record, both as the input says: parsed, checked, evaluated by walking the tree and by the bytecode, which must
- * agree unless a limit strikes. What comes out must be a value whose texts are UTF-8.
+/* A filter over a record, both as the input says: parsed, checked, evaluated by walking the tree, as it is and folded, and by the
+ * bytecode. They must agree unless a limit strikes. What comes out must be a value whose texts are UTF-8.
  *
  * The first byte: bit 0: without types. The next sixteen feed the record's fields. The rest is the filter. */
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "filter/check.h"
 #include "filter/eval.h"
+#include "filter/fold.h"
 #include "filter/parse.h"
 #include "filter/program.h"
 #include "filter/time.h"
@@ -30,7 +31,7 @@ static const struct {
               {"d", &filter_types[FILTER_DOUBLE]},
               {"raw", &filter_types[FILTER_BYTES]},
               {"at", &filter_types[FILTER_TIMESTAMP]},
-              {"for", &filter_types[FILTER_DURATION]},
+              {"span", &filter_types[FILTER_DURATION]},
               {"l", &strings},
               {"m", &string_map},
               {"x", &filter_types[FILTER_DYN]},
@@ -162,22 +163,44 @@ static bool is_nan(const struct filter_value *v)
     return v->kind == FILTER_DOUBLE && v->d != v->d;
 }
 
-/* The same by both: of one kind and equal; NaN anywhere inside a list or map is not looked for. */
-static void compare(const struct filter_value *walked, const struct filter_value *ran)
+static bool is_limit(const struct filter_value *v)
+{
+    return v->kind == FILTER_ERROR && v->error == FILTER_E_LIMIT;
+}
+
+/* Of one kind and equal; NaN inside a list or map is not looked for. With operands in another order, which error comes first may
+ * differ. */
+static void compare(const struct filter_value *walked, const struct filter_value *other, bool same_error)
 {
     uint64_t fuel = 100000;
-    bool limit =
-        (walked->kind == FILTER_ERROR && walked->error == FILTER_E_LIMIT) || (ran->kind == FILTER_ERROR && ran->error == FILTER_E_LIMIT);
     bool deep = walked->kind == FILTER_LIST || walked->kind == FILTER_MAP || walked->kind == FILTER_OPTIONAL;
-    if (limit || (is_nan(walked) && is_nan(ran)))
+    if (is_limit(walked) || is_limit(other) || (is_nan(walked) && is_nan(other)))
         return;
-    if (walked->kind != ran->kind)
+    if (walked->kind != other->kind)
         abort();
-    if (walked->kind == FILTER_ERROR ? walked->error != ran->error : !deep && !filter_equal(walked, ran, &fuel))
+    if (walked->kind == FILTER_ERROR ? same_error && walked->error != other->error : !deep && !filter_equal(walked, other, &fuel))
         abort();
 }
 
-static void run(const struct filter_node *root, const struct filter_record *record)
+/* What the folded tree comes to. */
+static void run_folded(struct filter_node *root, const struct filter_record *record, struct arena *arena, const struct filter_value *walked)
+{
+    struct filter_diagnostics diagnostics;
+    struct filter_node *folded = NULL;
+    struct filter_eval *eval = NULL;
+    filter_diagnostics_init(&diagnostics);
+    int status = filter_fold(root, arena, 0, &folded, &diagnostics);
+    if (status == TD_E_CONFIG && walked->kind != FILTER_ERROR) /* it said that this is an error for every record */
+        abort();
+    if (status == TD_OK && filter_eval_new(&eval, NULL) == TD_OK) {
+        struct filter_value v = filter_eval(eval, folded, record, 0);
+        compare(walked, &v, false);
+    }
+    filter_eval_free(eval);
+    filter_diagnostics_clear(&diagnostics);
+}
+
+static void run(struct filter_node *root, const struct filter_record *record, struct arena *arena)
 {
     struct filter_eval *eval = NULL;
     struct filter_vm *vm = NULL;
@@ -192,11 +215,12 @@ static void run(const struct filter_node *root, const struct filter_record *reco
         if (filter_vm_new(&programs, 1, &vm, NULL) == TD_OK) {
             struct filter_value ran = filter_vm_run(vm, &program, record);
             inspect(&ran, &fuel);
-            compare(&walked, &ran);
+            compare(&walked, &ran, true);
         }
         filter_vm_free(vm);
         filter_program_clear(&program);
     }
+    run_folded(root, record, arena, &walked);
     filter_eval_free(eval);
 }
 
@@ -213,7 +237,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena_init(&arena, 64 << 20);
     filter_diagnostics_init(&diagnostics);
     if (filter_parse(text, &arena, &diagnostics, &root) == TD_OK && filter_check(&env, text, &arena, &root, &diagnostics) == TD_OK)
-        run(root, &record);
+        run(root, &record, &arena);
     filter_diagnostics_clear(&diagnostics);
     arena_clear(&arena);
     return 0;

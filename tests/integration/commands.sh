@@ -61,6 +61,24 @@ install -m 644 Makefile "$dir/text.so"
 run 1 "FAILED the dynamic linker takes it" "" plugin check "$dir/text.so"
 run 2 "" "No such file or directory" plugin list -c /nowhere.yaml
 
+run 0 "ok" "" filter check 'http && status_code >= 500'
+run 2 "did you mean: status_code" "" filter check 'statuscode >= 500'
+run 2 '"from_utf16":0,"to_utf16":10,"severity":"error","code":"undeclared"' "" filter check 'statuscode >= 500' -o json
+run 0 '{"ok":true,"filter":"http && status_code == 500","diagnostics":[{"from":9' "" filter check 'http and response.status == 500' -o json
+run 0 "src.port == 80 || dst.port == 80" "" filter explain 'tcp.port == 80'
+run 0 "path.matches" "write: path.matches" filter explain 'path == "a.*" && path.matches("x")'
+run 0 '"reads":["http","path"]' "" filter explain 'http && path == "a"' -o json
+run 2 "" "there is no field" filter explain 'nothing'
+run 0 "startsWith  method" "" filter complete 'path.st'
+run 0 "src.ip" "" filter complete 'src.' --at 4
+run 0 '"kind":"value","text":"\"TCP\""' "" filter complete 'transport == "' -o json
+run 2 "" "is no place in the filter" filter complete 'src.' --at 5
+run 2 "" "is no place in the filter" filter complete 'src.' --at -1
+run 2 "" "is no option here" filter check 'http' --at 1
+run 2 "" 'did you mean "check"' filter chek 'http'
+run 0 "check FILTER" "" filter --help
+run 0 "the place, as a number of bytes" "" filter complete --help
+
 run 0 "configs/tapedeck.yaml: ok" "" config check configs/tapedeck.yaml
 run 0 "maxMemory: 32Mi" "" config show
 run 0 "tcpIdleTimeout: duration, at least 1s; default 1h" "" config help tap.dissection

@@ -88,6 +88,7 @@ static void test_decode(void)
     struct td_slice plain;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         is_str(decoded(td_str(cases[i].text), &out), cases[i].want, "\"%s\"", cases[i].text);
+    is_str(decoded(td_bytes("a%41", 3), &out), "a%4", "an encoding that goes on behind the end");
     ok(har_url_decode(TD_LIT("a%00b"), &room, &plain) && plain.n == 3 && memcmp(plain.p, "a\0b", 3) == 0, "a zero");
     buf_clear(&room);
     mem_fail_at(1);

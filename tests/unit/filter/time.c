@@ -247,8 +247,27 @@ static void test_broken_files(void)
     ok(read_n > n, "any byte may be anything");
 }
 
+/* Captures may hold any times: also those that no whole second fits under. */
+static void test_nanoseconds(void)
+{
+    static const struct {
+        int64_t ns, seconds;
+        uint32_t nanos;
+    } times[] = {
+        {0, 0, 0}, {-1, -1, 999999999}, {-1000000000, -1, 0}, {INT64_MIN, -9223372037, 145224192}, {INT64_MAX, 9223372036, 854775807}};
+    for (size_t i = 0; i < COUNT(times); i++) {
+        struct filter_value v = filter_time_ns(times[i].ns);
+        is_int(v.kind, FILTER_TIMESTAMP, "%lld ns are a time", (long long)times[i].ns);
+        is_int(v.i, times[i].seconds, "%lld ns: seconds", (long long)times[i].ns);
+        is_int(v.nanos, times[i].nanos, "%lld ns: the rest", (long long)times[i].ns);
+        v = filter_time_add(&v, INT64_MIN);
+        ok(v.kind == FILTER_TIMESTAMP && v.nanos < 1000000000, "%lld ns and the longest duration", (long long)times[i].ns);
+    }
+}
+
 int main(void)
 {
+    test_nanoseconds();
     evaluate_all(timestamps, COUNT(timestamps));
     evaluate_all(durations, COUNT(durations));
     evaluate_all(arithmetic, COUNT(arithmetic));
