@@ -12,7 +12,7 @@
 #include "base/error.h"
 
 enum {
-    CHUNK_MAX_ROWS = 16384,          /* a full chunk has this many calls; small ones come from slow traffic and many threads */
+    CHUNK_MAX_ROWS = 8192,           /* a full chunk has this many calls; small ones come from slow traffic and many threads */
     CHUNK_PREFIX = 16,               /* bytes of the least and the greatest text that the statistics keep */
     CHUNK_BITS = CHUNK_MAX_ROWS / 64 /* words of a bitmap over all rows */
 };

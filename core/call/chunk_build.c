@@ -53,6 +53,23 @@ static bool make_own_numbers(struct chunk_builder *b)
     return true;
 }
 
+static bool make_components(struct chunk_builder *b)
+{
+    const struct chunk_plan *plan = b->plan;
+    b->components = mem_calloc(plan->component_n, sizeof(*b->components));
+    for (uint32_t i = 0; b->components && i < plan->component_n; i++) {
+        const struct registry_component *declared = &plan->components[i];
+        struct noted_component *c = &b->components[i];
+        c->noted = mem_calloc(declared->n, sizeof(*c->noted));
+        if (!c->noted)
+            return false;
+        for (uint32_t field = 0; field < declared->n; field++)
+            if (!field_registry_at(plan->registry, declared->fields[field])->payload)
+                c->values[field / 64] |= 1ull << (field % 64);
+    }
+    return b->components;
+}
+
 int chunk_builder_new(const struct chunk_plan *plan, struct chunk_builder **ret, struct error *err)
 {
     struct chunk_builder *b = mem_calloc(1, sizeof(*b));
@@ -65,7 +82,7 @@ int chunk_builder_new(const struct chunk_plan *plan, struct chunk_builder **ret,
     b->columns = mem_calloc(b->column_n, sizeof(struct build_column *));
     b->notes = mem_calloc(BLOCK_ROWS, sizeof(*b->notes));
     b->core = column_new(OWN_COLUMNS, REGISTRY_INT);
-    bool made = b->columns && b->notes && b->core && make_own_numbers(b);
+    bool made = b->columns && b->notes && b->core && make_own_numbers(b) && make_components(b);
     int status = made ? packer_init(&b->packer, err) : error_nomem(err);
     if (status == TD_OK && getrandom(&b->seed, sizeof(b->seed), GRND_NONBLOCK) != sizeof(b->seed))
         b->seed = (uintptr_t)b; /* the address space is random as well */
@@ -83,6 +100,9 @@ void chunk_builder_free(struct chunk_builder *b)
     for (uint32_t i = 0; b->columns && i < b->column_n; i++)
         column_free(b->columns[i]);
     mem_free(b->columns);
+    for (uint32_t i = 0; b->components && i < b->plan->component_n; i++)
+        mem_free(b->components[i].noted);
+    mem_free(b->components);
     mem_free(b->notes);
     column_free(b->core);
     buf_clear(&b->log);
@@ -205,6 +225,25 @@ static void note_half(struct chunk_builder *b, struct noted_call *note, const st
         *request_frame = frame;
 }
 
+static void note_values(struct chunk_builder *b, struct noted_call *note, const struct td_call *c)
+{
+    struct noted_component *component = &b->components[c->component];
+    uint32_t at = note->values_at = (uint32_t)b->log.n, row = b->noted;
+    buf_put_slice(&b->log, buf_slice(&c->values));
+    b->failed |= b->log.failed;
+    component->fields = c->fields;
+    component->calls++;
+    component->call_bits[row / 64] |= 1ull << (row % 64);
+    for (uint32_t word = 0; word < FIELD_MAX / 64; word++) {
+        for (uint64_t bits = c->set[word] & component->values[word]; bits; bits &= bits - 1) {
+            uint32_t field = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            struct noted_field *noted = &component->noted[field];
+            noted->rows[noted->n] = (uint16_t)row;
+            noted->at[noted->n++] = at + c->first[field];
+        }
+    }
+}
+
 static void note_call(struct chunk_builder *b, struct noted_call *note, const struct td_call *c)
 {
     int64_t time = call_time(c);
@@ -212,7 +251,7 @@ static void note_call(struct chunk_builder *b, struct noted_call *note, const st
     b->sorted &= b->last_ns <= time;
     b->last_ns = time;
     set_own(b, OWN_TIME, time);
-    set_own(b, OWN_COMPONENT, note->component = c->component);
+    set_own(b, OWN_COMPONENT, c->component);
     set_own(b, OWN_TRANSPORT, c->flow->transport);
     set_own(b, OWN_IP_VERSION, c->flow->ip_version);
     set_own(b, OWN_FLOW_FLAGS, c->flow->flags);
@@ -220,15 +259,9 @@ static void note_call(struct chunk_builder *b, struct noted_call *note, const st
     set_own(b, OWN_CONN_ID, (int64_t)c->conn_id);
     note->ip_n = c->flow->ip_version == 4 ? 4 : 16;
     note->lost = c->incomplete_values;
-    note->fields = c->fields;
-    memcpy(note->set, c->set, sizeof(note->set));
     note_half(b, note, c, TD_CLIENT, time, &request_frame);
     note_half(b, note, c, TD_SERVER, time, &request_frame);
-    note->values_at = (uint32_t)b->log.n;
-    buf_put_slice(&b->log, buf_slice(&c->values));
-    note->firsts_at = (uint32_t)b->log.n;
-    buf_put(&b->log, c->first, c->fields->n * sizeof(c->first[0]));
-    b->failed |= b->log.failed;
+    note_values(b, note, c);
 }
 
 int chunk_builder_add(struct chunk_builder *b, const struct td_call *c, struct error *err)

@@ -44,14 +44,27 @@ static inline bool column_is_many(const struct build_column *col)
 
 /* What of a call has no column yet. Its values and frames stand in the log. */
 struct noted_call {
-    const struct field_set *fields;
-    uint32_t component;
-    uint32_t values_at, firsts_at; /* in the log: td_call.values, td_call.first */
     uint8_t ip[2][16];
     uint8_t ip_n;
-    bool lost; /* a value that no chunk can hold */
+    bool lost;          /* a value that no chunk can hold */
+    uint32_t values_at; /* in the log: td_call.values */
     uint32_t frames_at[2], frames_n[2];
-    uint64_t set[FIELD_MAX / 64];
+};
+
+/* The values of one field in the calls that are noted. */
+struct noted_field {
+    uint32_t n;
+    uint16_t rows[BLOCK_ROWS]; /* of the block, ascending */
+    uint32_t at[BLOCK_ROWS];   /* in the log: struct call_record, of the first value */
+};
+
+/* What is noted of one component's calls. */
+struct noted_component {
+    const struct field_set *fields;  /* of the last call */
+    uint64_t values[FIELD_MAX / 64]; /* fields that are not bodies */
+    uint32_t calls;
+    uint64_t call_bits[BLOCK_ROWS / 64];
+    struct noted_field *noted; /* by field */
 };
 
 /* A number above INT64_MAX. */
@@ -84,6 +97,7 @@ struct chunk_builder {
     int64_t *own_numbers[OWN_COLUMNS]; /* of these: what is noted goes straight there */
     uint32_t column_n;
     struct noted_call *notes; /* BLOCK_ROWS */
+    struct noted_component *components;
     struct buf log, page, big;
     struct packer packer;
     struct packed_chunk packed;

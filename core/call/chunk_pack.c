@@ -24,17 +24,21 @@ static void put_le(struct buf *out, uint64_t v, size_t n)
 
 int packer_init(struct packer *p, struct error *err)
 {
-    *p = (struct packer){.zstd = ZSTD_createCCtx()};
-    if (!p->zstd)
+    *p = (struct packer){.texts = ZSTD_createCCtx(), .numbers = ZSTD_createCCtx()};
+    if (!p->texts || !p->numbers)
         return error_nomem(err);
-    ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_experimentalParam5, CODED_LITERALS);
-    ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_contentSizeFlag, 0);
+    ZSTD_CCtx_setParameter(p->texts, ZSTD_c_compressionLevel, TEXT_LEVEL);
+    ZSTD_CCtx_setParameter(p->texts, ZSTD_c_contentSizeFlag, 0);
+    ZSTD_CCtx_setParameter(p->numbers, ZSTD_c_compressionLevel, NUMBER_LEVEL);
+    ZSTD_CCtx_setParameter(p->numbers, ZSTD_c_experimentalParam5, CODED_LITERALS);
+    ZSTD_CCtx_setParameter(p->numbers, ZSTD_c_contentSizeFlag, 0);
     return TD_OK;
 }
 
 void packer_clear(struct packer *p)
 {
-    ZSTD_freeCCtx(p->zstd);
+    ZSTD_freeCCtx(p->texts);
+    ZSTD_freeCCtx(p->numbers);
     buf_clear(&p->plane);
     buf_clear(&p->squeezed);
     buf_clear(&p->lanes);
@@ -66,21 +70,20 @@ static bool is_noise(struct td_slice bytes)
     return pairs < SAMPLE * (SAMPLE - 1) / 2 / 180;
 }
 
-static void pack_run(struct packer *p, struct buf *out, struct td_slice bytes, int level)
+static void pack_run(struct packer *p, struct buf *out, struct td_slice bytes, struct ZSTD_CCtx_s *zstd)
 {
     if (bytes.n > 1 && all_same(bytes.p, bytes.n)) {
         put_run(out, RUN_SAME, bytes.p, 1);
         return;
     }
-    if (bytes.n >= MIN_SQUEEZE && (level != NUMBER_LEVEL || !is_noise(bytes))) {
+    if (bytes.n >= MIN_SQUEEZE && (zstd == p->texts || !is_noise(bytes))) {
         size_t room = ZSTD_compressBound(bytes.n);
         buf_reset(&p->squeezed);
         if (!buf_reserve(&p->squeezed, room)) {
             out->failed = true;
             return;
         }
-        ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, level);
-        size_t n = ZSTD_compress2(p->zstd, p->squeezed.p, room, bytes.p, bytes.n);
+        size_t n = ZSTD_compress2(zstd, p->squeezed.p, room, bytes.p, bytes.n);
         if (!ZSTD_isError(n) && n + bytes.n / 8 <= bytes.n) {
             put_run(out, RUN_ZSTD, p->squeezed.p, n);
             return;
@@ -91,7 +94,12 @@ static void pack_run(struct packer *p, struct buf *out, struct td_slice bytes, i
 
 void pack_bytes(struct packer *p, struct buf *out, struct td_slice bytes)
 {
-    pack_run(p, out, bytes, TEXT_LEVEL);
+    pack_run(p, out, bytes, p->texts);
+}
+
+void pack_plain_bytes(struct packer *p, struct buf *out, struct td_slice bytes)
+{
+    pack_run(p, out, bytes, p->numbers);
 }
 
 /* Bits for a distance: 0, 1, 2, 4, or whole bytes. */
@@ -121,7 +129,7 @@ static void pack_bits(struct packer *p, struct buf *out, const uint32_t *v, uint
         for (uint32_t i = 0; i < count; i++)
             p->plane.p[i] = (uint8_t)(p->plane.p[i] | v[from + i] << (k * bits));
     }
-    pack_run(p, out, td_bytes(p->plane.p, step), NUMBER_LEVEL);
+    pack_run(p, out, td_bytes(p->plane.p, step), p->numbers);
 }
 
 static void pack_planes32(struct packer *p, struct buf *out, const uint32_t *restrict v, uint32_t n, unsigned bits)
@@ -134,7 +142,7 @@ static void pack_planes32(struct packer *p, struct buf *out, const uint32_t *res
     for (unsigned shift = 0; shift < bits; shift += 8) {
         for (uint32_t i = 0; i < n; i++)
             plane[i] = (uint8_t)(v[i] >> shift);
-        pack_run(p, out, td_bytes(plane, n), NUMBER_LEVEL);
+        pack_run(p, out, td_bytes(plane, n), p->numbers);
     }
 }
 
@@ -144,7 +152,7 @@ static void pack_planes64(struct packer *p, struct buf *out, const uint64_t *res
     for (unsigned shift = 0; shift < bits; shift += 8) {
         for (uint32_t i = 0; i < n; i++)
             plane[i] = (uint8_t)(v[i] >> shift);
-        pack_run(p, out, td_bytes(plane, n), NUMBER_LEVEL);
+        pack_run(p, out, td_bytes(plane, n), p->numbers);
     }
 }
 

@@ -21,7 +21,7 @@ enum {
 };
 
 struct packer {
-    struct ZSTD_CCtx_s *zstd;
+    struct ZSTD_CCtx_s *texts, *numbers; /* apart, or their memory would be taken anew again and again */
     struct buf plane, squeezed, lanes;
 };
 
@@ -35,6 +35,8 @@ void pack_numbers(struct packer *, struct buf *out, const int64_t *v, uint32_t n
 /* Numbers from 0 to `limit` - 1, each of which is there; in some order. */
 void pack_ids(struct packer *, struct buf *out, const uint32_t *v, uint32_t n, uint32_t limit);
 void pack_bytes(struct packer *, struct buf *out, struct td_slice bytes);
+/* The same for bytes that repeat nothing: quicker. */
+void pack_plain_bytes(struct packer *, struct buf *out, struct td_slice bytes);
 
 struct unpacker {
     struct ZSTD_DCtx_s *zstd;

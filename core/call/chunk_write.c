@@ -220,7 +220,10 @@ static void pack_texts(struct chunk_builder *b, const struct build_column *col, 
     for (uint32_t i = 0; i < set->n; i++)
         lengths[i] = (int64_t)text_set_at(set, i).n;
     pack_numbers(&b->packer, &b->packed.data, lengths, set->n, &bounds);
-    pack_bytes(&b->packer, &b->packed.data, buf_slice(&set->bytes));
+    if (col->number == own_half(TD_CLIENT, HALF_FRAMES) || col->number == own_half(TD_SERVER, HALF_FRAMES))
+        pack_plain_bytes(&b->packer, &b->packed.data, buf_slice(&set->bytes));
+    else
+        pack_bytes(&b->packer, &b->packed.data, buf_slice(&set->bytes));
     end_part(&b->packed, col->number, part, at);
 }
 

@@ -15,7 +15,8 @@
 #include "call/store_layout.h"
 
 enum {
-    COMMIT_BYTES = 32 << 20, /* that wait in memory for a commit, at most */
+    COMMIT_BYTES = 8 << 20, /* that wait in memory for a commit, at most */
+    CACHE_KIB = 12 << 10,   /* of SQLite: room for what waits, used again after each commit */
     MAX_PATH = 4096
 };
 
@@ -130,9 +131,9 @@ static int open_file(struct store_writer *w, struct error *err)
     sqlite3_busy_timeout(w->db, STORE_BUSY_MS);
     char sql[256];
     snprintf(sql, sizeof(sql),
-             "PRAGMA page_size=%d; PRAGMA journal_mode=DELETE; PRAGMA synchronous=NORMAL; PRAGMA cache_spill=OFF;"
+             "PRAGMA page_size=%d; PRAGMA journal_mode=DELETE; PRAGMA synchronous=NORMAL; PRAGMA cache_spill=OFF; PRAGMA cache_size=%d;"
              "BEGIN IMMEDIATE; PRAGMA application_id=%d; PRAGMA user_version=%d",
-             STORE_PAGE_SIZE, STORE_APPLICATION_ID, STORE_FORMAT);
+             STORE_PAGE_SIZE, -CACHE_KIB, STORE_APPLICATION_ID, STORE_FORMAT);
     int status = store_exec(w->db, sql, err);
     for (int i = 0; i < STORE_TABLES && status == TD_OK; i++)
         status = store_exec(w->db, store_tables[i], err);

@@ -41,6 +41,17 @@ static bool grow(struct text_set *s)
     return true;
 }
 
+bool text_set_append(struct text_set *s, struct td_slice text)
+{
+    buf_put_slice(&s->bytes, text);
+    uint32_t end = (uint32_t)s->bytes.n;
+    buf_put(&s->ends, &end, sizeof(end));
+    if (s->bytes.failed || s->ends.failed || s->bytes.n > UINT32_MAX)
+        return false;
+    s->n++;
+    return true;
+}
+
 bool text_set_find(struct text_set *s, struct td_slice text, uint64_t hash, uint32_t *ret)
 {
     if (!s->slots || s->n >= s->mask / 4 * 3) {
@@ -56,12 +67,9 @@ bool text_set_find(struct text_set *s, struct td_slice text, uint64_t hash, uint
         *ret = s->last = i;
         return true;
     }
-    buf_put_slice(&s->bytes, text);
-    uint32_t end = (uint32_t)s->bytes.n;
-    buf_put(&s->ends, &end, sizeof(end));
-    if (s->bytes.failed || s->ends.failed || s->bytes.n > UINT32_MAX)
+    if (!text_set_append(s, text))
         return false;
-    *ret = s->last = s->n++;
+    *ret = s->last = s->n - 1;
     s->slots[at] = upper << 32 | s->n;
     return true;
 }

@@ -20,6 +20,9 @@ void text_set_clear(struct text_set *);
  * when memory is short. */
 bool text_set_find(struct text_set *, struct td_slice text, uint64_t hash, uint32_t *ret);
 
+/* A new entry, whether the text is there already or not; such a set is not searched. False when memory is short. */
+bool text_set_append(struct text_set *, struct td_slice text);
+
 /* td_eq() for texts that are short as a rule: two words tell, without a call. */
 static inline bool text_equal(struct td_slice a, struct td_slice b)
 {

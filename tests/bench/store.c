@@ -18,7 +18,7 @@
 #include "call_maker.h"
 #include "plain_table.h"
 
-enum { ROUNDS = 3, MAX_PATH = 4096 };
+enum { ROUNDS = 8, MAX_PATH = 4096 };
 
 static const double APPEND_BAR = 3, SIZE_BAR = 0.25, MEMORY_BAR_MB = 200;
 
