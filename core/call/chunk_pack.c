@@ -5,7 +5,7 @@
 /* Texts repeat parts of others. Numbers hardly repeat anything, but some of their bytes are more frequent than others: there
  * repetitions are hardly searched for, which takes half the time for the same size. */
 enum {
-    TEXT_LEVEL = 1,
+    TEXT_LEVEL = -1,
     NUMBER_LEVEL = -100,
     CODED_LITERALS = 1, /* ZSTD_ps_enable, for a parameter that zstd's public header numbers but does not name */
     MIN_SQUEEZE = 48,   /* shorter runs are not worth a frame */
