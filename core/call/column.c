@@ -5,40 +5,38 @@
 #include "base/nearest.h"
 #include "base/units.h"
 #include "base/utf8.h"
+#include "call/registry_table.h"
 
+/* What is made of several fields. */
 static const struct {
     const char *name;
     uint8_t kind;
-} core_columns[] = {
-    {"id", COLUMN_ID},
-    {"timestamp", COLUMN_TIMESTAMP},
-    {"protocol", COLUMN_PROTOCOL},
-    {"transport", COLUMN_TRANSPORT},
-    {"conn_id", COLUMN_CONN_ID},
-    {"elapsed_time", COLUMN_ELAPSED_TIME},
-    {"latency", COLUMN_LATENCY},
+} composites[] = {
     {"src", COLUMN_SRC},
-    {"src.ip", COLUMN_SRC_IP},
-    {"src.port", COLUMN_SRC_PORT},
     {"dst", COLUMN_DST},
-    {"dst.ip", COLUMN_DST_IP},
-    {"dst.port", COLUMN_DST_PORT},
     {"summary.method", COLUMN_METHOD},
     {"summary.target", COLUMN_TARGET},
     {"summary.status", COLUMN_STATUS},
-    {"request.size", COLUMN_REQUEST_SIZE},
-    {"response.size", COLUMN_RESPONSE_SIZE},
     {"request.frames", COLUMN_REQUEST_FRAMES},
     {"response.frames", COLUMN_RESPONSE_FRAMES},
-    {"complete", COLUMN_COMPLETE},
 };
-enum { CORE_COLUMNS = sizeof(core_columns) / sizeof(core_columns[0]) };
+enum { COMPOSITES = sizeof(composites) / sizeof(composites[0]) };
 
-static bool find_core_column(const char *name, uint8_t *ret_kind)
+/* A column that is no dissector's: its kind, and of a field of the core which. */
+static bool find_core_column(struct column *col)
 {
-    for (int i = 0; i < CORE_COLUMNS; i++)
-        if (strcmp(core_columns[i].name, name) == 0) {
-            *ret_kind = core_columns[i].kind;
+    uint32_t n;
+    const struct core_row *rows = registry_core_rows(&n);
+    for (int i = 0; i < COMPOSITES; i++)
+        if (strcmp(composites[i].name, col->name) == 0) {
+            col->kind = composites[i].kind;
+            return true;
+        }
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(rows[i].name, col->name) == 0) {
+            col->kind = COLUMN_CORE;
+            col->core = rows[i].core;
+            col->type = rows[i].type;
             return true;
         }
     return false;
@@ -50,8 +48,12 @@ static int unknown_column(const char *name, const struct field_set *const *compo
     if (!*name)
         return error_set(err, TD_E_CONFIG, "the list of fields lacks a name between the commas");
     nearest_init(&near, name);
-    for (int i = 0; i < CORE_COLUMNS; i++)
-        nearest_try(&near, core_columns[i].name);
+    uint32_t n;
+    const struct core_row *rows = registry_core_rows(&n);
+    for (int i = 0; i < COMPOSITES; i++)
+        nearest_try(&near, composites[i].name);
+    for (uint32_t i = 0; i < n; i++)
+        nearest_try(&near, rows[i].name);
     for (uint32_t i = 0; i < component_n; i++)
         for (uint32_t j = 0; j < components[i]->n; j++)
             nearest_try(&near, components[i]->fields[j].name);
@@ -62,14 +64,12 @@ static int unknown_column(const char *name, const struct field_set *const *compo
 
 static int resolve(struct column *col, const struct field_set *const *components, uint32_t component_n, struct error *err)
 {
-    uint8_t kind = COLUMN_FIELD;
-    bool core = find_core_column(col->name, &kind), found = core;
-    col->kind = kind;
+    bool core = find_core_column(col), found = core;
     col->fields = mem_alloc((component_n + 1) * sizeof(*col->fields));
     if (!col->fields)
         return error_nomem(err);
     for (uint32_t i = 0; i < component_n; i++) {
-        switch (kind) {
+        switch (col->kind) {
         case COLUMN_METHOD: col->fields[i] = components[i]->method; break;
         case COLUMN_TARGET: col->fields[i] = components[i]->target; break;
         case COLUMN_STATUS: col->fields[i] = components[i]->status; break;
@@ -169,20 +169,17 @@ static void put_field(struct buf *out, const struct td_call *c, int16_t field, p
     }
 }
 
-static void put_address(struct buf *out, const struct td_flow *flow, int dir, bool with_port)
+static void put_address(struct buf *out, const struct td_flow *flow, int dir)
 {
     char text[IP_TEXT];
     size_t n = ip_format(flow->ip[dir], flow->ip_version, text);
-    bool brackets = with_port && flow->ip_version == 6;
-    if (brackets)
+    if (flow->ip_version == 6)
         buf_putc(out, '[');
     buf_put(out, text, n);
-    if (brackets)
+    if (flow->ip_version == 6)
         buf_putc(out, ']');
-    if (with_port) {
-        buf_putc(out, ':');
-        buf_u64(out, flow->port[dir]);
-    }
+    buf_putc(out, ':');
+    buf_u64(out, flow->port[dir]);
 }
 
 static void put_frames(struct buf *out, const struct call_frames *frames)
@@ -195,33 +192,29 @@ static void put_frames(struct buf *out, const struct call_frames *frames)
     }
 }
 
-static void put_column(struct buf *out, const struct column *col, const struct td_call *c, put_text_fn *put_text)
+static void put_core(struct buf *out, const struct column *col, const struct td_call *c, put_text_fn *put_text)
 {
     char text[UNITS_TEXT];
+    struct registry_value v = {0};
+    if (!registry_core_get(col->core, c, &v))
+        return;
+    switch (col->type) {
+    case REGISTRY_BOOL: buf_puts(out, v.number ? "true" : "false"); break;
+    case REGISTRY_INT: buf_i64(out, v.number); break;
+    case REGISTRY_TIMESTAMP: buf_put(out, text, units_format_time(v.number, text)); break;
+    case REGISTRY_DURATION: buf_puts(out, units_format_duration(v.number, text)); break;
+    default: put_text(out, v.bytes); break;
+    }
+}
+
+static void put_column(struct buf *out, const struct column *col, const struct td_call *c, put_text_fn *put_text)
+{
     switch (col->kind) {
-    case COLUMN_ID: buf_u64(out, c->id); break;
-    case COLUMN_TIMESTAMP: buf_put(out, text, units_format_time(call_time(c), text)); break;
-    case COLUMN_PROTOCOL: buf_puts(out, c->protocol); break;
-    case COLUMN_TRANSPORT: buf_puts(out, c->flow->transport == 6 ? "TCP" : "UDP"); break;
-    case COLUMN_CONN_ID: buf_u64(out, c->conn_id); break;
-    case COLUMN_ELAPSED_TIME: buf_u64(out, (uint64_t)call_duration(c) / NS_PER_US); break;
-    case COLUMN_LATENCY:
-        if (c->half[TD_CLIENT].seen && c->half[TD_SERVER].seen)
-            buf_puts(out, units_format_duration(call_duration(c), text));
-        break;
-    case COLUMN_SRC: put_address(out, c->flow, TD_CLIENT, true); break;
-    case COLUMN_SRC_IP: put_address(out, c->flow, TD_CLIENT, false); break;
-    case COLUMN_SRC_PORT: buf_u64(out, c->flow->port[TD_CLIENT]); break;
-    case COLUMN_DST: put_address(out, c->flow, TD_SERVER, true); break;
-    case COLUMN_DST_IP: put_address(out, c->flow, TD_SERVER, false); break;
-    case COLUMN_DST_PORT: buf_u64(out, c->flow->port[TD_SERVER]); break;
-    case COLUMN_REQUEST_SIZE: buf_u64(out, c->half[TD_CLIENT].bytes); break;
-    case COLUMN_RESPONSE_SIZE: buf_u64(out, c->half[TD_SERVER].bytes); break;
+    case COLUMN_CORE: put_core(out, col, c, put_text); break;
+    case COLUMN_SRC: put_address(out, c->flow, TD_CLIENT); break;
+    case COLUMN_DST: put_address(out, c->flow, TD_SERVER); break;
     case COLUMN_REQUEST_FRAMES: put_frames(out, &c->half[TD_CLIENT].frames); break;
     case COLUMN_RESPONSE_FRAMES: put_frames(out, &c->half[TD_SERVER].frames); break;
-    case COLUMN_COMPLETE:
-        buf_puts(out, call_half_complete(&c->half[TD_CLIENT]) && call_half_complete(&c->half[TD_SERVER]) ? "true" : "false");
-        break;
     default: put_field(out, c, col->fields[c->component], put_text); break;
     }
 }

@@ -6,27 +6,14 @@
 
 enum column_kind {
     COLUMN_FIELD, /* of a dissector */
-    COLUMN_ID,
-    COLUMN_TIMESTAMP,
-    COLUMN_PROTOCOL,
-    COLUMN_TRANSPORT,
-    COLUMN_CONN_ID,
-    COLUMN_ELAPSED_TIME,
-    COLUMN_LATENCY,
-    COLUMN_SRC,
-    COLUMN_SRC_IP,
-    COLUMN_SRC_PORT,
+    COLUMN_CORE,  /* of the core: the registry's */
+    COLUMN_SRC,   /* with port */
     COLUMN_DST,
-    COLUMN_DST_IP,
-    COLUMN_DST_PORT,
     COLUMN_METHOD,
     COLUMN_TARGET,
     COLUMN_STATUS, /* the summary's, by the fields' flags */
-    COLUMN_REQUEST_SIZE,
-    COLUMN_RESPONSE_SIZE,
     COLUMN_REQUEST_FRAMES,
-    COLUMN_RESPONSE_FRAMES,
-    COLUMN_COMPLETE
+    COLUMN_RESPONSE_FRAMES
 };
 
 enum { COLUMN_MAX = 64 };
@@ -34,7 +21,8 @@ enum { COLUMN_MAX = 64 };
 struct column {
     const char *name;
     uint8_t kind;
-    int16_t *fields; /* by component; -1: it has no such field */
+    uint8_t core, type; /* CORE: core_field and registry_type */
+    int16_t *fields;    /* by component; -1: it has no such field */
 };
 
 struct column_set {

@@ -104,22 +104,19 @@ static bool get_half(const struct call_half *half, uint64_t number, struct regis
     return half->seen;
 }
 
-bool field_registry_get(const struct field_registry *r, uint32_t index, const struct td_call *c, struct registry_value *v)
+bool registry_core_get(uint8_t core, const struct td_call *c, struct registry_value *v)
 {
     const struct call_half *request = &c->half[TD_CLIENT], *response = &c->half[TD_SERVER];
-    const struct registry_source *source = &r->sources[index];
     v->number = 0;
     v->bytes = v->name = (struct td_slice){0};
     bool has = true;
-    switch (source->core) {
-    case CORE_DECLARED: has = get_declared(c, declared(source, c), v); break;
+    switch (core) {
     case CORE_ID:
         v->number = to_int(c->id);
         has = c->id != 0;
         break;
     case CORE_TIMESTAMP: v->number = call_time(c); break;
     case CORE_PROTOCOL: set_text(v, c->protocol); break;
-    case CORE_PROTOCOL_IS: v->number = c->component == source->component; break;
     case CORE_TRANSPORT: set_text(v, c->flow->transport == 6 ? "TCP" : "UDP"); break;
     case CORE_TCP: v->number = c->flow->transport == 6; break;
     case CORE_UDP: v->number = c->flow->transport != 6; break;
@@ -143,6 +140,21 @@ bool field_registry_get(const struct field_registry *r, uint32_t index, const st
     case CORE_HAS_PCAP: v->number = request->frames.count + response->frames.count > 0; break;
     default: has = false; break;
     }
+    return has;
+}
+
+bool field_registry_get(const struct field_registry *r, uint32_t index, const struct td_call *c, struct registry_value *v)
+{
+    const struct registry_source *source = &r->sources[index];
+    bool has = true;
+    v->number = 0;
+    v->bytes = v->name = (struct td_slice){0};
+    if (source->core == CORE_DECLARED)
+        has = get_declared(c, declared(source, c), v);
+    else if (source->core == CORE_PROTOCOL_IS)
+        v->number = c->component == source->component;
+    else
+        has = registry_core_get(source->core, c, v);
     if (!has) {
         v->number = r->fields[index].absent;
         v->bytes = (struct td_slice){0};
