@@ -59,7 +59,8 @@ static const char *column_name(const struct chunk *c, uint32_t column, char out[
 static int corrupt(const struct chunk *c, uint32_t column, const char *why, struct error *err)
 {
     char name[64];
-    return error_set(err, TD_E_CORRUPT, "chunk %llu, column %s: %s", (unsigned long long)c->number, column_name(c, column, name), why);
+    return error_set(err, TD_E_CORRUPT, "%s: chunk %llu, column %s: %s", c->source->name, (unsigned long long)c->number,
+                     column_name(c, column, name), why);
 }
 
 /* ---- The directory ---- */
@@ -207,7 +208,7 @@ static int part_bytes(struct chunk *c, uint32_t column, const struct chunk_place
     int status = c->source->fetch(c->source->ctx, part_key(c->number, place->column, place->part), place->size, &c->raw, err);
     if (status != TD_OK) {
         char name[64];
-        error_prefix(err, "chunk %llu, column %s: ", (unsigned long long)c->number, column_name(c, column, name));
+        error_prefix(err, "%s: chunk %llu, column %s: ", c->source->name, (unsigned long long)c->number, column_name(c, column, name));
         return status;
     }
     if (c->raw.n != place->size || !checksum_fits(&c->raw, place->checksum))

@@ -12,6 +12,7 @@ struct chunk_source {
     int (*fetch)(void *ctx, uint64_t key, uint32_t size, struct buf *ret, struct error *err);
     const struct field_registry *registry;
     struct unpacker *unpacker;
+    const char *name; /* of the store, for errors */
 };
 
 /* Where a part is. */

@@ -16,7 +16,8 @@ struct row {
 static int damaged(struct row *r, const char *what)
 {
     if (r->status == TD_OK)
-        r->status = error_set(r->err, TD_E_CORRUPT, "chunk %llu, row %u: %s", (unsigned long long)r->chunk->number, r->number, what);
+        r->status = error_set(r->err, TD_E_CORRUPT, "%s: chunk %llu, row %u: %s", r->store->path, (unsigned long long)r->chunk->number,
+                              r->number, what);
     return r->status;
 }
 
@@ -132,8 +133,10 @@ static int read_page(struct row *r, uint32_t page, size_t bytes, struct td_slice
     buf_reset(&s->page_raw);
     buf_reset(&s->page_bytes);
     int status = store_read_blob(s, &s->page, "page", page_key(r->chunk->number, page), 0, 2 * CHUNK_PAGE, &s->page_raw, r->err);
-    if (status != TD_OK)
+    if (status != TD_OK) {
+        error_prefix(r->err, "%s: chunk %llu, payload: ", s->path, (unsigned long long)r->chunk->number);
         return status;
+    }
     struct td_cursor in = td_cursor(buf_slice(&s->page_raw));
     uint64_t checksum = td_le64(&in);
     if (in.failed || hash_bytes(in.p, td_left(&in), CHUNK_SEED) != checksum)
@@ -288,8 +291,6 @@ int store_read_call(struct store *s, uint64_t id, bool payload, struct store_cal
     ret->call.id = id;
     read_row(&r, payload, ret);
     store_release(s, r.chunk);
-    if (r.status != TD_OK)
-        error_prefix(err, "%s: ", s->path);
     return r.status;
 }
 

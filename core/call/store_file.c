@@ -10,17 +10,25 @@ const char *const store_tables[STORE_TABLES] = {
     "CREATE TABLE page(id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
 };
 
-/* A write that found no room: SQLITE_FULL, or an I/O error with the reason beside it. */
-static bool no_room(sqlite3 *db, int code)
+/* What the operating system said last, as far as SQLite kept it. */
+static int system_reason(sqlite3 *db)
 {
     int reason = sqlite3_system_errno(db);
+    if (!reason)
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &reason);
+    return reason;
+}
+
+/* A write that found no room: SQLITE_FULL, or an I/O error with the reason beside it. */
+static bool no_room(int code, int reason)
+{
     return (code & 0xff) == SQLITE_FULL || ((code & 0xff) == SQLITE_IOERR && (reason == ENOSPC || reason == EFBIG || reason == EDQUOT));
 }
 
 int store_sqlite_error(sqlite3 *db, int code, const char *what, struct error *err)
 {
-    int reason = db ? sqlite3_system_errno(db) : 0;
-    if (db && no_room(db, code))
+    int reason = db ? system_reason(db) : 0;
+    if (no_room(code, reason))
         return error_set(err, TD_E_LIMIT, "%s: no room is left for the file; what was committed before is kept", what);
     switch (code & 0xff) {
     case SQLITE_NOMEM: return error_nomem(err);

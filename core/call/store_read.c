@@ -269,7 +269,7 @@ static int read_chunks(struct store *s, struct error *err)
         status = store_prepare(s->db, "SELECT id, calls, first_ns, last_ns FROM chunk WHERE id>? ORDER BY id", &statement, err);
     if (status != TD_OK)
         return status;
-    sqlite3_bind_int64(statement, 1, s->chunk_n ? (int64_t)s->chunks[s->chunk_n - 1].number : 0);
+    sqlite3_bind_int64(statement, 1, s->chunk_n ? (int64_t)s->chunks[s->chunk_n - 1].number : INT64_MIN);
     while (status == TD_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         int64_t number = sqlite3_column_int64(statement, 0), calls = sqlite3_column_int64(statement, 1);
         struct store_chunk chunk = {.number = (uint64_t)number,
@@ -299,7 +299,7 @@ static int load(struct store *s, struct error *err)
         status = unpacker_init(&s->unpacker, err);
     if (status != TD_OK)
         return status;
-    s->source = (struct chunk_source){s, fetch_part, s->registry, &s->unpacker};
+    s->source = (struct chunk_source){s, fetch_part, s->registry, &s->unpacker, s->path};
     /* What is complete does not change: one lock for as long as it is open spares one for each read. */
     if (s->state == STORE_COMPLETE)
         status = store_exec(s->db, "BEGIN", err);
@@ -454,17 +454,16 @@ static int load_chunk(struct store *s, uint32_t index, struct chunk **ret, struc
     c->index = UINT32_MAX;
     status = store_read_blob(s, &s->part, "part", (int64_t)part_key(number, OWN_DIRECTORY, 0), 0, CHUNK_MAX_DIRECTORY, &directory, err);
     if (status != TD_OK)
-        error_prefix(err, "chunk %llu: ", (unsigned long long)number);
+        error_prefix(err, "%s: chunk %llu: ", s->path, (unsigned long long)number);
     else
         status = chunk_load(c, number, &directory, err);
     buf_clear(&directory);
     if (status == TD_OK &&
         (c->rows != s->chunks[index].calls || c->first_ns != s->chunks[index].first_ns || c->last_ns != s->chunks[index].last_ns))
-        status = error_set(err, TD_E_CORRUPT, "chunk %llu: its entry contradicts its directory", (unsigned long long)number);
+        status = error_set(err, TD_E_CORRUPT, "%s: chunk %llu: its entry contradicts its directory", s->path, (unsigned long long)number);
     if (status != TD_OK) {
         chunk_free(c);
         *place = NULL;
-        error_prefix(err, "%s: ", s->path);
         return status;
     }
     c->index = index;

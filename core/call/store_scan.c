@@ -286,8 +286,6 @@ static int open_next(struct store_scan *scan, struct error *err)
     } else {
         store_drop(scan->store, c);
     }
-    if (status != TD_OK)
-        error_prefix(err, "%s: ", scan->store->path);
     return status;
 }
 
@@ -313,10 +311,8 @@ static int refill(struct store_scan *scan, struct error *err)
         return status;
     status = fill_window(scan, w, c, err);
     store_release(scan->store, c);
-    if (status != TD_OK) {
-        error_prefix(err, "%s: ", scan->store->path);
+    if (status != TD_OK)
         return status;
-    }
     if (w->n == 0) {
         scan->heap[0] = scan->heap[--scan->heap_n];
         mem_free(scan->spare);

@@ -17,6 +17,7 @@ static char folder[] = "/tmp/store_test_XXXXXX";
 static char path[sizeof(folder) + 16];
 static struct error err;
 static uint64_t seed = 1;
+static bool large; /* now and then, texts that are long */
 
 static uint64_t draw(void)
 {
@@ -61,8 +62,8 @@ static void anything_clear(struct anything *a)
 /* Bytes of any kind: few different ones, many, empty, long, not UTF-8. */
 static struct td_slice some_text(void)
 {
-    static uint8_t text[1500];
-    size_t n = below(8) == 0 ? below(sizeof(text)) : below(12);
+    static uint8_t text[60000];
+    size_t n = large && below(10) == 0 ? sizeof(text) : below(8) == 0 ? below(1500) : below(12);
     bool wild = below(3) == 0;
     for (size_t i = 0; i < n; i++)
         text[i] = wild ? (uint8_t)below(256) : (uint8_t)('a' + below(2));
@@ -364,34 +365,33 @@ static void check_field(struct columns_check *k, uint32_t f, struct chunk *chunk
     }
 }
 
-static void test_columns(void)
+static void test_columns(int calls, const char *what)
 {
-    enum { CALLS = 3000 };
     struct anything a;
     anything_init(&a);
     struct store_create_options o = options_for(a.registry, a.components, 1, 1);
     struct store_writer *w = create(&o);
     uint64_t begin = seed;
-    for (int i = 0; i < CALLS; i++)
+    for (int i = 0; i < calls; i++)
         must(store_append(w, 0, anything_next(&a, 1000000000000 + (int64_t)i * 2000000), &err));
     must(store_finish(w, TD_LIT("{}"), &err));
     store_writer_free(w);
     struct columns_check k = {.registry = a.registry, .store = open_store()};
     struct chunk *chunk;
     must(store_chunk(k.store, 0, &chunk, &err));
-    is_int(chunk_rows(chunk), CALLS, "one chunk has them all");
+    is_int(chunk_rows(chunk), calls, "%s: one chunk has them all", what);
     seed = begin;
-    for (uint32_t i = 0; i < CALLS; i++) {
+    for (uint32_t i = 0; i < chunk_rows(chunk); i++) {
         const struct td_call *c = anything_next(&a, 1000000000000 + (int64_t)i * 2000000);
         for (uint32_t f = 0; f < field_registry_count(a.registry); f++)
             check_field(&k, f, chunk, i, c);
     }
     if (k.first)
         tap_diag("first wrong: %s", k.first);
-    is_int(k.wrong, 0, "every column says of every row what the registry says of the call");
+    is_int(k.wrong, 0, "%s: every column says of every row what the registry says of the call", what);
     const struct chunk_column *ids;
     must(chunk_column(chunk, (uint32_t)field_registry_find(a.registry, TD_LIT("id")), CHUNK_VALUES, &ids, &err));
-    ok(chunk_number(&ids->numbers, 7) == (int64_t)chunk_first_id(chunk) + 7, "and the id is the store's");
+    ok(chunk_number(&ids->numbers, 7) == (int64_t)chunk_first_id(chunk) + 7, "%s: and the id is the store's", what);
     store_release(k.store, chunk);
     store_free(k.store);
     anything_clear(&a);
@@ -674,7 +674,10 @@ int main(void)
     test_round_trip(2000, 1, "in order");
     test_round_trip(2500, 400000, "a little disorder");
     test_round_trip(1500, INT64_MAX / 4, "any time");
-    test_columns();
+    test_columns(3000, "anything");
+    large = true;
+    test_columns(100, "long texts");
+    large = false;
     test_threads();
     test_scans();
     test_following();
