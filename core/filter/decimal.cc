@@ -8,7 +8,7 @@ static size_t general(double d, char *out)
 {
     char scientific[40];
     char *end = std::to_chars(scientific, scientific + sizeof scientific, d, std::chars_format::scientific).ptr;
-    const char *e = end;
+    const char *e = end - 1;
     while (e > scientific && *e != 'e')
         e--;
     int exponent = 0;
