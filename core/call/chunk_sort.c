@@ -264,7 +264,8 @@ static void sort_frames(struct block *blk, int dir)
     struct chunk_builder *b = blk->builder;
     struct build_column *col = builder_column(b, own_half(dir, HALF_FRAMES));
     for (uint32_t i = 0; i < blk->n && col && !b->failed; i++) {
-        struct td_slice frames = td_bytes(b->log.p + blk->notes[i].frames_at[dir], blk->notes[i].frames_n[dir]);
+        uint32_t at = blk->notes[i].frames_at[dir];
+        struct td_slice frames = td_sub(buf_slice(&b->log), at, at + blk->notes[i].frames_n[dir]);
         if (frames.n > PACK_MAX_TEXT - col->texts.bytes.n) {
             blk->lost = true;
             frames.n = 0;

@@ -140,7 +140,7 @@ static void fuzz_chunk(struct td_slice input)
     struct td_cursor in = td_cursor(input);
     struct td_slice directory = td_take(&in, td_le32(&in));
     struct parts parts;
-    struct chunk_source source = {&parts, fetch, registry, &unpacker};
+    struct chunk_source source = {&parts, fetch, registry, &unpacker, "fuzzed"};
     struct chunk *c;
     struct buf bytes = {0};
     struct error err;
