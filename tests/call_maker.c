@@ -331,7 +331,7 @@ static void make_http(struct call_maker *m)
         const char *reason;
     } statuses[] = {{200, "OK"},           {200, "OK"},        {200, "OK"},           {200, "OK"},
                     {200, "OK"},           {200, "OK"},        {201, "Created"},      {204, "No Content"},
-                    {304, "Not Modified"}, {404, "Not Found"}, {401, "Unauthorized"}, {500, "Internal Server Error"}};
+                    {304, "Not Modified"}, {404, "Not Found"}, {500, "Internal Server Error"}, {401, "Unauthorized"}};
     struct line path = {.n = 0}, query = {.n = 0}, target = {.n = 0}, url = {.n = 0};
     uint32_t conn = popular(m, CALL_MAKER_CONNECTIONS), status = popular(m, 12);
     const char *method = methods[below(m, 12)], *host = hosts[popular(m, 6)], *agent = agents[popular(m, 8)];

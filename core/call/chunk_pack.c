@@ -7,6 +7,7 @@
 enum {
     TEXT_LEVEL = -1,
     NUMBER_LEVEL = -100,
+    NUMBER_HASH_BITS = 8, /* of what is remembered to find repetitions; little of it is little to clear for each run */
     CODED_LITERALS = 1, /* ZSTD_ps_enable, for a parameter that zstd's public header numbers but does not name */
     MIN_SQUEEZE = 48,   /* shorter runs are not worth a frame */
     DELTA = 0x80        /* beside the bits: differences, not distances */
@@ -30,6 +31,7 @@ int packer_init(struct packer *p, struct error *err)
     ZSTD_CCtx_setParameter(p->texts, ZSTD_c_compressionLevel, TEXT_LEVEL);
     ZSTD_CCtx_setParameter(p->texts, ZSTD_c_contentSizeFlag, 0);
     ZSTD_CCtx_setParameter(p->numbers, ZSTD_c_compressionLevel, NUMBER_LEVEL);
+    ZSTD_CCtx_setParameter(p->numbers, ZSTD_c_hashLog, NUMBER_HASH_BITS);
     ZSTD_CCtx_setParameter(p->numbers, ZSTD_c_experimentalParam5, CODED_LITERALS);
     ZSTD_CCtx_setParameter(p->numbers, ZSTD_c_contentSizeFlag, 0);
     return TD_OK;
@@ -56,18 +58,18 @@ static void put_run(struct buf *out, uint32_t kind, const void *p, size_t n)
     buf_put(out, p, n);
 }
 
-/* Would squeezing bytes that hardly repeat anything save little? By how often two of a sample are the same: for noise, one pair
- * in 256; with one in 180, seven bits a byte are needed. */
+/* Would squeezing bytes that hardly repeat anything save too little? By how often two of a sample are the same: for noise, one
+ * pair in 256; with one in 100, a sixth could be saved. */
 static bool is_noise(struct td_slice bytes)
 {
-    enum { SAMPLE = 1024 };
+    enum { SAMPLE = 512 };
     uint16_t counts[256] = {0};
     uint32_t pairs = 0;
-    if (bytes.n < 4 * SAMPLE)
+    if (bytes.n < SAMPLE)
         return false;
     for (size_t i = 0; i < SAMPLE; i++)
         pairs += counts[bytes.p[i * (bytes.n / SAMPLE)]]++;
-    return pairs < SAMPLE * (SAMPLE - 1) / 2 / 180;
+    return pairs < SAMPLE * (SAMPLE - 1) / 2 / 100;
 }
 
 static void pack_run(struct packer *p, struct buf *out, struct td_slice bytes, struct ZSTD_CCtx_s *zstd)

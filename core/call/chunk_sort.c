@@ -5,6 +5,7 @@
 enum {
     TEXTS = 512, /* numbered at a time */
     FEW_TEXTS = 2,
+    RECENT_IPS = 64,
     LARGE_SET = 1024 /* texts, from which on a set is not in the nearest cache */
 };
 _Static_assert((int)TEXTS >= (int)BLOCK_ROWS, "a text for each call");
@@ -233,17 +234,28 @@ static void sort_component(struct block *blk, uint32_t index)
 
 /* ---- The store's own columns ---- */
 
+/* Few addresses make most of the traffic: those that came last are told by their last byte, before they are hashed. */
 static void sort_ips(struct block *blk, int dir)
 {
-    struct build_column *col = builder_column(blk->builder, own_half(dir, HALF_IP));
-    if (!col)
-        return;
-    for (uint32_t i = 0; i < blk->n; i++)
-        blk->texts[i] = td_bytes(blk->notes[i].ip[dir], blk->notes[i].ip_n);
-    blk->text_n = blk->n;
-    number_texts(blk, &col->texts);
-    memcpy(col->ids + blk->first, blk->ids, blk->n * sizeof(blk->ids[0]));
-    col->rows = col->present = blk->first + blk->n;
+    struct chunk_builder *b = blk->builder;
+    struct build_column *col = builder_column(b, own_half(dir, HALF_IP));
+    const uint8_t *recent[RECENT_IPS] = {0};
+    uint32_t recent_ids[RECENT_IPS];
+    for (uint32_t i = 0; i < blk->n && col && !b->failed; i++) {
+        const uint8_t *ip = blk->notes[i].ip[dir];
+        uint8_t n = blk->notes[i].ip_n;
+        uint32_t *id = &col->ids[blk->first + i];
+        unsigned slot = ip[n - 1] % RECENT_IPS;
+        if (n == 4 && recent[slot] && memcmp(recent[slot], ip, 4) == 0) {
+            *id = recent_ids[slot];
+            continue;
+        }
+        column_add_text(b, &col->texts, td_bytes(ip, n), id, &blk->lost);
+        recent[slot] = n == 4 ? ip : NULL;
+        recent_ids[slot] = *id;
+    }
+    if (col && !b->failed)
+        col->rows = col->present = blk->first + blk->n;
 }
 
 /* Hardly any list of frames comes twice: each is an entry of its own. */
@@ -252,7 +264,8 @@ static void sort_frames(struct block *blk, int dir)
     struct chunk_builder *b = blk->builder;
     struct build_column *col = builder_column(b, own_half(dir, HALF_FRAMES));
     for (uint32_t i = 0; i < blk->n && col && !b->failed; i++) {
-        struct td_slice frames = td_bytes(b->log.p + blk->notes[i].frames_at[dir], blk->notes[i].frames_n[dir]);
+        uint32_t at = blk->notes[i].frames_at[dir];
+        struct td_slice frames = td_sub(buf_slice(&b->log), at, at + blk->notes[i].frames_n[dir]);
         if (frames.n > PACK_MAX_TEXT - col->texts.bytes.n) {
             blk->lost = true;
             frames.n = 0;

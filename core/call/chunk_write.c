@@ -130,7 +130,7 @@ static void pack_present(struct chunk_builder *b, const struct build_column *col
     }
     for (uint32_t i = 0; i < b->rows; i++)
         bits[i / 64] |= (col->bits[b->order[i] / 64] >> (b->order[i] % 64) & 1) << (i % 64);
-    pack_bytes(&b->packer, &b->packed.data, td_bytes(b->sorted ? col->bits : bits, (b->rows + 63) / 64 * sizeof(*bits)));
+    pack_plain_bytes(&b->packer, &b->packed.data, td_bytes(b->sorted ? col->bits : bits, (b->rows + 63) / 64 * sizeof(*bits)));
     end_part(&b->packed, col->number, PART_PRESENT, at);
     if (b->known_n < KNOWN_BITS && col != b->core && directory->n - place <= KNOWN_PLACE) {
         struct known_bits *known = &b->known[b->known_n++];

@@ -43,6 +43,8 @@ static bool grow(struct text_set *s)
 
 bool text_set_append(struct text_set *s, struct td_slice text)
 {
+    if (!buf_reserve(&s->bytes, text.n + 1)) /* so that there are bytes to point to, be the text empty */
+        return false;
     buf_put_slice(&s->bytes, text);
     uint32_t end = (uint32_t)s->bytes.n;
     buf_put(&s->ends, &end, sizeof(end));

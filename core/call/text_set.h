@@ -29,7 +29,7 @@ static inline bool text_equal(struct td_slice a, struct td_slice b)
     if (a.n != b.n)
         return false;
     if (a.n < 8)
-        return a.n == 0 || memcmp(a.p, b.p, a.n) == 0;
+        return hash_short(a.p, a.n) == hash_short(b.p, b.n);
     if (hash_word(a.p) != hash_word(b.p) || hash_word(a.p + a.n - 8) != hash_word(b.p + b.n - 8))
         return false;
     return a.n <= 16 || memcmp(a.p + 8, b.p + 8, a.n - 16) == 0;
