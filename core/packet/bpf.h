@@ -16,4 +16,14 @@ int bpf_compile(const char *expression, struct bpf **ret, struct error *err) MUS
 void bpf_free(struct bpf *);
 bool bpf_match(struct bpf *, const struct packet *);
 
+/* What is known of packets without having them. Bit by bit: where a bit of `mask` is 1, every one of those packets has the bit of
+ * `bytes`. Nothing is known of the bytes behind `n`, nor whether a packet reaches that far. */
+struct bpf_known {
+    uint32_t linktype;
+    const uint8_t *bytes, *mask;
+    size_t n;
+};
+/* May one of those packets match? False is certain. Takes as long as the program has instructions. */
+bool bpf_possible(struct bpf *, const struct bpf_known *);
+
 #endif

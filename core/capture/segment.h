@@ -1,0 +1,35 @@
+/* A segment of the raw capture, pinned for reading.
+ *
+ * While it is pinned its bytes stay readable and count in the ring's budget, even when it has been recycled: then its file has
+ * no name any more, and its room comes back with the last unpinning. If pinned segments alone fill the budget, the ring takes the oldest
+ * ones away: from then on reading them fails with TD_E_NOT_FOUND and says so. So no reader sees wrong bytes, and no reader can stop the
+ * capture.
+ *
+ * A pinned segment is used by one thread at a time. */
+#ifndef CAPTURE_SEGMENT_H
+#define CAPTURE_SEGMENT_H
+
+#include "capture/segment_index.h"
+
+enum segment_state { SEGMENT_WRITING, SEGMENT_SEALED, SEGMENT_COMPRESSED };
+
+struct segment;
+
+void segment_unpin(struct segment *);
+/* Constant while it is pinned, but of a segment that is being written: as of the pinning. */
+const struct segment_summary *segment_summary(const struct segment *);
+enum segment_state segment_state(const struct segment *);
+/* Bytes of its file: as segment_summary()->bytes, or fewer when it is compressed. */
+uint64_t segment_file_bytes(const struct segment *);
+
+/* Exactly `n` bytes of the pcapng, decompressed if need be. Those behind summary->bytes are not there (TD_E_LIMIT). */
+int segment_read(struct segment *, uint64_t offset, void *p, size_t n, struct error *err) MUST_CHECK;
+/* The same of the file as it is. SEALED, COMPRESSED. */
+int segment_read_file(struct segment *, uint64_t offset, void *p, size_t n, struct error *err) MUST_CHECK;
+/* The index, read when it is first asked for; rebuilt if it is not right. Lives as long as the pin. */
+int segment_index(struct segment *, struct segment_index **ret, struct error *err) MUST_CHECK;
+/* Gives its file (not its index) another name on the same file system: a hard link. SEALED, COMPRESSED. TD_E_UNSUPPORTED: another
+ * file system; copy it. */
+int segment_link(struct segment *, int dir_fd, const char *name, struct error *err) MUST_CHECK;
+
+#endif
