@@ -3,6 +3,7 @@
 Everything runs in a network namespace of its own with two interfaces, td0 and td1: what is sent on the one is captured on the
 other. There is no other traffic on them."""
 
+import calendar
 import contextlib
 import glob
 import json
@@ -106,10 +107,12 @@ class Program:
         while self.is_running():
             if time.monotonic() > deadline:
                 os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
-                self.process.returncode = -signal.SIGKILL
-                raise Failed(f"{' '.join(self.command[:2])} ... does not end")
+                self._reap()
+                raise Failed(f"{' '.join(self.command[:2])} ... does not end: {self.last_words()}")
             time.sleep(0.01)
+        return self._reap()
+
+    def _reap(self):
         _, status, self.usage = os.wait4(self.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         return self.process.returncode
@@ -157,12 +160,22 @@ class Worker(Program):
         super().__init__([*command, os.path.join(build, "tapedeck"), "worker", "-c", path], os.path.join(work, "worker.log"))
 
     def open(self, path, timeout_s=60):
-        return urllib.request.urlopen(f"http://{ADDRESS}{path}", timeout=timeout_s)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            return opener.open(f"http://{ADDRESS}{path}", timeout=timeout_s)
+        except urllib.error.HTTPError as error:
+            raise Failed(f"GET {path}: {error.code}: {error.read(1000).decode(errors='replace')}") from None
+        except OSError as error:
+            raise Failed(f"GET {path}: {error}") from None
 
     def get(self, path):
         """An answer of the API."""
         with self.open(f"/api/v1/{path}") as answer:
-            return json.load(answer)
+            text = answer.read()
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise Failed(f"GET {path}: not JSON: {text[:200]}") from None
 
     def wait_ready(self, timeout_s=30):
         deadline = time.monotonic() + timeout_s
@@ -170,7 +183,7 @@ class Worker(Program):
             try:
                 with self.open("/readyz", timeout_s=5):
                     return self
-            except (OSError, urllib.error.URLError) as error:
+            except Failed as error:
                 if not self.is_running():
                     raise Failed(f"the worker ended: {self.last_words()}") from None
                 if time.monotonic() > deadline:
@@ -179,6 +192,41 @@ class Worker(Program):
 
     def segments(self):
         return sorted(glob.glob(os.path.join(self.ring, SEGMENTS)) + glob.glob(os.path.join(self.ring, SEGMENTS + ".zst")))
+
+
+def nanoseconds(text):
+    """Since 1970, of a time as the API writes it: 2025-01-31T12:00:00.123456789Z."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    seconds = calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    return seconds * 10**9 + int((fraction or "0").ljust(9, "0")[:9])
+
+
+def rfc3339(ns):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ns // 10**9)) + f".{ns % 10**9:09}Z"
+
+
+def spans(files):
+    """What capinfos says of captures: path -> (packets, first, last in nanoseconds; None without packets)."""
+    result = {}
+    for begin in range(0, len(files), 500):
+        command = ["capinfos", "-T", "-r", "-B", "-c", "-a", "-e", "-S", *files[begin:begin + 500]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0 or done.stderr.strip():
+            raise Failed(f"capinfos: {done.stderr.strip() or done.returncode}")
+        for line in done.stdout.splitlines():
+            path, packets, first, last = line.split("\t")
+            result[path] = (int(packets), *(None if time == "n/a" else int(time.replace(".", "").ljust(19, "0")) for time in (first, last)))
+    return result
+
+
+def bytes_of(directory):
+    """Apparent and allocated bytes of all files in a directory at one instant: if one comes or goes meanwhile, it is done again."""
+    while True:
+        before = os.stat(directory).st_mtime_ns
+        with os.scandir(directory) as entries, contextlib.suppress(FileNotFoundError):
+            stats = [os.stat(entry.path) for entry in entries]
+            if os.stat(directory).st_mtime_ns == before:
+                return sum(s.st_size for s in stats), sum(s.st_blocks * 512 for s in stats)
 
 
 def has_worker(build):
