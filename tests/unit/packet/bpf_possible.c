@@ -99,12 +99,18 @@ static void build_kinds(struct samples *all)
     start(&b, "\10\0ping");
     push_ipv4(&b, 1);
     add_built(all, &b, 0x0800);
+    start(&b, "to many");
+    push_udp(&b, 5353, 5353);
+    push_ipv4(&b, 17);
+    memcpy(build_bytes(&b) + 16, (const uint8_t[]){224, 0, 0, 251}, 4);
+    add_built(all, &b, 0x0800);
     start(&b, "fragment");
     push_ipv6_fragment(&b, 17, 5, 0, 1);
     add_built(all, &b, 0x86dd);
     start(&b, "");
     PUSH(&b, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 192, 0, 2, 2);
     push_ethernet(&b, 0x0806);
+    memset(build_bytes(&b), 0xff, 6);
     add(all, 1, build_bytes(&b), (uint32_t)b.n, (uint32_t)b.n);
 }
 
@@ -218,7 +224,7 @@ static void test_never_wrong(const struct samples *all)
         without_match += !matches;
         bpf_free(bpf);
     }
-    ok(without_match <= 2, "nearly all expressions match some packet; without: %zu", without_match);
+    ok(without_match <= 1, "nearly all expressions match some packet; without: %zu", without_match);
 }
 
 /* ---- An exact answer ---- */
