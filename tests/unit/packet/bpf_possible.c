@@ -224,7 +224,7 @@ static void test_never_wrong(const struct samples *all)
         without_match += !matches;
         bpf_free(bpf);
     }
-    ok(without_match <= 1, "nearly all expressions match some packet; without: %zu", without_match);
+    ok(without_match <= 2, "nearly all expressions match some packet; without: %zu", without_match);
 }
 
 /* ---- An exact answer ---- */
