@@ -297,6 +297,47 @@ static void test_foreign(void)
     close(fd);
 }
 
+/* Two frames alike in length, each of one letter; then the file changes under the reader. */
+static void test_changes(void)
+{
+    size_t n = 2 * FRAMES_BYTES;
+    uint8_t *p = malloc(n), *file = malloc(n), byte = 0;
+    memset(p, 'a', FRAMES_BYTES);
+    memset(p + FRAMES_BYTES, 'b', FRAMES_BYTES);
+    int in = file_of(p, n), out = file_of(NULL, 0);
+    struct segment_frames f = {0}, found;
+    struct frames_reader *reader = NULL;
+    struct error err;
+    is_int(segment_frames_write(in, n, out, 3, NULL, NULL, NULL, &f, &err), TD_OK, "two frames");
+    is_int(frames_reader_new(out, &f, &reader, &err), TD_OK, "a reader");
+    size_t size = (size_t)f.compressed, first = (size_t)f.ends[0];
+    is_int(pread(out, file, size, 0), 2 * first, "of the same length");
+    ok(frames_read(reader, 5, &byte, 1, &err) == TD_OK && byte == 'a', "a byte of the first");
+    ok(pwrite(out, "\377", 1, (off_t)size - 1) == 1, "the second one's checksum is damaged");
+    is_int(frames_read(reader, FRAMES_BYTES + 5, &byte, 1, &err), TD_E_CORRUPT, "which is told");
+    ok(frames_read(reader, 5, &byte, 1, &err) == TD_OK && byte == 'a', "a byte of the first again");
+    is_int(ftruncate(out, (off_t)first), 0, "the file is cut");
+    is_int(frames_read(reader, FRAMES_BYTES + 5, &byte, 1, &err), TD_E_CORRUPT, "which is told");
+    frames_reader_free(reader);
+    /* A short frame, then another: only the last one may be short. */
+    int short_one = file_of(NULL, 0);
+    segment_frames_clear(&f);
+    is_int(segment_frames_write(in, 100, short_one, 3, NULL, NULL, NULL, &f, &err), TD_OK, "a short frame");
+    ok(pwrite(short_one, file, first, (off_t)f.compressed) == (ssize_t)first, "and a whole one behind it");
+    is_int(segment_frames_scan(short_one, &found, &err), TD_E_CORRUPT, "are no segment");
+    uint64_t ends[1] = {f.ends[0]};
+    struct segment_frames longer = {.size = 200, .compressed = f.compressed, .ends = ends, .n = 1};
+    is_int(frames_reader_new(short_one, &longer, &reader, &err), TD_OK, "a list that says too much");
+    is_int(frames_read(reader, 150, &byte, 1, &err), TD_E_CORRUPT, "of a frame is told");
+    frames_reader_free(reader);
+    segment_frames_clear(&f);
+    close(short_one);
+    close(in);
+    close(out);
+    free(file);
+    free(p);
+}
+
 int main(void)
 {
     test_sizes();
@@ -304,5 +345,6 @@ int main(void)
     test_stopping();
     test_damage();
     test_foreign();
+    test_changes();
     return tap_done();
 }
