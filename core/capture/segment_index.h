@@ -5,7 +5,7 @@
  * hint: what it points to must be a packet's block, and it belongs to a segment of exactly the size that it names.
  * An index that is not right is rebuilt from its segment, never trusted.
  *
- * Layout (version 1): see segment_index.c. */
+ * Layout: segment_index_format.h. */
 #ifndef CAPTURE_SEGMENT_INDEX_H
 #define CAPTURE_SEGMENT_INDEX_H
 

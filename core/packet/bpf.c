@@ -1,27 +1,21 @@
 #include "bpf.h"
 
-#include <pcap/pcap.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "packet/bpf_program.h"
 
 enum {
     MAX_SNAPLEN = 1 << 30, /* what a program returns for a match; anything but 0 */
     MAX_PROGRAMS = 64      /* link types in one run */
 };
 
-struct program {
-    uint32_t linktype;
-    bool usable; /* false: the expression cannot be compiled for this link type */
-    struct bpf_program code;
-};
-
 struct bpf {
-    struct program programs[MAX_PROGRAMS];
+    struct bpf_compiled programs[MAX_PROGRAMS];
     size_t n;
-    const struct program *last; /* of the packet before: most captures have one link type */
+    struct bpf_compiled *last; /* of the packet before: most captures have one link type */
     char expression[];
 };
 
@@ -153,9 +147,9 @@ static bool compile(const char *expression, uint32_t linktype, struct bpf_progra
     return done;
 }
 
-static struct program *add_program(struct bpf *bpf, uint32_t linktype, struct error *err)
+static struct bpf_compiled *add_program(struct bpf *bpf, uint32_t linktype, struct error *err)
 {
-    struct program *p = &bpf->programs[bpf->n++];
+    struct bpf_compiled *p = &bpf->programs[bpf->n++];
     p->linktype = linktype;
     p->usable = compile(bpf->expression, linktype, &p->code, err);
     return p;
@@ -186,29 +180,36 @@ void bpf_free(struct bpf *bpf)
 {
     if (!bpf)
         return;
-    for (size_t i = 0; i < bpf->n; i++)
+    for (size_t i = 0; i < bpf->n; i++) {
         if (bpf->programs[i].usable)
             pcap_freecode(&bpf->programs[i].code);
+        mem_free(bpf->programs[i].paths);
+    }
     mem_free(bpf);
 }
 
-static const struct program *find_program(struct bpf *bpf, uint32_t linktype)
+static struct bpf_compiled *find_program(struct bpf *bpf, uint32_t linktype)
 {
     for (size_t i = 0; i < bpf->n; i++)
         if (bpf->programs[i].linktype == linktype)
             return &bpf->programs[i];
     if (bpf->n == MAX_PROGRAMS)
         return NULL;
-    const struct program *p = add_program(bpf, linktype, NULL);
+    struct bpf_compiled *p = add_program(bpf, linktype, NULL);
     if (!p->usable)
         log_event(TD_LOG_WARN, "bpf", "the filter makes no sense for packets of link type %u; they are left out", linktype);
     return p;
 }
 
+struct bpf_compiled *bpf_compiled_for(struct bpf *bpf, uint32_t linktype)
+{
+    if (!bpf->last || bpf->last->linktype != linktype)
+        bpf->last = find_program(bpf, linktype);
+    return bpf->last;
+}
+
 bool bpf_match(struct bpf *bpf, const struct packet *packet)
 {
-    if (!bpf->last || bpf->last->linktype != packet->linktype)
-        bpf->last = find_program(bpf, packet->linktype);
-    const struct program *p = bpf->last;
+    const struct bpf_compiled *p = bpf_compiled_for(bpf, packet->linktype);
     return p && p->usable && bpf_filter(p->code.bf_insns, packet->p, packet->len, packet->caplen) != 0;
 }
