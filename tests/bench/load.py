@@ -46,6 +46,7 @@ def enter_namespace(mount=False):
 @contextlib.contextmanager
 def directory_on_disk(parent, free_bytes):
     """A directory that is removed at the end, on a file system with room that is a disk, not memory."""
+    parent = os.path.abspath(parent)
     os.makedirs(parent, exist_ok=True)
     kind = subprocess.run(["stat", "-f", "-c", "%T", parent], check=True, capture_output=True, text=True).stdout.strip()
     if kind in ("tmpfs", "ramfs"):
