@@ -40,13 +40,6 @@ bool segment_file_parse(const char *name, uint64_t *ret_sequence, enum segment_f
     return false;
 }
 
-const char *segment_gap_name(uint32_t gap)
-{
-    static const char *const names[GAP_COUNT] = {"none", "nothing was captured before", "the worker was stopped", "the worker was killed",
-                                                 "the disk took no more"};
-    return gap < GAP_COUNT ? names[gap] : "unknown";
-}
-
 void segment_file_head(struct buf *ret, const char *node, const struct segment_summary *s, int64_t previous_ns, const char *reason)
 {
     char from[UNITS_TEXT], to[UNITS_TEXT], what[256], missing[512], system[200];

@@ -25,7 +25,7 @@ static int64_t now(void)
 
 /* ---- From configuration to options ---- */
 
-static int node_name(const struct config *c, char out[WORKER_NAME], struct error *err)
+int worker_node_name(const struct config *c, char out[WORKER_NAME], struct error *err)
 {
     snprintf(out, WORKER_NAME, "%s", c->tap.node);
     if (!*out && gethostname(out, WORKER_NAME - 1) != 0)
@@ -33,7 +33,7 @@ static int node_name(const struct config *c, char out[WORKER_NAME], struct error
     return TD_OK;
 }
 
-static int raw_path(const struct config *c, char out[WORKER_PATH], struct error *err)
+int worker_raw_path(const struct config *c, char out[WORKER_PATH], struct error *err)
 {
     char below[WORKER_PATH];
     bool fits = *c->raw_capture.path ? config_path(c, c->raw_capture.path, out, WORKER_PATH)
@@ -54,7 +54,7 @@ static struct ring_options ring_options(const struct config *c, const char *dir,
                                  .compression_level = raw->compression == RAW_COMPRESSION_ZSTD ? (int)raw->compression_level : 0};
 }
 
-static struct live_options live_options(const struct config *c, const uint16_t *own_port)
+struct live_options worker_live_options(const struct config *c, const uint16_t *own_port)
 {
     return (struct live_options){.interfaces = c->capture.interfaces.v,
                                  .interface_count = c->capture.interfaces.n,
@@ -66,7 +66,7 @@ static struct live_options live_options(const struct config *c, const uint16_t *
                                  .own_port_count = c->capture.exclude_own_traffic && own_port && *own_port ? 1 : 0};
 }
 
-static bool replays(const struct config *c)
+bool worker_replays(const struct config *c)
 {
     return *c->capture_source.file != 0;
 }
@@ -138,8 +138,8 @@ static void take_pending(struct worker *w)
     pthread_mutex_unlock(&w->lock);
     if (!c)
         return;
-    const struct live_options live = live_options(c, &w->own_port);
-    if (!replays(c) && packet_source_reconfigure(w->source, &live, &err) != TD_OK)
+    const struct live_options live = worker_live_options(c, &w->own_port);
+    if (!worker_replays(c) && packet_source_reconfigure(w->source, &live, &err) != TD_OK)
         log_event(TD_LOG_ERROR, "worker", "the changed configuration: %s; capturing goes on as before", err.text);
     config_free(old);
 }
@@ -187,8 +187,8 @@ static int open_source(struct worker *w, struct error *err)
     const struct file_options file = {.path = w->source_file,
                                       .pace = c->capture_source.pace == CAPTURE_PACE_ORIGINAL ? FILE_PACE_ORIGINAL : FILE_PACE_FULL,
                                       .times = c->capture_source.times == CAPTURE_TIMES_NOW ? FILE_TIMES_NOW : FILE_TIMES_ORIGINAL};
-    const struct live_options live = live_options(c, &w->own_port);
-    if (!replays(c))
+    const struct live_options live = worker_live_options(c, &w->own_port);
+    if (!worker_replays(c))
         return packet_source_open_live(&live, &sink, &w->source, err);
     if (!config_path(c, c->capture_source.file, w->source_file, sizeof(w->source_file)))
         return error_set(err, TD_E_CONFIG, "the path of tap.capture.source.file is too long");
@@ -196,7 +196,7 @@ static int open_source(struct worker *w, struct error *err)
 }
 
 /* Token and certificate are read while the process may still read them. */
-static int open_server(struct worker *w, const struct config *c, struct error *err)
+int worker_open_server(struct worker *w, const struct config *c, struct error *err)
 {
     char token[TOKEN_MAX + 1] = "", token_file[WORKER_PATH], certificate[WORKER_PATH] = "", key[WORKER_PATH] = "";
     int status = TD_OK;
@@ -248,15 +248,15 @@ static int start(struct worker *w, struct error *err)
     const char *user = *c->worker.user ? c->worker.user : NULL;
     if (!c->raw_capture.enabled)
         return error_set(err, TD_E_CONFIG, "tap.capture.raw.enabled is false: a worker has nothing to do");
-    int status = node_name(c, w->node, err);
+    int status = worker_node_name(c, w->node, err);
     if (status == TD_OK)
-        status = raw_path(c, w->dir, err);
+        status = worker_raw_path(c, w->dir, err);
     if (status == TD_OK)
-        status = open_server(w, c, err);
+        status = worker_open_server(w, c, err);
     if (status == TD_OK && user)
         status = give_directory(w, user, err);
     if (status == TD_OK)
-        status = privileges_drop(user, !replays(c), err);
+        status = privileges_drop(user, !worker_replays(c), err);
     if (status != TD_OK)
         return status;
     w->own_port = http_server_port(w->server);
@@ -323,9 +323,9 @@ static void compare(const struct worker *w, const struct config *c)
         what = "tap.worker.user";
     else if (strcmp(old->capture_source.file, c->capture_source.file) != 0)
         what = "tap.capture.source";
-    else if (node_name(c, node, &ignored) != TD_OK || strcmp(node, w->node) != 0)
+    else if (worker_node_name(c, node, &ignored) != TD_OK || strcmp(node, w->node) != 0)
         what = "tap.node";
-    else if (raw_path(c, dir, &ignored) != TD_OK || strcmp(dir, w->dir) != 0)
+    else if (worker_raw_path(c, dir, &ignored) != TD_OK || strcmp(dir, w->dir) != 0)
         what = "tap.capture.raw.path";
     if (what)
         log_event(TD_LOG_WARN, "worker", "%s has changed: that needs a restart", what);
@@ -336,7 +336,7 @@ int worker_reload(struct worker *w, struct config *c, struct error *err)
     pthread_mutex_lock(&w->lock);
     compare(w, c);
     pthread_mutex_unlock(&w->lock);
-    int status = open_server(w, c, err);
+    int status = worker_open_server(w, c, err);
     if (status != TD_OK)
         return status;
     const struct ring_options ro = ring_options(c, w->dir, w->node);

@@ -196,7 +196,7 @@ static int get_statistics(void *ctx, struct http_request *q, struct error *err)
     put_number(&b, "dropped_by_interface", w->by_interface);
     pthread_mutex_unlock(&w->lock);
     put_number(&b, "dropped_by_disk", s.dropped_by_disk);
-    put_number(&b, "captured_packets", s.packets);
+    put_number(&b, "written_packets", s.packets);
     put_number(&b, "captured_bytes", s.captured_bytes);
     put_number(&b, "written_bytes", s.written_bytes);
     put_number(&b, "waits_for_disk", s.waits);

@@ -39,6 +39,14 @@ struct worker {
     char failure[512];                          /* of the source; "": none */
 };
 
+/* From the configuration; worker_check() asks as well. */
+int worker_node_name(const struct config *, char out[WORKER_NAME], struct error *err) MUST_CHECK;
+int worker_raw_path(const struct config *, char out[WORKER_PATH], struct error *err) MUST_CHECK;
+bool worker_replays(const struct config *);
+struct live_options worker_live_options(const struct config *, const uint16_t *own_port);
+/* Opens the API, or gives one that runs (`w->recording`) its new token and certificate. */
+int worker_open_server(struct worker *, const struct config *, struct error *err) MUST_CHECK;
+
 /* The routes of the worker's API; `ctx` is the worker. */
 const struct http_route *worker_api_routes(size_t *ret_n);
 
