@@ -393,6 +393,21 @@ static void test_slow(void)
     close(fd);
     buf_clear(&all);
     service_stop(&service);
+
+    service_start(&service, (struct http_server_options){.idle_s = 30, .receive_s = 1});
+    fd = client_open(&service);
+    int streaming = client_open(&service);
+    text = "GET /stream" HEAD_END;
+    client_send(streaming, text, strlen(text));
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    begin = seconds();
+    while (seconds() - begin < 6 && poll(&p, 1, 50) == 0)
+        client_send(fd, "G", 1);
+    ok(seconds() - begin > 0.5 && seconds() - begin < 5, "but not for ever");
+    is_int(atomic_load(&service.closed), 0, "which does not hold for answers");
+    close(fd);
+    close(streaming);
+    service_stop(&service);
 }
 
 static void test_crowd(void)
@@ -408,12 +423,17 @@ static void test_crowd(void)
     }
     ok(eventually(atomic_load(&service.waiting) == CONNECTIONS), "as many connections as there may be");
     int late = client_open(&service);
-    client_send(late, hello_text, strlen(hello_text));
-    struct pollfd p = {.fd = late, .events = POLLIN};
-    is_int(poll(&p, 1, 200), 0, "one more waits");
-    atomic_store(&service.release, true);
+    client_send(late, "GET /wait" HEAD_END, strlen("GET /wait" HEAD_END));
     client_read_all(late, &all);
-    like(buf_cstr(&all), "hello", "and is served when there is room");
+    like(buf_cstr(&all), "503 Service Unavailable", "one more is told that it is too many");
+    like(buf_cstr(&all), "\"code\":\"too_many_connections\"", "with a code");
+    answers(hello_text, 200, "hello");
+    atomic_store(&service.release, true);
+    struct http_server_stats stats;
+    for (int i = 0; i < CONNECTIONS; i++)
+        client_read_all(fds[i], &all);
+    ok(eventually((http_server_stats(service.server, &stats), stats.connections == 0)), "those that wait are served");
+    answers("GET /things/a/part" HEAD_END, 200, "a,-,3");
     for (int i = 0; i < CONNECTIONS; i++)
         close(fds[i]);
     close(late);
