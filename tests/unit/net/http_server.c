@@ -1,8 +1,6 @@
 /* The server against a client that says exactly what it is told, well-formed or not. */
 #include "service.h"
 
-#include "base/log.h"
-
 #define HEAD_END " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 #define AUTH(token) " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " token "\r\n\r\n"
 
@@ -511,33 +509,6 @@ static void test_options(void)
     service_stop(&service);
 }
 
-/* Memory that runs short at any place ends in an answer or the end of the connection, and in no leak. */
-static void test_memory(void)
-{
-    bool reached = true;
-    unsigned tries = 0;
-    service_start(&service, (struct http_server_options){.tokens = NULL});
-    log_set_level(0);
-    for (; reached && tries < 100; tries++) {
-        mem_fail_at(tries + 1);
-        char text[] = "GET /fail?which=1" HEAD_END;
-        int fd = client_open(&service);
-        uint8_t part[4096];
-        client_send(fd, text, strlen(text));
-        while (recv(fd, part, sizeof(part), 0) > 0)
-            ;
-        close(fd);
-        struct http_server_stats stats;
-        (void)eventually((http_server_stats(service.server, &stats), stats.connections == 0));
-        reached = mem_failed();
-    }
-    mem_fail_at(0);
-    log_set_level(TD_LOG_INFO);
-    ok(tries > 3 && tries < 100, "%u allocations failed in turn", tries - 1);
-    answers("GET /hello" HEAD_END, 200, "hello");
-    service_stop(&service);
-}
-
 int main(void)
 {
     test_routes();
@@ -553,6 +524,5 @@ int main(void)
     test_crowd();
     test_stop();
     test_options();
-    test_memory();
     return tap_done();
 }
