@@ -239,11 +239,10 @@ static void note_trouble(struct slot *slot, const struct error *err)
     }
 }
 
-/* The slot of an interface that stays. */
 static struct slot *find_slot(const struct live_source *s, int index)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (s->slots[i]->index == index && !s->slots[i]->close_at)
+        if (s->slots[i]->index == index)
             return s->slots[i];
     return NULL;
 }
@@ -257,8 +256,9 @@ static int try_interface(struct live_source *s, const struct link_entry *link, s
         slot = add_slot(s, link->name, link->index);
     if (!slot)
         return error_nomem(err);
-    if (slot->iface || !link->up)
-        return TD_OK; /* one that is down stays open, but cannot be opened */
+    /* One that is down stays open, but cannot be opened. One that is being closed first gives out its last packets. */
+    if (slot->iface || slot->close_at || !link->up)
+        return TD_OK;
     int status = open_interface(s, slot, link->hardware, &fault);
     if (status == TD_E_NOMEM)
         return error_set(err, status, "%s", fault.text);

@@ -72,6 +72,7 @@ static int in_child(const char *user, bool keep_raw)
     int pipe_fds[2], found = 0;
     if (pipe(pipe_fds) != 0)
         return -1;
+    fflush(stdout); /* or a sanitizer writes it twice */
     pid_t child = fork();
     if (child == 0) {
         struct error err = {0};
@@ -108,6 +109,7 @@ static void test_as_root(void)
 static void test_errors(void)
 {
     struct error err = {0};
+    fflush(stdout); /* or a sanitizer writes it twice */
     pid_t child = fork();
     if (child == 0)
         _exit(privileges_drop("no such user", true, &err) == TD_E_CONFIG && strstr(err.text, "no such user") ? 0 : 1);
