@@ -31,8 +31,8 @@ struct slot {
     struct live_interface *iface; /* NULL: it could not be opened */
     char name[IF_NAMESIZE];
     int index;
-    bool seen;        /* in the list of links */
     int64_t close_at; /* 0: stays */
+    bool failed;      /* libpcap says so; the list of links may know better why */
     char *why;        /* it closes or could not be opened; NULL: neither */
 };
 
@@ -239,11 +239,10 @@ static void note_trouble(struct slot *slot, const struct error *err)
     }
 }
 
-/* The slot of an interface that stays. */
 static struct slot *find_slot(const struct live_source *s, int index)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (s->slots[i]->index == index && !s->slots[i]->close_at)
+        if (s->slots[i]->index == index)
             return s->slots[i];
     return NULL;
 }
@@ -257,9 +256,9 @@ static int try_interface(struct live_source *s, const struct link_entry *link, s
         slot = add_slot(s, link->name, link->index);
     if (!slot)
         return error_nomem(err);
-    slot->seen = true;
-    if (slot->iface || !link->up)
-        return TD_OK; /* one that is down stays open, but cannot be opened */
+    /* One that is down stays open, but cannot be opened. One that is being closed first gives out its last packets. */
+    if (slot->iface || slot->close_at || !link->up)
+        return TD_OK;
     int status = open_interface(s, slot, link->hardware, &fault);
     if (status == TD_E_NOMEM)
         return error_set(err, status, "%s", fault.text);
@@ -273,11 +272,13 @@ static int try_interface(struct live_source *s, const struct link_entry *link, s
 static void leave(struct live_source *s, struct slot *slot, const char *why, int linger_ms)
 {
     int64_t at = source_kind_clock() + (int64_t)linger_ms * NS_PER_MS;
-    if (slot->close_at)
+    if (slot->close_at && !slot->failed)
         return;
     mem_free(slot->why);
     slot->why = mem_strdup(why);
-    slot->close_at = at;
+    slot->failed = false;
+    if (!slot->close_at)
+        slot->close_at = at;
     if (s->scan_at > at)
         s->scan_at = at; /* to look whether there is a successor */
 }
@@ -324,7 +325,6 @@ static void check_slot(struct live_source *s, struct slot *slot, const struct li
     size_t at = 0;
     while (at < n && links[at].index != slot->index)
         at++;
-    slot->seen = at < n;
     if (at == n) {
         leave(s, slot, "the interface is gone", slot->iface ? LINGER_MS : 0);
     } else if (strcmp(links[at].name, slot->name) != 0) {
@@ -422,6 +422,7 @@ static void read_slot(struct live_source *s, struct slot *slot)
     if (slot->iface && live_interface_read(slot->iface, MAX_PACKETS, &fault) < 0) {
         /* Gone, as a rule; the kernel may still have packets of it. */
         leave(s, slot, fault.text, LINGER_MS);
+        slot->failed = true;
         (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, live_interface_fd(slot->iface), NULL);
     }
 }

@@ -55,9 +55,6 @@ static int find_addresses(struct own_addresses *ret, struct error *err)
         if (address_of(i->ifa_addr, &address))
             add_address(ret, &address);
     freeifaddrs(list);
-    if (ret->left_out)
-        log_event(TD_LOG_WARN, "capture", "this machine has %zu addresses; own traffic at the last %zu of them is captured",
-                  ret->n + ret->left_out, ret->left_out);
     return TD_OK;
 }
 
@@ -77,26 +74,31 @@ static void put_direction(struct buf *b, const char *side, const struct own_addr
     buf_lit(b, "))");
 }
 
-int own_traffic_expression(const uint16_t *ports, size_t n, struct buf *ret, struct error *err)
+static int put_expression(struct buf *b, const uint16_t *ports, size_t n, size_t *ret_left_out, struct error *err)
 {
     struct own_addresses addresses;
     addresses.n = addresses.left_out = 0;
-    if (n == 0)
-        return TD_OK;
     int status = find_addresses(&addresses, err);
     if (status != TD_OK)
         return status;
-    put_direction(ret, "dst", &addresses, ports, n);
-    buf_lit(ret, " or ");
-    put_direction(ret, "src", &addresses, ports, n);
-    return ret->failed ? error_nomem(err) : TD_OK;
+    put_direction(b, "dst", &addresses, ports, n);
+    buf_lit(b, " or ");
+    put_direction(b, "src", &addresses, ports, n);
+    *ret_left_out = addresses.left_out;
+    return b->failed ? error_nomem(err) : TD_OK;
+}
+
+int own_traffic_expression(const uint16_t *ports, size_t n, struct buf *ret, struct error *err)
+{
+    size_t left_out;
+    return n ? put_expression(ret, ports, n, &left_out, err) : TD_OK;
 }
 
 int own_traffic_filter(const char *user_filter, const uint16_t *ports, size_t n, struct buf *ret, struct error *err)
 {
     bool all = user_filter[strspn(user_filter, " \t\r\n")] == 0;
-    struct bpf *alone;
     if (!all) {
+        struct bpf *alone;
         /* By itself, so that no parenthesis in it reaches what is put around it. */
         int status = bpf_compile(user_filter, &alone, err);
         if (status != TD_OK)
@@ -105,11 +107,15 @@ int own_traffic_filter(const char *user_filter, const uint16_t *ports, size_t n,
     }
     if (n > 0) {
         /* Own traffic comes first: words such as `vlan` shift where everything behind them looks. */
+        size_t left_out = 0;
         buf_lit(ret, "not (");
-        int status = own_traffic_expression(ports, n, ret, err);
+        int status = put_expression(ret, ports, n, &left_out, err);
         if (status != TD_OK)
             return status;
         buf_lit(ret, ")");
+        if (left_out)
+            log_event(TD_LOG_WARN, "capture", "this machine has more than %d addresses; own traffic at the last %zu of them is captured",
+                      OWN_TRAFFIC_MAX_ADDRESSES, left_out);
     }
     if (n > 0 && !all)
         buf_printf(ret, " and (%s)", user_filter);

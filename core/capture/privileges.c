@@ -74,7 +74,7 @@ static int find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, struct er
         *ret_uid = entry.pw_uid;
         *ret_gid = entry.pw_gid;
     } else if (code == 0 || code == ENOENT || code == ESRCH) {
-        status = error_set(err, TD_E_CONFIG, "there is no user %s on this machine", name);
+        status = error_set(err, TD_E_CONFIG, "there is no user \"%s\" on this machine", name);
     } else {
         status = error_set(err, TD_E_INTERNAL, "cannot look up user %s: %s", name, strerror(code));
     }

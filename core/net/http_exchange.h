@@ -19,6 +19,7 @@ enum {
     HTTP_BLOCK = 128 << 10, /* read at once from streams whose length is known */
     HTTP_DISCARD = 1 << 20, /* so much of a body that nobody wants is read, for a client that listens only after it has sent all */
     HTTP_MAX_TOKENS = 64,
+    HTTP_SPARE_CONNECTIONS = 16, /* beyond the most: they are told so, and health can still be asked */
 };
 
 struct http_admission {
@@ -26,12 +27,20 @@ struct http_admission {
     enum http_role role;
 };
 
+struct http_connection {
+    struct http_connection *next, **back; /* in the server's list, under its lock */
+    int fd;
+    bool too_many;
+    _Atomic int64_t listening_since_ns; /* since when a request is waited for, or comes in; 0: one is being answered */
+    struct tls_identity *identity;      /* that it was begun with */
+};
+
 struct http_server {
     char component[32], listen[80], url[LISTEN_HOST_TEXT + 16];
     struct listen_address address;
     int fd; /* -1: libmicrohttpd has it */
     uint16_t port;
-    unsigned max_connections, idle_s;
+    unsigned max_connections, idle_s, receive_s;
     struct http_route_set *sets;
     size_t set_count;
     struct MHD_Daemon *daemon;
@@ -40,10 +49,15 @@ struct http_server {
     struct http_admission tokens[HTTP_MAX_TOKENS];
     size_t token_count;
     struct tls_identity *identity; /* for connections to come */
+    struct http_connection *connections;
+    size_t connection_count;
+    pthread_cond_t stop;
+    pthread_t watcher;
+    bool watched;
 
     struct tls_identity *first_identity; /* libmicrohttpd holds pointers into it */
     atomic_bool stopping;
-    _Atomic uint64_t requests, failures, sent_bytes, connections;
+    _Atomic uint64_t requests, failures, sent_bytes;
 };
 
 enum http_reply_kind { HTTP_REPLY_NONE, HTTP_REPLY_BODY, HTTP_REPLY_STREAM, HTTP_REPLY_OBJECT };
@@ -95,7 +109,15 @@ void http_reply_error(struct http_request *, const struct error *);
 /* Gives the answer to libmicrohttpd. */
 enum MHD_Result http_reply_send(struct http_request *);
 
+int64_t http_now_ns(void); /* monotonic */
+
+/* The thread that cuts clients that take too long to say what they want. Stopping sets server->stopping. */
+int http_watch_start(struct http_server *, struct error *err) MUST_CHECK;
+void http_watch_stop(struct http_server *);
+struct http_connection *http_connection_of(struct MHD_Connection *); /* NULL: there was no memory for it, and it is cut */
+
 /* libmicrohttpd's callbacks; cls is the server. */
+void http_on_connection(void *cls, struct MHD_Connection *, void **context, enum MHD_ConnectionNotificationCode);
 void *http_on_begin(void *cls, const char *uri, struct MHD_Connection *);
 enum MHD_Result http_on_request(void *cls, struct MHD_Connection *, const char *url, const char *method, const char *version,
                                 const char *upload, size_t *upload_n, void **request);

@@ -249,7 +249,11 @@ static struct MHD_Response *make_response(struct http_request *r)
     if (reply->kind == HTTP_REPLY_BODY)
         return MHD_create_response_from_buffer(reply->body.n, reply->body.p, MHD_RESPMEM_PERSISTENT);
     uint64_t length = reply->length == HTTP_LENGTH_UNKNOWN ? MHD_SIZE_UNKNOWN : (uint64_t)reply->length;
-    return MHD_create_response_from_callback(length, HTTP_BLOCK, pull, r, NULL);
+    struct MHD_Response *response = MHD_create_response_from_callback(length, HTTP_BLOCK, pull, r, NULL);
+    /* libmicrohttpd 0.9.75 ends even the chunks of a body that HEAD does not get; without chunks it says nothing. */
+    if (response && http_head_only(r) && length == MHD_SIZE_UNKNOWN)
+        MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return response;
 }
 
 static bool add_fields(struct http_request *r, struct MHD_Response *response)

@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 #include <netinet/in.h>
 
@@ -13,13 +12,6 @@
 #include "net/http_exchange.h"
 
 enum { MAX_ARENA = 64 << 10, MAX_LOGGED_TARGET = 200 };
-
-static int64_t monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 static void parse_target(struct http_request *r, const char *uri)
 {
@@ -46,7 +38,7 @@ void *http_on_begin(void *cls, const char *uri, struct MHD_Connection *connectio
         return NULL;
     r->server = cls;
     r->connection = connection;
-    r->begin_ns = monotonic_ns();
+    r->begin_ns = http_now_ns();
     r->method = "";
     arena_init(&r->arena, MAX_ARENA);
     parse_target(r, uri);
@@ -122,6 +114,18 @@ static bool find_route(struct http_request *r)
         http_reply_problem(r, 404, "unknown_path", "there is nothing at this path");
     }
     buf_clear(&allowed);
+    return false;
+}
+
+static bool check_crowd(struct http_request *r)
+{
+    const struct http_connection *c = http_connection_of(r->connection);
+    if (r->route->needs == HTTP_ANYONE || (c && !c->too_many))
+        return true;
+    http_reply_header(r, "Retry-After", "5");
+    http_reply_header(r, "Connection", "close"); /* its place is wanted */
+    http_reply_problem(r, 503, "too_many_connections", "there are more than %u connections; close some, or try again later",
+                       r->server->max_connections);
     return false;
 }
 
@@ -204,7 +208,7 @@ static void refuse_body(struct http_request *r)
 static void check_head(struct http_request *r)
 {
     struct error err;
-    if (!check_form(r) || !find_route(r) || !check_rights(r))
+    if (!check_form(r) || !find_route(r) || !check_crowd(r) || !check_rights(r))
         return;
     uint64_t length = told_length(r);
     if (http_target_check(&r->target, r->route->parameters, &err) != TD_OK)
@@ -227,6 +231,13 @@ static enum MHD_Result take_body(struct http_request *r, const char *p, size_t n
     }
     r->discarded += n;
     return r->discarded <= HTTP_DISCARD ? MHD_YES : MHD_NO;
+}
+
+static void listening(struct http_request *r, bool yes)
+{
+    struct http_connection *c = http_connection_of(r->connection);
+    if (c)
+        atomic_store(&c->listening_since_ns, yes ? http_now_ns() : 0);
 }
 
 static void run_handler(struct http_request *r)
@@ -257,13 +268,17 @@ enum MHD_Result http_on_request(void *cls, struct MHD_Connection *connection, co
         check_head(r);
         /* An answer given here ends the connection, so it is only given here if there is a long body to be spared. */
         bool spare = r->reply.kind != HTTP_REPLY_NONE && told_length(r) > HTTP_DISCARD && told_length(r) != UINT64_MAX;
-        return spare ? http_reply_send(r) : MHD_YES;
+        if (!spare)
+            return MHD_YES;
+        listening(r, false);
+        return http_reply_send(r);
     }
     if (*upload_n) {
         enum MHD_Result result = take_body(r, upload, *upload_n);
         *upload_n = 0;
         return result;
     }
+    listening(r, false);
     if (r->reply.kind == HTTP_REPLY_NONE)
         run_handler(r);
     return http_reply_send(r);
@@ -287,7 +302,7 @@ static void log_end(struct http_request *r, enum MHD_RequestTerminationCode why)
 {
     static const char *const ends[] = {"", " end=error", " end=timeout", " end=stop", " end=unread", " end=client-left"};
     char duration[UNITS_TEXT], client[IP_TEXT + 8];
-    units_format_duration(monotonic_ns() - r->begin_ns, duration);
+    units_format_duration(http_now_ns() - r->begin_ns, duration);
     log_event(TD_LOG_DEBUG, r->server->component, "%s %s status=%u bytes=%" PRIu64 " duration=%s client=%s%s", r->method, r->text,
               r->queued ? r->reply.status : 0, r->sent, duration, client_text(r->connection, client),
               (size_t)why < sizeof(ends) / sizeof(ends[0]) ? ends[why] : "");
@@ -304,6 +319,7 @@ void http_on_end(void *cls, struct MHD_Connection *connection, void **request, e
     if (!r)
         return;
     *request = NULL;
+    listening(r, true);
     log_end(r, why);
     if (r->broken || (r->queued && r->reply.status >= 500))
         atomic_fetch_add(&r->server->failures, 1);

@@ -64,6 +64,7 @@ static int copy_options(struct http_server *s, const struct http_server_options 
     snprintf(s->listen, sizeof(s->listen), "%s", o->listen);
     s->max_connections = o->max_connections ? o->max_connections : HTTP_DEFAULT_CONNECTIONS;
     s->idle_s = o->idle_s ? o->idle_s : HTTP_DEFAULT_IDLE_S;
+    s->receive_s = o->receive_s ? o->receive_s : s->idle_s + HTTP_DEFAULT_IDLE_S;
     s->sets = mem_calloc(o->set_count ? o->set_count : 1, sizeof(s->sets[0]));
     if (!s->sets)
         return error_nomem(err);
@@ -96,13 +97,23 @@ static int open_socket(struct http_server *s, struct error *err)
     return status;
 }
 
+static void init_locks(struct http_server *s)
+{
+    pthread_condattr_t attributes;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->stop, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 int http_server_open(const struct http_server_options *o, struct http_server **ret, struct error *err)
 {
     struct http_server *s = mem_calloc(1, sizeof(*s));
     if (!s)
         return error_nomem(err);
     s->fd = -1;
-    pthread_mutex_init(&s->lock, NULL);
+    init_locks(s);
     int status = listen_address_parse(o->listen, &s->address, err);
     if (status == TD_OK)
         status = check_exposure(o, &s->address, err);
@@ -138,28 +149,6 @@ static size_t leave_encoded(void *cls, struct MHD_Connection *connection, char *
     return strlen(text);
 }
 
-/* A connection gets the identity of now, whatever libmicrohttpd was started with, and keeps it to its end. */
-static void on_connection(void *cls, struct MHD_Connection *connection, void **identity, enum MHD_ConnectionNotificationCode what)
-{
-    struct http_server *s = cls;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        tls_identity_unref(*identity);
-        *identity = NULL;
-        atomic_fetch_sub(&s->connections, 1);
-        return;
-    }
-    atomic_fetch_add(&s->connections, 1);
-    if (!s->first_identity)
-        return;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    pthread_mutex_lock(&s->lock);
-    struct tls_identity *now = tls_identity_ref(s->identity);
-    pthread_mutex_unlock(&s->lock);
-    *identity = now;
-    if (info)
-        gnutls_credentials_set(info->tls_session, GNUTLS_CRD_CERTIFICATE, now->credentials);
-}
-
 int http_server_start(struct http_server *s, struct error *err)
 {
     unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC | MHD_USE_ERROR_LOG;
@@ -176,27 +165,28 @@ int http_server_start(struct http_server *s, struct error *err)
     errno = 0;
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, http_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, s, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, s->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, s->idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HTTP_POOL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, s, MHD_OPTION_URI_LOG_CALLBACK,
-        http_on_begin, s, MHD_OPTION_NOTIFY_COMPLETED, http_on_end, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, s->max_connections + HTTP_SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, s->idle_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded,
+        s, MHD_OPTION_URI_LOG_CALLBACK, http_on_begin, s, MHD_OPTION_NOTIFY_COMPLETED, http_on_end, s, MHD_OPTION_NOTIFY_CONNECTION,
+        http_on_connection, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (!s->daemon)
         return error_set(err, TD_E_INTERNAL, "cannot start the HTTP server on %s: %s", s->listen,
                          errno ? strerror(errno) : "libmicrohttpd refuses; its reason is in the log at level debug");
-    return TD_OK;
+    return http_watch_start(s, err);
 }
 
 void http_server_stop(struct http_server *s)
 {
     if (!s)
         return;
-    atomic_store(&s->stopping, true);
+    http_watch_stop(s);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     if (s->fd >= 0)
         close(s->fd);
     tls_identity_unref(s->identity);
     tls_identity_unref(s->first_identity);
+    pthread_cond_destroy(&s->stop);
     pthread_mutex_destroy(&s->lock);
     mem_free(s->sets);
     mem_free(s);
@@ -244,5 +234,7 @@ void http_server_stats(struct http_server *s, struct http_server_stats *ret)
     ret->requests = atomic_load(&s->requests);
     ret->failures = atomic_load(&s->failures);
     ret->sent_bytes = atomic_load(&s->sent_bytes);
-    ret->connections = atomic_load(&s->connections);
+    pthread_mutex_lock(&s->lock);
+    ret->connections = s->connection_count;
+    pthread_mutex_unlock(&s->lock);
 }

@@ -62,8 +62,9 @@ struct http_server_options {
     const char *tls_certificate; /* PEM files: the chain, and its key. NULL or "": no TLS */
     const char *tls_key;
     bool tls_required;        /* unless it listens on loopback */
-    unsigned max_connections; /* others wait in the queue of the system; 0: HTTP_DEFAULT_CONNECTIONS */
+    unsigned max_connections; /* a few more are told to come back (503), but for routes that need nobody; 0: HTTP_DEFAULT_CONNECTIONS */
     unsigned idle_s;          /* a connection ends after so long without a byte in or out; 0: HTTP_DEFAULT_IDLE_S */
+    unsigned receive_s;       /* a request has to be there, body and all, so long after the one before it; 0: idle_s + 60 */
     const struct http_route_set *sets;
     size_t set_count;
 };
