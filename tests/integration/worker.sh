@@ -157,10 +157,10 @@ url=http://127.0.0.1:$port auth=()
 rm -rf "$work/data"
 if [[ -n ${IN_NAMESPACE:-} ]]; then
     start_nginx "server { listen 127.0.0.1:$http_port; location / { return 200 'hello'; } }"
-    config "$work/live.yaml" "  capture: {interfaces: [lo], raw: {storageSize: 16Mi, minFreeSpace: 0, segmentDuration: 1s, compression: zstd}}"
+    config "$work/live.yaml" "  capture: {interfaces: [lo], raw: {minFreeSpace: 0, segmentDuration: 1s, compression: zstd}}"
     check "worker --check: it may capture" "$tapedeck" worker -c "$work/live.yaml" --check
     run_worker "$work/live.yaml"
-    start tcpdump tcpdump -i lo -U -w "$work/peer.pcap" "tcp port $http_port"
+    start tcpdump tcpdump -i lo --immediate-mode -U -w "$work/peer.pcap" "tcp port $http_port"
     listens() { grep -q listening "$work/tcpdump.log"; }
     wait_for tcpdump listens
     for i in $(seq 20); do curl -s "http://127.0.0.1:$http_port/$i" >/dev/null; done
@@ -180,7 +180,7 @@ if [[ -n ${IN_NAMESPACE:-} ]]; then
     stop tcpdump
     curl -sS --get --data-urlencode "bpf=tcp port $http_port" "$url/api/v1/window" >"$work/mine.pcapng"
     plain() { "$tapedeck" export "$1" --linktype 1 -w - 2>/dev/null | tcpdump -nn -t -r - 2>/dev/null | sort; }
-    check "the packets are those that tcpdump captured beside it" cmp <(plain "$work/mine.pcapng") <(plain "$work/peer.pcap")
+    check "the packets are those that tcpdump captured beside it" diff <(plain "$work/mine.pcapng") <(plain "$work/peer.pcap")
     for file in "$work"/data/raw/*.zst; do zstd -q -d -k "$file" -o "$work/plain-${file##*/}.pcapng"; done
     check "each segment opens in capinfos without a warning" test -z "$(capinfos "$work"/plain-*.pcapng 2>&1 >/dev/null)"
     check "and mergecap joins them" mergecap -w "$work/merged.pcapng" "$work"/plain-*.pcapng "$work/now.pcapng"
