@@ -174,6 +174,10 @@ static void *record(void *arg)
         }
         take_pending(w);
     }
+    bool ended = atomic_load(&w->source_ended);
+    /* What the kernel has taken and not handed over yet, it hands over within a tenth of a second. */
+    if (!ended && !worker_replays(w->config) && packet_source_run(w->source, POLL_MS, &ended, &err) != TD_OK)
+        log_event(TD_LOG_ERROR, "worker", "the last packets: %s", err.text);
     tick(w, now());
     return NULL;
 }

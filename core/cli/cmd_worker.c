@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,7 @@ int cmd_worker(int argc, char **argv)
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    mallopt(M_ARENA_MAX, 2); /* connections come and go, each with a thread: their memory is shared, not kept for each */
     if (config_load(args.config_path, &config, &err) != TD_OK || worker_open(config, CLI_VERSION, &w, &err) != TD_OK)
         return cli_fail(&err);
     log_event(TD_LOG_INFO, "worker", "listening on %s", worker_url(w));
