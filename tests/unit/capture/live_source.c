@@ -2,6 +2,7 @@
  *
  * The interfaces that are captured are called c0, c1 ...; their other ends, which send, p0, p1 ... */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <pthread.h>
@@ -605,7 +606,8 @@ static bool after_dropping(void)
     o.promiscuous = true;
     if (packet_source_open_live(&o, &(struct source_sink){&t, on_up, on_down, on_packet}, &s, &err) != TD_OK)
         return false;
-    if (privileges_drop("nobody", true, &err) != TD_OK)
+    /* In a user namespace there may be no other user. */
+    if (privileges_drop("nobody", true, &err) != TD_OK && !strstr(err.text, "cannot become user"))
         return false;
     bool comes = comes_up(s, &t, "c1");
     packet_source_close(s);
@@ -699,10 +701,27 @@ static void test_check(void)
     remove_pair(0);
 }
 
+static bool put_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0)
+        close(fd);
+    return written;
+}
+
+/* Who is not root gets a user namespace as well, in which they are. */
+static bool become_root_inside(void)
+{
+    char map[64];
+    snprintf(map, sizeof(map), "0 %u 1", geteuid());
+    return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && put_text("/proc/self/uid_map", map);
+}
+
 /* A namespace of its own, where root's rights hold. False: the system does not allow it. */
 static bool enter_namespace(void)
 {
-    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+    if (unshare(CLONE_NEWNET) != 0 && !become_root_inside())
         return false;
     /* Without IPv6 no interface sends anything by itself. */
     return system("ip link set lo up && for i in all default; do "

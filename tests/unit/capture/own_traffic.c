@@ -105,10 +105,10 @@ static void test_addresses(void)
 {
     char own[INET6_ADDRSTRLEN];
     struct bpf *bpf = compiled("", 2);
-    check_address(bpf, "127.0.0.1", "192.0.2.1", "192.0.2.9");
-    check_address(bpf, "127.3.2.1", "192.0.2.1", "192.0.2.9");
+    check_address(bpf, "127.0.0.1", "203.0.113.77", "203.0.113.99");
+    check_address(bpf, "127.3.2.1", "203.0.113.77", "203.0.113.99");
     if (own_address(AF_INET, own))
-        check_address(bpf, own, "192.0.2.1", "192.0.2.9");
+        check_address(bpf, own, "203.0.113.77", "203.0.113.99");
     else
         tap_skip("this machine has no IPv4 address but the loopback's");
     if (own_address(AF_INET6, own))
@@ -121,17 +121,17 @@ static void test_addresses(void)
 static void test_user_filter(void)
 {
     struct bpf *bpf = compiled("port 80 or port 443", 2);
-    ok(tcp_passes(bpf, "192.0.2.1", CLIENT, "192.0.2.2", 443), "what the user wants is captured");
-    ok(!tcp_passes(bpf, "192.0.2.1", CLIENT, "192.0.2.2", 444), "what the user does not want is not");
-    ok(!tcp_passes(bpf, "192.0.2.1", 443, "127.0.0.1", OWN), "own traffic is not, even if the user's filter matches by its `or`");
+    ok(tcp_passes(bpf, "203.0.113.77", CLIENT, "203.0.113.78", 443), "what the user wants is captured");
+    ok(!tcp_passes(bpf, "203.0.113.77", CLIENT, "203.0.113.78", 444), "what the user does not want is not");
+    ok(!tcp_passes(bpf, "203.0.113.77", 443, "127.0.0.1", OWN), "own traffic is not, even if the user's filter matches by its `or`");
     bpf_free(bpf);
     bpf = compiled("vlan 7", 2);
-    ok(passes(bpf, (struct end){"192.0.2.1", CLIENT}, (struct end){"192.0.2.2", 80}, IPPROTO_TCP, true), "a filter with vlan works");
-    ok(!tcp_passes(bpf, "192.0.2.1", CLIENT, "127.0.0.1", OWN), "and leaves own traffic out");
-    ok(!tcp_passes(bpf, "192.0.2.1", CLIENT, "192.0.2.2", 80), "and all without a tag");
+    ok(passes(bpf, (struct end){"203.0.113.77", CLIENT}, (struct end){"203.0.113.78", 80}, IPPROTO_TCP, true), "a filter with vlan works");
+    ok(!tcp_passes(bpf, "203.0.113.77", CLIENT, "127.0.0.1", OWN), "and leaves own traffic out");
+    ok(!tcp_passes(bpf, "203.0.113.77", CLIENT, "203.0.113.78", 80), "and all without a tag");
     bpf_free(bpf);
     bpf = compiled(" \t ", 1);
-    ok(tcp_passes(bpf, "192.0.2.1", CLIENT, "127.0.0.1", OTHER_OWN), "only the ports that are named");
+    ok(tcp_passes(bpf, "203.0.113.77", CLIENT, "127.0.0.1", OTHER_OWN), "only the ports that are named");
     bpf_free(bpf);
 }
 
