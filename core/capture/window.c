@@ -128,6 +128,16 @@ static bool is_whole(const struct segment_summary *s, enum segment_state state, 
     return s->first_ns >= start_ns && s->last_ns < end_ns;
 }
 
+/* Those that are described before `end`: packets stand behind the description of their interface. */
+static void find_interfaces(struct window *w, uint64_t end)
+{
+    size_t n;
+    w->interfaces = segment_index_interfaces(w->index, &n);
+    w->interface_n = 0;
+    while (w->interface_n < n && (uint64_t)w->interfaces[w->interface_n].at + w->interfaces[w->interface_n].length <= end)
+        w->interface_n++;
+}
+
 /* Its index, and where packets can be. Of a segment that is being written it may know packets that came after the pinning. */
 static int choose(struct window *w, struct error *err)
 {
@@ -142,9 +152,7 @@ static int choose(struct window *w, struct error *err)
     c->from = c->from < c->to ? c->from : c->to;
     while (c->n && (uint64_t)c->places[c->n - 1] * 4 >= c->to)
         c->n--;
-    size_t ignored;
-    w->interfaces = segment_index_interfaces(w->index, &ignored);
-    w->interface_n = window_section_interfaces(w->index, s->bytes);
+    find_interfaces(w, c->to ? c->to : s->bytes);
     w->at = c->from;
     w->place = 0;
     w->run_at = w->run_end = w->ahead_at = w->ahead_end = 0;
@@ -160,7 +168,7 @@ static int put_empty(struct window *w, struct error *err)
     w->head_at = 0;
     if (!w->n || !segment_summary(w->segment)->bytes)
         return window_section_put_none(&w->head, &w->want, err);
-    return window_section_put(&w->head, &w->blocks, w->index, &w->want, err);
+    return window_section_put(&w->head, &w->blocks, w->interfaces, w->interface_n, &w->want, err);
 }
 
 /* Nothing comes any more of the segment at hand. */
@@ -347,7 +355,7 @@ static int read_packets(struct window *w, uint8_t *p, size_t n, size_t *ret_n, s
         w->began = w->has_given = true;
         w->head_at = 0;
         buf_reset(&w->head);
-        status = window_section_put(&w->head, &w->blocks, w->index, &w->want, err);
+        status = window_section_put(&w->head, &w->blocks, w->interfaces, w->interface_n, &w->want, err);
     }
     return status;
 }

@@ -127,15 +127,6 @@ static int put_header(struct buf *b, const struct segment_blocks *in, struct td_
 
 /* ---- Interfaces ---- */
 
-size_t window_section_interfaces(const struct segment_index *index, uint64_t bytes)
-{
-    size_t n, known = 0;
-    const struct notes_interface *interfaces = segment_index_interfaces(index, &n);
-    while (known < n && (uint64_t)interfaces[known].at + interfaces[known].length <= bytes)
-        known++;
-    return known;
-}
-
 /* Those that stand one behind the other are read at once. */
 static int put_adjacent(struct buf *b, const struct segment_blocks *in, const struct notes_interface *interfaces, size_t n,
                         struct error *err)
@@ -157,10 +148,8 @@ static int put_adjacent(struct buf *b, const struct segment_blocks *in, const st
     return status;
 }
 
-static int put_interfaces(struct buf *b, const struct segment_blocks *in, const struct segment_index *index, struct error *err)
+static int put_interfaces(struct buf *b, const struct segment_blocks *in, const struct notes_interface *v, size_t n, struct error *err)
 {
-    size_t ignored, n = window_section_interfaces(index, in->end);
-    const struct notes_interface *v = segment_index_interfaces(index, &ignored);
     int status = TD_OK;
     for (size_t i = 0, end; i < n && status == TD_OK; i = end) {
         for (end = i + 1; end < n && v[end].at == v[end - 1].at + v[end - 1].length; end++)
@@ -172,15 +161,15 @@ static int put_interfaces(struct buf *b, const struct segment_blocks *in, const 
 
 /* ---- All ---- */
 
-int window_section_put(struct buf *b, const struct segment_blocks *in, const struct segment_index *index, const struct window_request *want,
-                       struct error *err)
+int window_section_put(struct buf *b, const struct segment_blocks *in, const struct notes_interface *interfaces, size_t interface_n,
+                       const struct window_request *want, struct error *err)
 {
     struct buf comment = {.max = COMMENT_BYTES};
     b->max = MAX_HEAD;
     put_comment(&comment, in, want);
     int status = put_header(b, in, buf_slice(&comment), err);
     if (status == TD_OK)
-        status = put_interfaces(b, in, index, err);
+        status = put_interfaces(b, in, interfaces, interface_n, err);
     if (status == TD_OK && (b->failed || comment.failed))
         status = error_nomem(err);
     buf_clear(&comment);

@@ -7,13 +7,10 @@
 #include "capture/segment_blocks.h"
 #include "capture/window.h"
 
-/* Appends both. The segment's header has to be where it belongs, or it is TD_E_CORRUPT. `index`: of the same segment. */
-int window_section_put(struct buf *, const struct segment_blocks *, const struct segment_index *index, const struct window_request *,
-                       struct error *err) MUST_CHECK;
+/* Appends both. What is not where it belongs in the segment is TD_E_CORRUPT. */
+int window_section_put(struct buf *, const struct segment_blocks *, const struct notes_interface *, size_t interface_n,
+                       const struct window_request *, struct error *err) MUST_CHECK;
 /* A section without anything, for a window that no segment has to do with. */
 int window_section_put_none(struct buf *, const struct window_request *, struct error *err) MUST_CHECK;
-
-/* Those of the interfaces that stand in the first `bytes` of the segment. */
-size_t window_section_interfaces(const struct segment_index *index, uint64_t bytes);
 
 #endif
