@@ -1,0 +1,422 @@
+#include "capture/window.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "capture/window_section.h"
+#include "packet/bytes.h"
+
+enum {
+    PACKET_HEAD = 28, /* of an enhanced packet block: type, length, interface, time, captured and original length */
+    PACKET_MIN = 32,
+    NEAR = 16 << 10,        /* bytes: packets that are nearer than this are read together */
+    GUESS = 2 << 10,        /* of a packet's block; longer ones take another read */
+    PIECE_ALIGN = 256 << 10 /* pieces end where frames do in compressed segments */
+};
+
+/* What is given out of the segment at hand. */
+enum source {
+    NEXT_SEGMENT,
+    AS_IT_IS, /* its bytes, straight to the reader */
+    PACKETS,  /* those of the window */
+    THE_HEAD, /* of an empty window */
+    THE_END
+};
+
+struct window {
+    struct window_request want; /* its filter is `filter_text` */
+    char *filter_text;
+    struct bpf *filter;
+    struct segment **segments; /* NULL where it has been unpinned */
+    size_t n, next;
+    struct window_stats stats;
+    struct error fault; /* told by the next window_read(): what was read before it is given out first */
+
+    enum source source;
+    struct segment *segment; /* the one at hand */
+    uint64_t at;             /* AS_IT_IS: next byte; PACKETS: next block that is not placed */
+
+    /* PACKETS */
+    struct segment_blocks blocks;
+    struct segment_index *index;
+    const struct notes_interface *interfaces;
+    size_t interface_n;
+    struct segment_choice choice;
+    size_t place;             /* next of choice.places */
+    uint64_t run_at, run_end; /* blocks one after the other, at hand, that are to be given out */
+    uint64_t ahead_at;        /* the run after that begins here ... */
+    uint64_t ahead_end;       /* ... and was seen up to here; 0: it was not looked for */
+    struct buf head;          /* of the section, and how much of it was given out */
+    size_t head_at;
+    bool began;     /* the section's head was made */
+    bool has_given; /* of any segment */
+};
+
+/* ---- Opening ---- */
+
+static bool has_filter(const struct window_request *want)
+{
+    return want->filter && *want->filter;
+}
+
+int window_open(struct ring *ring, const struct window_request *want, struct window **ret, struct error *err)
+{
+    if (want->end_ns < want->start_ns)
+        return error_set(err, TD_E_CONFIG, "the window ends before it starts");
+    struct window *w = mem_calloc(1, sizeof(*w));
+    if (!w)
+        return error_nomem(err);
+    w->want = *want;
+    w->want.filter = NULL;
+    int status = segment_blocks_init(&w->blocks, err);
+    if (status == TD_OK && has_filter(want)) {
+        status = bpf_compile(want->filter, &w->filter, err);
+        w->want.filter = w->filter_text = mem_strdup(want->filter);
+        if (status == TD_OK && !w->filter_text)
+            status = error_nomem(err);
+    }
+    if (status == TD_OK)
+        status = ring_pin(ring, want->start_ns, want->end_ns, &w->segments, &w->n, err);
+    if (status != TD_OK) {
+        window_close(w);
+        return status;
+    }
+    w->stats.segments = w->n;
+    *ret = w;
+    return TD_OK;
+}
+
+static void end_segment(struct window *w)
+{
+    mem_free(w->choice.places);
+    w->choice = (struct segment_choice){0};
+    if (w->segment)
+        segment_unpin(w->segment);
+    w->segment = NULL;
+    w->index = NULL;
+}
+
+void window_close(struct window *w)
+{
+    if (!w)
+        return;
+    end_segment(w);
+    for (size_t i = w->next; i < w->n; i++)
+        segment_unpin(w->segments[i]);
+    mem_free(w->segments);
+    segment_blocks_clear(&w->blocks);
+    buf_clear(&w->head);
+    bpf_free(w->filter);
+    mem_free(w->filter_text);
+    mem_free(w);
+}
+
+const struct window_stats *window_stats(const struct window *w)
+{
+    return &w->stats;
+}
+
+/* ---- From segment to segment ---- */
+
+/* Sealed, and all its packets are of the window. */
+static bool is_whole(const struct segment_summary *s, enum segment_state state, int64_t start_ns, int64_t end_ns)
+{
+    if (state == SEGMENT_WRITING)
+        return false;
+    if (!s->packets)
+        return s->covered_from_ns >= start_ns && s->covered_to_ns <= end_ns;
+    return s->first_ns >= start_ns && s->last_ns < end_ns;
+}
+
+/* Those that are described before `end`: packets stand behind the description of their interface. */
+static void find_interfaces(struct window *w, uint64_t end)
+{
+    size_t n;
+    w->interfaces = segment_index_interfaces(w->index, &n);
+    w->interface_n = 0;
+    while (w->interface_n < n && (uint64_t)w->interfaces[w->interface_n].at + w->interfaces[w->interface_n].length <= end)
+        w->interface_n++;
+}
+
+/* Its index, and where packets can be. Of a segment that is being written it may know packets that came after the pinning. */
+static int choose(struct window *w, struct error *err)
+{
+    const struct segment_summary *s = segment_summary(w->segment);
+    int status = segment_index(w->segment, &w->index, err);
+    if (status == TD_OK)
+        status = segment_index_choose(w->index, w->want.start_ns, w->want.end_ns, w->filter, &w->choice, err);
+    if (status != TD_OK)
+        return error_prefix(err, "segment %llu: ", (unsigned long long)s->sequence);
+    struct segment_choice *c = &w->choice;
+    c->to = c->to < s->bytes ? c->to : s->bytes;
+    c->from = c->from < c->to ? c->from : c->to;
+    while (c->n && (uint64_t)c->places[c->n - 1] * 4 >= c->to)
+        c->n--;
+    find_interfaces(w, c->to ? c->to : s->bytes);
+    w->at = c->from;
+    w->place = 0;
+    w->run_at = w->run_end = w->ahead_at = w->ahead_end = 0;
+    w->began = false;
+    segment_blocks_begin(&w->blocks, w->segment, s->bytes);
+    return TD_OK;
+}
+
+/* A reader that got nothing at all would take the stream for a cut one. */
+static int put_empty(struct window *w, struct error *err)
+{
+    buf_reset(&w->head);
+    w->head_at = 0;
+    if (!w->n || !segment_summary(w->segment)->bytes)
+        return window_section_put_none(&w->head, &w->want, err);
+    return window_section_put(&w->head, &w->blocks, w->interfaces, w->interface_n, &w->want, err);
+}
+
+/* Nothing comes any more of the segment at hand. */
+static int finish_segment(struct window *w, struct error *err)
+{
+    int status = TD_OK;
+    bool empty = w->next == w->n && !w->has_given;
+    if (empty)
+        status = put_empty(w, err);
+    end_segment(w);
+    if (status == TD_OK)
+        w->source = empty ? THE_HEAD : NEXT_SEGMENT;
+    return status;
+}
+
+static int begin_segment(struct window *w, struct error *err)
+{
+    if (w->next == w->n) {
+        w->source = THE_END;
+        return w->n ? TD_OK : finish_segment(w, err);
+    }
+    w->segment = w->segments[w->next++];
+    const struct segment_summary *s = segment_summary(w->segment);
+    bool may_be_empty = w->next == w->n && !w->has_given;
+    if (!s->packets && !may_be_empty) {
+        end_segment(w);
+        return TD_OK;
+    }
+    if (s->packets && !w->filter && is_whole(s, segment_state(w->segment), w->want.start_ns, w->want.end_ns)) {
+        w->source = AS_IT_IS;
+        w->has_given = true;
+        w->at = 0;
+        w->stats.segments_whole++;
+        w->stats.packets += s->packets;
+        return TD_OK;
+    }
+    w->source = PACKETS;
+    return choose(w, err);
+}
+
+/* ---- Whole segments ---- */
+
+static int read_as_it_is(struct window *w, uint8_t *p, size_t n, size_t *ret_n, struct error *err)
+{
+    uint64_t left = segment_summary(w->segment)->bytes - w->at;
+    n = n < left ? n : (size_t)left;
+    int status = segment_read(w->segment, w->at, p, n, err);
+    if (status != TD_OK)
+        return status;
+    w->stats.bytes_read += n;
+    w->at += n;
+    *ret_n = n;
+    return n == left ? finish_segment(w, err) : TD_OK;
+}
+
+/* ---- Packets ---- */
+
+/* 1: it is of the window; 0: it is not, or no packet. */
+static int is_wanted(struct window *w, const struct segment_block *b, uint64_t at, struct error *err)
+{
+    if (b->type != BLOCK_TYPE_PACKET)
+        return w->choice.placed ? segment_blocks_damaged(&w->blocks, at, "no packet where the index has one", err) : 0;
+    uint32_t iface = bytes_u32(b->p + 8, false);
+    if (b->length < PACKET_MIN || iface >= w->interface_n)
+        return segment_blocks_damaged(&w->blocks, at, "a packet that is too short, or of an interface that is not described", err);
+    int64_t time_ns = (int64_t)((uint64_t)bytes_u32(b->p + 12, false) << 32 | bytes_u32(b->p + 16, false));
+    uint32_t caplen = bytes_u32(b->p + 20, false), len = bytes_u32(b->p + 24, false);
+    if (caplen > b->length - PACKET_MIN)
+        return segment_blocks_damaged(&w->blocks, at, "a packet that is longer than its block", err);
+    if (time_ns < w->want.start_ns || time_ns >= w->want.end_ns)
+        return 0;
+    if (!w->filter)
+        return 1;
+    const struct packet packet = {.p = b->p + PACKET_HEAD,
+                                  .caplen = caplen,
+                                  .len = len > caplen ? len : caplen,
+                                  .time_ns = time_ns,
+                                  .iface = iface,
+                                  .linktype = (uint16_t)w->interfaces[iface].linktype};
+    return bpf_match(w->filter, &packet);
+}
+
+/* Where the next block is that may be wanted; false: there is none. */
+static bool next_block(const struct window *w, uint64_t *ret_at)
+{
+    const struct segment_choice *c = &w->choice;
+    *ret_at = c->placed && w->place < c->n ? (uint64_t)c->places[w->place] * 4 : w->at;
+    return c->placed ? w->place < c->n : w->at < c->to;
+}
+
+/* How far to read when the block at `at` is not at hand. */
+static uint64_t piece_end(const struct window *w, uint64_t at)
+{
+    const struct segment_choice *c = &w->choice;
+    if (!c->placed) {
+        uint64_t end = (at + BLOCKS_PIECE) / PIECE_ALIGN * PIECE_ALIGN;
+        return end < c->to ? end : c->to;
+    }
+    uint64_t end = at;
+    for (size_t i = w->place; i < c->n; i++) {
+        uint64_t place = (uint64_t)c->places[i] * 4;
+        if (place > end + NEAR || place > at + BLOCKS_PIECE - GUESS)
+            break;
+        end = place;
+    }
+    return end + GUESS;
+}
+
+static int read_piece(struct window *w, uint64_t at, uint64_t least, struct error *err)
+{
+    uint64_t until = piece_end(w, at), before = w->blocks.bytes_read;
+    int status = segment_blocks_read(&w->blocks, at, until > least ? until : least, err);
+    w->stats.bytes_read += w->blocks.bytes_read - before;
+    return status;
+}
+
+/* The next blocks to be given out, one after the other as they are in the segment. None: nothing comes any more. */
+static int find_run(struct window *w, struct error *err)
+{
+    w->run_at = w->ahead_at;
+    w->run_end = w->ahead_end;
+    w->ahead_at = w->ahead_end = 0;
+    for (uint64_t at, until; next_block(w, &at);) {
+        struct segment_block b;
+        int status = segment_blocks_get(&w->blocks, at, &b, &until, err);
+        if (status == 0) {
+            if (w->run_end)
+                return TD_OK; /* reading moves what is at hand */
+            status = read_piece(w, at, until, err);
+            if (status != TD_OK)
+                return status;
+            continue;
+        }
+        int wanted = status < 0 ? status : is_wanted(w, &b, at, err);
+        if (wanted < 0)
+            return w->run_end ? TD_OK : wanted; /* first what was right */
+        w->at = at + b.length;
+        w->place++;
+        w->stats.packets += (unsigned)wanted;
+        if (wanted && w->run_end && at != w->run_end) {
+            w->ahead_at = at;
+            w->ahead_end = w->at;
+            return TD_OK;
+        }
+        if (!wanted && w->run_end)
+            return TD_OK;
+        if (wanted) {
+            w->run_at = w->run_end ? w->run_at : at;
+            w->run_end = w->at;
+        }
+    }
+    return TD_OK;
+}
+
+static void take(uint8_t *p, size_t n, const uint8_t *from, uint64_t left, size_t *ret_n)
+{
+    *ret_n = n < left ? n : (size_t)left;
+    memcpy(p, from, *ret_n);
+}
+
+static void read_head(struct window *w, uint8_t *p, size_t n, size_t *ret_n)
+{
+    take(p, n, w->head.p + w->head_at, w->head.n - w->head_at, ret_n);
+    w->head_at += *ret_n;
+}
+
+static int read_packets(struct window *w, uint8_t *p, size_t n, size_t *ret_n, struct error *err)
+{
+    if (w->head_at < w->head.n) {
+        read_head(w, p, n, ret_n);
+        return TD_OK;
+    }
+    if (w->run_at < w->run_end) {
+        take(p, n, segment_blocks_at(&w->blocks, w->run_at), w->run_end - w->run_at, ret_n);
+        w->run_at += *ret_n;
+        return TD_OK;
+    }
+    int status = find_run(w, err);
+    if (status != TD_OK)
+        return status;
+    if (!w->run_end)
+        return finish_segment(w, err);
+    if (!w->began) {
+        w->began = w->has_given = true;
+        w->head_at = 0;
+        buf_reset(&w->head);
+        status = window_section_put(&w->head, &w->blocks, w->interfaces, w->interface_n, &w->want, err);
+    }
+    return status;
+}
+
+/* ---- The stream ---- */
+
+/* Some bytes, or a step towards them. */
+static int step(struct window *w, uint8_t *p, size_t n, size_t *ret_n, struct error *err)
+{
+    switch (w->source) {
+    case NEXT_SEGMENT: return begin_segment(w, err);
+    case AS_IT_IS: return read_as_it_is(w, p, n, ret_n, err);
+    case PACKETS: return read_packets(w, p, n, ret_n, err);
+    case THE_HEAD:
+        read_head(w, p, n, ret_n);
+        if (w->head_at == w->head.n)
+            w->source = THE_END;
+        return TD_OK;
+    case THE_END: break;
+    }
+    return TD_OK;
+}
+
+int window_read(struct window *w, void *p, size_t n, size_t *ret_n, struct error *err)
+{
+    size_t done = 0;
+    while (done < n && w->source != THE_END && w->fault.status == TD_OK) {
+        size_t one = 0;
+        struct error fault;
+        if (step(w, (uint8_t *)p + done, n - done, &one, &fault) != TD_OK)
+            w->fault = fault;
+        done += one;
+        w->stats.bytes += one;
+    }
+    if (!done && w->fault.status != TD_OK)
+        return error_set(err, w->fault.status, "%s", w->fault.text);
+    *ret_n = done;
+    return TD_OK;
+}
+
+/* ---- Pieces ---- */
+
+int window_pieces(struct ring *ring, int64_t start_ns, int64_t end_ns, struct window_piece **ret, size_t *ret_n, struct error *err)
+{
+    struct segment **segments;
+    size_t n;
+    int status = ring_pin(ring, start_ns, end_ns, &segments, &n, err);
+    if (status != TD_OK)
+        return status;
+    struct window_piece *pieces = mem_calloc(n ? n : 1, sizeof(*pieces));
+    for (size_t i = 0; i < n; i++) {
+        const struct segment_summary *s = segment_summary(segments[i]);
+        enum segment_state state = segment_state(segments[i]);
+        if (pieces)
+            pieces[i] = (struct window_piece){*s, state, segment_file_bytes(segments[i]), is_whole(s, state, start_ns, end_ns)};
+        segment_unpin(segments[i]);
+    }
+    mem_free(segments);
+    if (!pieces)
+        return error_nomem(err);
+    *ret = pieces;
+    *ret_n = n;
+    return TD_OK;
+}
