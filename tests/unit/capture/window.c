@@ -466,6 +466,92 @@ static void test_damage(const struct world *w, const char *suffix)
     mem_free(v);
 }
 
+static uint32_t number_at(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* Where block number `n` of this type begins; the last block for UINT32_MAX. */
+static size_t find_block(const uint8_t *p, size_t bytes, uint32_t type, size_t n)
+{
+    size_t at = 0, next;
+    while ((next = at + number_at(p + at + 4)) < bytes) {
+        if (number_at(p + at) == type && n-- == 0)
+            break;
+        at = next;
+    }
+    return at;
+}
+
+struct wound {
+    size_t at; /* from the beginning of the block */
+    uint32_t value;
+    const char *words;
+};
+
+static void check_wound(const struct world *w, int fd, const struct window_request *want, size_t block, const struct wound *wound)
+{
+    struct stream s = {0};
+    struct error err = {0};
+    char place[40];
+    uint32_t before;
+    off_t at = (off_t)(block + wound->at);
+    bool done = pread(fd, &before, 4, at) == 4 && pwrite(fd, &wound->value, 4, at) == 4;
+    int status = read_window(w->ring, want, 50000, &s, &err);
+    ok(done && status == TD_E_CORRUPT, "damage is told: %s", wound->words);
+    like(err.text, wound->words, "in these words");
+    snprintf(place, sizeof(place), "offset %zu:", block);
+    like(err.text, place, "with the place");
+    ok(pwrite(fd, &before, 4, at) == 4, "and is repaired");
+    free(s.p);
+}
+
+/* One field of a block is wrong, in the first segment of a ring that is not compressed. */
+static void test_wounds(const struct world *w)
+{
+    static const struct wound packet[] = {
+        {4, 2 << 20, "length that it cannot have"},    {4, 30, "length that it cannot have"},        {4, 8, "length that it cannot have"},
+        {4, 32, "length in front is not that behind"}, {8, 2, "an interface that is not described"}, {20, 1 << 20, "longer than its block"},
+    };
+    static const struct wound described[] = {{0, 6, "no interface is described"}, {4, 24, "no interface is described"}};
+    static const struct wound section[] = {{0, 6, "no section header"}, {4, 8 << 20, "no section header"}, {8, 7, "no section header"}};
+    static const struct wound last = {4, 1 << 19, "length that it cannot have"}, no_packet = {0, 5, "no packet where the index has one"};
+    struct segment **v;
+    size_t n, number = 0;
+    struct error err = {0};
+    char path[128];
+    if (ring_pin(w->ring, INT64_MIN, INT64_MAX, &v, &n, &err) != TD_OK)
+        return;
+    const struct segment_summary *sum = segment_summary(v[0]);
+    size_t bytes = (size_t)sum->bytes;
+    uint8_t *p = malloc(bytes);
+    const struct kept **found = calloc(PACKETS, sizeof(struct kept *));
+    struct window_request all = {sum->first_ns + 1, sum->last_ns, NULL}, few = all;
+    few.filter = "host 10.0.0.200";
+    if (expected(w, &few, found) > 3)
+        number = (size_t)(found[3] - w->kept);
+    snprintf(path, sizeof(path), "%s/%010llu.pcapng", w->dir, (unsigned long long)sum->sequence);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    ok(segment_read(v[0], 0, p, bytes, &err) == TD_OK && fd >= 0 && number, "the first segment");
+    size_t block = find_block(p, bytes, 6, number);
+    for (size_t i = 0; i < sizeof(packet) / sizeof(packet[0]); i++) {
+        check_wound(w, fd, &all, block, &packet[i]);
+        check_wound(w, fd, &few, block, &packet[i]);
+    }
+    check_wound(w, fd, &few, block, &no_packet);
+    check_wound(w, fd, &all, find_block(p, bytes, 6, UINT32_MAX), &last);
+    for (size_t i = 0; i < sizeof(section) / sizeof(section[0]); i++)
+        check_wound(w, fd, &all, 0, &section[i]);
+    for (size_t i = 0; i < sizeof(described) / sizeof(described[0]); i++)
+        check_wound(w, fd, &few, find_block(p, bytes, 1, 1), &described[i]);
+    close(fd);
+    free(p);
+    free(found);
+    for (size_t i = 0; i < n; i++)
+        segment_unpin(v[i]);
+    mem_free(v);
+}
+
 /* ---- tcpdump ---- */
 
 /* What `tcpdump -r` writes of a capture with this filter. */
@@ -562,6 +648,8 @@ int main(void)
             test_peer(&w);
             test_no_memory(&w);
             test_damage(&w, level ? ".pcapng.zst" : ".pcapng");
+            if (!level)
+                test_wounds(&w);
             test_later(&w);
         }
         world_close(&w);
