@@ -92,6 +92,12 @@ class Program:
     def is_running(self):
         return self.usage is None and os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
+    def state(self):
+        """For people: whether it runs, and what it said last."""
+        if not self.is_running():
+            return f"ended with status {self.wait(1) if self.usage is None else self.process.returncode}: {self.last_words()}"
+        return f"runs: {self.last_words()}"
+
     def cpu_s(self):
         """Processor time so far, of all its threads."""
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace").rsplit(")", 1)[1].split()
