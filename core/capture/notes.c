@@ -59,7 +59,7 @@ struct notes {
     struct notes_interface *interfaces;
     size_t stride_n, row_n, row_bytes;
     uint64_t seeds[SEEDS];
-    struct recent recent[RECENT]; /* by number, the latest */
+    struct recent recent[RECENT];                /* by number, the latest */
     uint32_t unknown_rows[NOTES_MAX_INTERFACES]; /* for each interface, of packets of which only the link type is known */
 
     char apart[64]; /* readers look at what follows, and must not slow the writer down */
