@@ -11,8 +11,13 @@
 
 enum {
     MIN_BLOCK = 32, /* bytes of the block of a packet without bytes */
-    SLOT_BITS = 17, /* of the hash table: twice as many as rows, so that a look rarely goes further than one cache line */
-    SLOTS = 1 << SLOT_BITS,
+    /* Of the hash table: at least twice as many as rows, so that a look rarely goes further than one cache line, and not many more, so that
+     * those of few keys stay in the cache. */
+    FEWEST_SLOTS = 1 << 11,
+    SLOTS = 2 * NOTES_MAX_ROWS,
+    /* A packet's row is looked for so many packets later; meanwhile what that needs is fetched into the cache. */
+    LOOK_AHEAD = 8,
+    RECENT = 2 * LOOK_AHEAD,
     SEEDS = 6,
     /* Every interface has the row of its link type for sure. */
     KEY_ROWS = NOTES_MAX_ROWS - NOTES_MAX_INTERFACES,
@@ -25,6 +30,14 @@ enum {
 static const uint64_t slot_row = SLOTS - 1;
 _Static_assert((int)NOTES_MAX_ROWS < (int)SLOTS, "a row's number and 1 fits in the lower bits of a slot");
 
+/* A packet whose row is looked for. */
+struct recent {
+    struct packet_key key;
+    uint64_t hash;
+    uint32_t iface;
+    bool same; /* as the packet before it */
+};
+
 struct stride {
     uint64_t from, packets;
     _Atomic int64_t first_ns, last_ns; /* of the last one they change while others read */
@@ -32,20 +45,21 @@ struct stride {
 
 struct notes {
     /* What each packet touches. */
-    struct packet_key last_key;
     uint32_t last_row;
     uint32_t interface_n;
     size_t n, max;
+    size_t placed; /* packets that have their row */
     struct note *notes;
     struct notes_stride current;
     uint64_t end, segment_bytes;
 
-    uint64_t *slots;
+    uint64_t *slots, slot_mask;
     struct packet_key *keys;
     struct stride *strides;
     struct notes_interface *interfaces;
     size_t stride_n, row_n, row_bytes;
     uint64_t seeds[SEEDS];
+    struct recent recent[RECENT]; /* by number, the latest */
     uint32_t unknown_rows[NOTES_MAX_INTERFACES]; /* for each interface, of packets of which only the link type is known */
 
     char apart[64]; /* readers look at what follows, and must not slow the writer down */
@@ -85,6 +99,7 @@ struct notes *notes_new(uint64_t segment_bytes)
         return NULL;
     }
     seed(n);
+    n->slot_mask = FEWEST_SLOTS - 1;
     notes_reset(n);
     return n;
 }
@@ -129,8 +144,8 @@ static inline uint64_t hash_key(const struct notes *n, const struct packet_key *
 /* The row of a key, or UINT32_MAX; *ret_slot is where it stands, or would. At most half of the slots are taken, so this ends. */
 static inline uint32_t find_row(const struct notes *n, const struct packet_key *key, uint64_t hash, size_t *ret_slot)
 {
-    size_t at = hash & slot_row;
-    for (uint64_t slot; (slot = n->slots[at]); at = (at + 1) & slot_row) {
+    size_t at = hash & n->slot_mask;
+    for (uint64_t slot; (slot = n->slots[at]); at = (at + 1) & n->slot_mask) {
         uint32_t row = (uint32_t)(slot & slot_row) - 1;
         if (((slot ^ hash) & ~slot_row) == 0 && same_key(&n->keys[row], key)) {
             *ret_slot = at;
@@ -141,8 +156,25 @@ static inline uint32_t find_row(const struct notes *n, const struct packet_key *
     return UINT32_MAX;
 }
 
+static __attribute__((noinline)) void grow(struct notes *n)
+{
+    n->slot_mask = 2 * n->slot_mask + 1;
+    memset(n->slots, 0, (n->slot_mask + 1) * sizeof(*n->slots));
+    for (uint32_t row = 0; row < n->row_n; row++) {
+        uint64_t hash = hash_key(n, &n->keys[row]);
+        size_t at = hash & n->slot_mask;
+        while (n->slots[at])
+            at = (at + 1) & n->slot_mask;
+        n->slots[at] = (hash & ~slot_row) | (row + 1);
+    }
+}
+
 static uint32_t add_row(struct notes *n, const struct packet_key *key, uint64_t hash, size_t slot)
 {
+    if (2 * (n->row_n + 1) > n->slot_mask + 1) {
+        grow(n);
+        (void)find_row(n, key, hash, &slot);
+    }
     uint32_t row = (uint32_t)n->row_n++;
     n->keys[row] = *key;
     n->slots[slot] = (hash & ~slot_row) | (row + 1);
@@ -151,44 +183,56 @@ static uint32_t add_row(struct notes *n, const struct packet_key *key, uint64_t 
 }
 
 /* The row of a key; it gets one if there are less than `max`. UINT32_MAX: it has none. */
-static uint32_t row_of(struct notes *n, const struct packet_key *key, size_t max)
+static uint32_t row_of(struct notes *n, const struct packet_key *key, uint64_t hash, size_t max)
 {
     size_t slot;
-    uint64_t hash = hash_key(n, key);
     uint32_t row = find_row(n, key, hash, &slot);
     return row != UINT32_MAX || n->row_n >= max ? row : add_row(n, key, hash, slot);
 }
 
 /* Of a key that came when half of the rows were taken: it is looked for in coarser and coarser forms. */
-static __attribute__((noinline)) uint32_t coarse_row(struct notes *n, const struct packet_key *key, uint32_t iface)
+static __attribute__((noinline)) uint32_t coarse_row(struct notes *n, const struct recent *r)
 {
-    struct packet_key service = *key, hosts = *key;
+    struct packet_key service = r->key, hosts = r->key;
     packet_key_forget_client(&service);
     packet_key_forget_ports(&hosts);
-    /* Three places that are not in the cache as a rule: what is wanted later is fetched meanwhile. */
-    __builtin_prefetch(&n->slots[hash_key(n, &service) & slot_row]);
-    __builtin_prefetch(&n->slots[hash_key(n, &hosts) & slot_row]);
-    uint32_t row = row_of(n, key, CLIENT_ROWS);
+    uint64_t service_hash = hash_key(n, &service), hosts_hash = hash_key(n, &hosts);
+    /* Places that are not in the cache as a rule: what is wanted later is fetched meanwhile. */
+    __builtin_prefetch(&n->slots[service_hash & n->slot_mask]);
+    __builtin_prefetch(&n->slots[hosts_hash & n->slot_mask]);
+    uint32_t row = row_of(n, &r->key, r->hash, CLIENT_ROWS);
     if (row == UINT32_MAX)
-        row = row_of(n, &service, PORT_ROWS);
+        row = row_of(n, &service, service_hash, PORT_ROWS);
     if (row == UINT32_MAX)
-        row = row_of(n, &hosts, KEY_ROWS);
-    return row == UINT32_MAX ? n->unknown_rows[iface] : row;
+        row = row_of(n, &hosts, hosts_hash, KEY_ROWS);
+    return row == UINT32_MAX ? n->unknown_rows[r->iface] : row;
+}
+
+/* The next packet gets its row. */
+static inline void place_next(struct notes *n)
+{
+    const struct recent *r = &n->recent[n->placed % RECENT];
+    if (!r->same)
+        n->last_row = n->row_n < CLIENT_ROWS ? row_of(n, &r->key, r->hash, CLIENT_ROWS) : coarse_row(n, r);
+    n->notes[n->placed++].row = n->last_row;
+}
+
+/* The slot of a packet is in the cache by now; the key that it names is fetched. */
+static inline void fetch_key(const struct notes *n, const struct recent *r)
+{
+    uint64_t slot = r->same ? 0 : n->slots[r->hash & n->slot_mask];
+    if (slot)
+        __builtin_prefetch(&n->keys[(slot & slot_row) - 1]);
 }
 
 /* ---- Writing ---- */
 
 void notes_reset(struct notes *n)
 {
-    /* Latest first: then whatever a row had to step over in the table is still there. */
-    for (size_t row = n->row_n; row-- > 0;) {
-        size_t slot;
-        if (find_row(n, &n->keys[row], hash_key(n, &n->keys[row]), &slot) == row)
-            n->slots[slot] = 0;
-    }
-    memset(&n->last_key, 0xff, sizeof(n->last_key)); /* no packet has this key */
+    memset(n->slots, 0, (n->slot_mask + 1) * sizeof(*n->slots));
+    n->slot_mask = FEWEST_SLOTS - 1;
     n->interface_n = 0;
-    n->n = n->stride_n = n->row_n = n->row_bytes = 0;
+    n->n = n->placed = n->stride_n = n->row_n = n->row_bytes = 0;
     n->end = 0;
     n->current = (struct notes_stride){0};
     notes_publish(n);
@@ -200,7 +244,7 @@ bool notes_add_interface(struct notes *n, const struct notes_interface *iface)
     if (n->interface_n == NOTES_MAX_INTERFACES)
         return false;
     n->interfaces[n->interface_n] = *iface;
-    n->unknown_rows[n->interface_n++] = row_of(n, &unknown, NOTES_MAX_ROWS);
+    n->unknown_rows[n->interface_n++] = row_of(n, &unknown, hash_key(n, &unknown), NOTES_MAX_ROWS);
     return true;
 }
 
@@ -225,25 +269,33 @@ static __attribute__((noinline)) void begin_stride(struct notes *n, uint64_t at,
 
 bool notes_add(struct notes *n, uint32_t iface, uint64_t at, uint64_t end, int64_t time_ns, const uint8_t *bytes, uint32_t caplen)
 {
-    struct packet_key key;
     if (n->n == n->max || end > n->segment_bytes || iface >= n->interface_n)
         return false;
-    packet_key_of(n->interfaces[iface].linktype, bytes, caplen, &key);
-    if (!same_key(&key, &n->last_key)) {
-        n->last_row = n->row_n < CLIENT_ROWS ? row_of(n, &key, CLIENT_ROWS) : coarse_row(n, &key, iface);
-        n->last_key = key;
+    struct recent *r = &n->recent[n->n % RECENT];
+    packet_key_of(n->interfaces[iface].linktype, bytes, caplen, &r->key);
+    r->iface = iface;
+    r->same = n->n && same_key(&r->key, &n->recent[(n->n - 1) % RECENT].key);
+    if (!r->same) {
+        r->hash = hash_key(n, &r->key);
+        __builtin_prefetch(&n->slots[r->hash & n->slot_mask]);
     }
     if (n->stride_n == 0 || at - n->current.from >= NOTES_STRIDE)
         begin_stride(n, at, time_ns);
     n->current.first_ns = time_ns < n->current.first_ns ? time_ns : n->current.first_ns;
     n->current.last_ns = time_ns > n->current.last_ns ? time_ns : n->current.last_ns;
-    n->notes[n->n++] = (struct note){n->last_row, (uint32_t)(at / 4)};
+    n->notes[n->n++].place = (uint32_t)(at / 4);
     n->end = end;
+    if (n->n - n->placed > LOOK_AHEAD / 2)
+        fetch_key(n, &n->recent[(n->n - LOOK_AHEAD / 2 - 1) % RECENT]);
+    if (n->n - n->placed > LOOK_AHEAD)
+        place_next(n);
     return true;
 }
 
 void notes_publish(struct notes *n)
 {
+    while (n->placed < n->n)
+        place_next(n);
     if (n->stride_n)
         store_times(n);
     /* Each count is released with what it counts; the packets last, so that who sees them sees the rest. */
@@ -263,7 +315,8 @@ uint64_t notes_count(const struct notes *n)
 
 void notes_size(const struct notes *n, struct notes_size *ret)
 {
-    *ret = (struct notes_size){n->n, n->end, n->row_n, n->row_bytes, n->stride_n, n->interface_n};
+    size_t more = n->n - n->placed; /* may get as many rows */
+    *ret = (struct notes_size){n->n, n->end, n->row_n + more, n->row_bytes + more * INDEX_MAX_KEY_BYTES, n->stride_n, n->interface_n};
 }
 
 void notes_view(const struct notes *n, struct notes_view *ret)

@@ -15,10 +15,11 @@ struct source_interface {
 
 struct source_drops {
     uint32_t iface;
-    uint64_t received, by_kernel, by_interface; /* since they were last told */
+    /* Since they were last told. `received` passed the filter and includes what the kernel dropped then, for want of room. */
+    uint64_t received, by_kernel, by_interface;
 };
 
-/* All called from packet_source_run(), in its thread. */
+/* Called from packet_source_run(), and up() and down() also from opening and packet_source_reconfigure(). Never from closing. */
 struct source_sink {
     void *ctx;
     /* A number for packets of this interface; strings are only valid during the call. */
@@ -45,7 +46,8 @@ enum file_times { FILE_TIMES_ORIGINAL, FILE_TIMES_NOW };
 struct file_options {
     const char *path; /* a capture in any form that packet/capture.h reads, a fifo, "-" */
     enum file_pace pace;
-    enum file_times times; /* NOW: shifted so that the first packet is captured now */
+    enum file_times
+        times; /* NOW: shifted so that the first packet is captured now. A packet before the first time has that of its reading */
 };
 
 struct packet_source;
@@ -54,18 +56,28 @@ struct packet_source;
  * lack of rights is (TD_E_DENIED). Interfaces that come later are opened when they come, those that go are told. */
 int packet_source_open_live(const struct live_options *, const struct source_sink *, struct packet_source **ret,
                             struct error *err) MUST_CHECK;
+/* A file's faults are told at once; a fifo is opened and read by packet_source_run(), so that nothing waits for its writer here. */
 int packet_source_open_file(const struct file_options *, const struct source_sink *, struct packet_source **ret,
                             struct error *err) MUST_CHECK;
 void packet_source_close(struct packet_source *);
 
 /* Gives out what is there, at most some thousand packets; waits for the first at most `timeout_ms`, or until packet_source_wake().
- * *ret_ended: a file's end. */
+ * *ret_ended: a file's end. A damaged file fails (TD_E_CORRUPT) after the packets before the damage; a live source only if the sink does.
+ */
 int packet_source_run(struct packet_source *, int timeout_ms, bool *ret_ended, struct error *err) MUST_CHECK;
 /* [any thread, or a signal handler] Ends the wait. */
 void packet_source_wake(struct packet_source *);
-/* Drops of every interface since the last call, at most `max`; how many interfaces. */
+/* Drops of every interface since the last call, at most `max` interfaces; how many. Those that did not fit come first next time. Once more
+ * also for interfaces that went down since: what they dropped until their end. */
 size_t packet_source_drops(struct packet_source *, struct source_drops *ret, size_t max);
-/* New options for a live source (interfaces, filter, own ports); buffer size and snaplen hold for interfaces opened later. */
+/* New options for a live source (interfaces, filter, own ports); buffer size, snaplen and promiscuous mode hold for interfaces opened
+ * later. An interface whose filter changes goes down and comes up with another number, without losing a packet. If it fails for the
+ * options' sake (TD_E_CONFIG), the old ones hold. TD_E_UNSUPPORTED: a file. */
 int packet_source_reconfigure(struct packet_source *, const struct live_options *, struct error *err) MUST_CHECK;
+
+/* Tells what capturing with these options would meet: rights, interfaces, link types, the filter; one line each, `good` or not. TD_OK: it
+ * can start; else why not. */
+int packet_source_check(const struct live_options *, void (*tell)(void *ctx, bool good, const char *what), void *ctx,
+                        struct error *err) MUST_CHECK;
 
 #endif

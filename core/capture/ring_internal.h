@@ -39,6 +39,7 @@ struct open_segment {
     struct segment_summary summary; /* the appending thread's; the keeper's when it has ended */
     uint64_t check_at;              /* up to there the segment is certain to stay within its size */
     bool empty_at_end;              /* nothing worth keeping */
+    bool after_broken;              /* [lock] the segment before it turned out to have lost its end */
     uint32_t interface_count;
     struct interface_counts counts[NOTES_MAX_INTERFACES]; /* by number in the segment */
     /* As published: what a pin takes over. `bytes` is stored last. */

@@ -236,11 +236,26 @@ static void forget_segment(struct ring *r, struct entry *e)
     body_release(r, b);
 }
 
+/* Lock held. The segment behind one that has lost its end begins with a gap. */
+static void tell_next(struct ring *r, struct entry *broken)
+{
+    struct entry *next = broken + 1;
+    if (next == r->entries + r->n)
+        return;
+    next->summary.gap = GAP_DISK;
+    if (next->open)
+        next->open->after_broken = true;
+}
+
 static void seal(struct ring *r, struct open_segment *s)
 {
     struct error err = {0};
     uint64_t index_bytes = 0;
     int status = atomic_load(&s->file.failure) ? mend_broken(r, s, &err) : TD_OK;
+    pthread_mutex_lock(&r->lock);
+    if (s->after_broken)
+        s->summary.gap = GAP_DISK;
+    pthread_mutex_unlock(&r->lock);
     /* The index says that a segment is whole, so what it says must be on the disk before. */
     if (fdatasync(s->file.fd) != 0 && errno != EINVAL)
         log_event(TD_LOG_ERROR, "ring", "segment %llu: %s", (unsigned long long)s->summary.sequence, strerror(errno));
@@ -259,6 +274,8 @@ static void seal(struct ring *r, struct open_segment *s)
     if (s->empty_at_end) {
         forget_segment(r, e);
     } else {
+        if (s->mended)
+            tell_next(r, e);
         e->summary = s->summary;
         e->open = NULL;
         e->body->writing = false;

@@ -93,8 +93,10 @@ static size_t join(struct found *v, size_t n)
     size_t kept = 0;
     qsort(v, n, sizeof(*v), by_sequence);
     for (size_t i = 0; i < n; i++) {
-        if (!kept || v[kept - 1].sequence != v[i].sequence)
-            v[kept++] = (struct found){.sequence = v[i].sequence};
+        if (!kept || v[kept - 1].sequence != v[i].sequence) {
+            v[kept++] = v[i];
+            continue;
+        }
         for (int kind = 0; kind < SEGMENT_FILE_KINDS; kind++)
             if (v[i].have[kind]) {
                 v[kept - 1].have[kind] = true;
@@ -204,14 +206,13 @@ static int rebuild(struct recovery *v, struct error *err)
         if (!r->read_only && (ftruncate(v->source.fd, (off_t)end) != 0 || fdatasync(v->source.fd) != 0))
             status = error_set(err, TD_E_DENIED, "%s/%s: %s", r->dir, name, strerror(errno));
         v->summary.recovered = 1;
-        r->recovered++;
     }
     if (status == TD_OK) {
         read_head(v, end);
         v->summary.sequence = v->found->sequence;
         v->summary.bytes = end;
-        if (!v->summary.recovered)
-            r->rebuilt++;
+        v->summary.recovered |= !v->found->have[SEGMENT_FILE_INDEX]; /* nobody had sealed it */
+        *(v->summary.recovered ? &r->recovered : &r->rebuilt) += 1;
     }
     const struct segment_frames *frames = v->kind == SEGMENT_FILE_COMPRESSED ? &v->frames : NULL;
     if (status == TD_OK && !r->read_only &&
@@ -224,8 +225,8 @@ static int rebuild(struct recovery *v, struct error *err)
     return status;
 }
 
-/* The files of one segment become an entry, or go. *ret_sealed: no crash ended it. */
-static int recover_segment(struct ring *r, const struct found *f, bool *ret_sealed, struct error *err)
+/* The files of one segment become an entry, or go. */
+static int recover_segment(struct ring *r, const struct found *f, struct error *err)
 {
     struct recovery v = {.ring = r, .found = f};
     struct error why = {0};
@@ -237,8 +238,7 @@ static int recover_segment(struct ring *r, const struct found *f, bool *ret_seal
     }
     if (f->have[SEGMENT_FILE_PLAIN] && f->have[SEGMENT_FILE_COMPRESSED] && !r->read_only) /* compressing it was not finished */
         unlinkat(r->dir_fd, segment_file_name(f->sequence, SEGMENT_FILE_COMPRESSED, false, name), 0);
-    bool sealed = is_sealed(&v);
-    int status = sealed ? TD_OK : rebuild(&v, &why);
+    int status = is_sealed(&v) ? TD_OK : rebuild(&v, &why);
     if (status == TD_E_CORRUPT) {
         log_event(TD_LOG_ERROR, "ring", "%s: segment %llu holds nothing that can be read and is removed: %s", r->dir,
                   (unsigned long long)f->sequence, why.text);
@@ -254,7 +254,6 @@ static int recover_segment(struct ring *r, const struct found *f, bool *ret_seal
         return error_nomem(err);
     e.body->file_bytes = v.kind == SEGMENT_FILE_COMPRESSED ? f->bytes[v.kind] : v.summary.bytes;
     e.body->cost = segment_file_cost(e.body->file_bytes) + segment_file_cost(v.index_bytes);
-    *ret_sealed = sealed;
     status = ring_insert(r, &e, err);
     if (status != TD_OK)
         body_free(e.body);
@@ -265,18 +264,18 @@ int ring_recover(struct ring *r, struct error *err)
 {
     struct buf list;
     buf_init(&list, 0);
-    bool sealed = true;
     int status = list_directory(r, &list, err);
     struct found *v = (struct found *)(void *)list.p;
     size_t n = status == TD_OK ? join(v, list.n / sizeof(*v)) : 0;
     for (size_t i = 0; i < n && status == TD_OK; i++)
-        status = recover_segment(r, &v[i], &sealed, err);
+        status = recover_segment(r, &v[i], err);
     if (n)
         r->next_sequence = v[n - 1].sequence + 1;
     buf_clear(&list);
     if (r->n) {
-        r->covered_to_ns = r->entries[r->n - 1].summary.covered_to_ns;
-        r->gap_before_next = sealed ? GAP_STOPPED : GAP_KILLED;
+        const struct segment_summary *last = &r->entries[r->n - 1].summary;
+        r->covered_to_ns = last->covered_to_ns;
+        r->gap_before_next = last->recovered ? GAP_KILLED : GAP_STOPPED;
     } else {
         r->gap_before_next = GAP_FIRST;
     }

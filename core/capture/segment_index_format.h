@@ -47,6 +47,8 @@ struct index_header {
 };
 
 /* Bytes of a key in its row. */
+enum { INDEX_MAX_KEY_BYTES = 6 + 4 + 2 * 16 };
+
 static inline size_t index_key_bytes(const struct packet_key *key)
 {
     size_t addresses = key->ip_version == 4 ? 2 * 4 : key->ip_version == 6 ? 2 * 16 : 0;

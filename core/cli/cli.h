@@ -44,5 +44,6 @@ int cmd_fields(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 int cmd_sql(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
 
 #endif

@@ -10,14 +10,65 @@ enum { CONFIG_MAX_BYTES = 16 << 20 };
 /* ---- Schema -------------------------------------------------------------------------------------------------- */
 
 static const struct td_option tap_options[] = {
+    TD_STR_OPT(struct tap_config, node, "node", "", "Name of this node, as people know it. Empty: the host's name."),
+    TD_STR_OPT(struct tap_config, data_dir, "dataDir", "/var/lib/tapedeck", "Directory for everything that is kept on this machine."),
     TD_STRLIST_OPT(struct tap_config, enabled_dissectors, "enabledDissectors", NULL,
                    "Dissectors to use, by name. Without it, all that are found; [] means none."),
 };
+
+static const struct td_option capture_options[] = {
+    TD_STRLIST_OPT(struct capture_config, interfaces, "interfaces", "any",
+                   "Interfaces to capture on: names, patterns as veth*, or any. They may come and go."),
+    TD_STR_OPT(struct capture_config, bpf, "bpf", "", "Packets to capture, as a filter in the language of tcpdump. Empty: all."),
+    TD_SIZE_OPT(struct capture_config, snaplen, "snaplen", "0", 0, 262144, "Bytes to keep of each packet; 0: all."),
+    TD_SIZE_OPT(struct capture_config, buffer_size, "bufferSize", "32Mi", 2 << 20, 2147483647,
+                "Kernel memory for packets that wait, for each interface."),
+    TD_BOOL_OPT(struct capture_config, promiscuous, "promiscuous", "false",
+                "Capture packets for other machines, too, that reach an interface."),
+    TD_BOOL_OPT(struct capture_config, exclude_own_traffic, "excludeOwnTraffic", "true",
+                "Leave out what this program itself says and is told over its own port."),
+};
+
+static const char *const paces[] = {"full", "original", NULL};
+static const char *const times[] = {"original", "now", NULL};
+
+static const struct td_option capture_source_options[] = {
+    TD_STR_OPT(struct capture_source_config, file, "file", "",
+               "A capture file or a fifo that is replayed in place of capturing; - is standard input. Empty: interfaces."),
+    TD_ENUM_OPT(struct capture_source_config, pace, "pace", "full", paces, "How fast: full speed, or as fast as it was captured."),
+    TD_ENUM_OPT(struct capture_source_config, times, "times", "original", times,
+                "Times of the packets: those in the file, or moved so that the first packet arrives now."),
+};
+
+static const char *const compressions[] = {"none", "zstd", NULL};
 
 static const struct td_option raw_capture_options[] = {
     TD_BOOL_OPT(struct raw_capture_config, enabled, "enabled", "true", "Keep a rolling raw capture on each node's disk."),
     TD_SIZE_OPT(struct raw_capture_config, storage_size, "storageSize", "1Gi", 16 << 20, INT64_MAX,
                 "Disk space of the raw capture; when it is full, the oldest segment is recycled."),
+    TD_STR_OPT(struct raw_capture_config, path, "path", "", "Directory of the raw capture. Empty: raw below dataDir."),
+    TD_SIZE_OPT(struct raw_capture_config, segment_size, "segmentSize", "0", 0, 1 << 30,
+                "Size of a segment, the piece that is recycled. 0: a 32nd of storageSize, at most 64Mi."),
+    TD_DUR_OPT(struct raw_capture_config, segment_duration_ns, "segmentDuration", "5m", NS_PER_S, INT64_MAX,
+               "A segment is sealed after so long, even if it is small."),
+    TD_SIZE_OPT(struct raw_capture_config, min_free_space, "minFreeSpace", "256Mi", 0, INT64_MAX,
+                "Space of the file system that stays free, whatever storageSize allows."),
+    TD_ENUM_OPT(struct raw_capture_config, compression, "compression", "none", compressions,
+                "Compress segments after they are sealed, at the lowest priority."),
+    TD_INT_OPT(struct raw_capture_config, compression_level, "compressionLevel", "1", 1, 19, "Of zstd: higher is smaller and slower."),
+};
+
+static const struct td_option worker_options[] = {
+    TD_STR_OPT(struct worker_config, listen, "listen", "127.0.0.1:48999",
+               "Address and port of the worker's API. Only loopback addresses work without a token."),
+    TD_STR_OPT(struct worker_config, token_file, "tokenFile", "", "File with the token that clients must show. Empty: none."),
+    TD_STR_OPT(struct worker_config, user, "user", "",
+               "User to become once everything is open. Empty: stay; all rights but that to capture are given up all the same."),
+};
+
+static const struct td_option tls_options[] = {
+    TD_STR_OPT(struct tls_config, certificate, "cert", "", "PEM file with the certificate and those between it and a known authority."),
+    TD_STR_OPT(struct tls_config, key, "key", "", "PEM file with the certificate's private key."),
 };
 
 static const struct td_option local_snapshots_options[] = {
@@ -58,8 +109,11 @@ static const struct td_option dissection_options[] = {
 
 static const struct config_section sections[] = {
     {"tap", "Everything that Tapedeck does.", OPTIONS(tap_options), 0, VALUES(tap)},
-    {"tap.capture", "Recording packets.", NULL, 0, 0, 0},
+    {"tap.capture", "Recording packets.", OPTIONS(capture_options), 0, VALUES(capture)},
+    {"tap.capture.source", "Where packets come from, if not from interfaces.", OPTIONS(capture_source_options), 0, VALUES(capture_source)},
     {"tap.capture.raw", "The rolling raw capture of each node.", OPTIONS(raw_capture_options), 0, VALUES(raw_capture)},
+    {"tap.worker", "The process that captures on a node.", OPTIONS(worker_options), 0, VALUES(worker)},
+    {"tap.worker.tls", "Encryption of the worker's API. Empty: none.", OPTIONS(tls_options), 0, VALUES(worker_tls)},
     {"tap.snapshots", "Time windows kept for good.", NULL, 0, 0, 0},
     {"tap.snapshots.local", "Snapshots on this machine.", OPTIONS(local_snapshots_options), 0, VALUES(local_snapshots)},
     {"tap.snapshots.cloud", "Snapshots in cloud storage.", OPTIONS(cloud_snapshots_options), TD_KIND_STORAGE, VALUES(cloud_snapshots)},
@@ -247,6 +301,14 @@ const struct yaml_node *config_node(const struct config *config, const char *pat
         path += n + (path[n] == '.');
     }
     return node;
+}
+
+bool config_path(const struct config *config, const char *path, char *out, size_t n)
+{
+    const char *slash = config->file ? strrchr(config->file, '/') : NULL;
+    bool relative = path[0] != '/' && strcmp(path, "-") != 0 && slash;
+    int written = relative ? snprintf(out, n, "%.*s/%s", (int)(slash - config->file), config->file, path) : snprintf(out, n, "%s", path);
+    return written >= 0 && (size_t)written < n;
 }
 
 const struct yaml_node *config_component(const struct config *config, uint32_t kind, const char *name)

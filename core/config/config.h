@@ -13,12 +13,43 @@
 #include "config/yaml.h"
 
 struct tap_config {
+    const char *node;                     /* "": the host's name */
+    const char *data_dir;                 /* a directory */
     struct td_strlist enabled_dissectors; /* v NULL: not said, so all that are found */
 };
 
+struct capture_config {
+    struct td_strlist interfaces;
+    const char *bpf;
+    uint64_t snaplen, buffer_size;
+    bool promiscuous, exclude_own_traffic;
+};
+
+enum capture_pace { CAPTURE_PACE_FULL, CAPTURE_PACE_ORIGINAL };
+enum capture_times { CAPTURE_TIMES_ORIGINAL, CAPTURE_TIMES_NOW };
+
+struct capture_source_config {
+    const char *file; /* "": network interfaces */
+    uint32_t pace;    /* enum capture_pace */
+    uint32_t times;   /* enum capture_times */
+};
+
+enum raw_compression { RAW_COMPRESSION_NONE, RAW_COMPRESSION_ZSTD };
+
 struct raw_capture_config {
     bool enabled;
-    uint64_t storage_size;
+    uint64_t storage_size, segment_size, min_free_space;
+    const char *path; /* "": below data_dir */
+    int64_t segment_duration_ns, compression_level;
+    uint32_t compression; /* enum raw_compression */
+};
+
+struct worker_config {
+    const char *listen, *token_file, *user;
+};
+
+struct tls_config {
+    const char *certificate, *key;
 };
 
 struct local_snapshots_config {
@@ -45,7 +76,11 @@ enum { CONFIG_MAX_DECODE_RULES = 256 };
 
 struct config {
     struct tap_config tap;
+    struct capture_config capture;
+    struct capture_source_config capture_source;
     struct raw_capture_config raw_capture;
+    struct worker_config worker;
+    struct tls_config worker_tls;
     struct local_snapshots_config local_snapshots;
     struct cloud_snapshots_config cloud_snapshots;
     struct plugins_config plugins;
@@ -66,6 +101,9 @@ int config_read(const char *path, struct config **ret, struct findings *f) MUST_
 /* As config_read(), from text; `file` is what errors call it. */
 int config_parse(struct td_slice text, const char *file, struct config **ret, struct findings *f) MUST_CHECK;
 void config_free(struct config *config);
+
+/* A path that the configuration names: relative ones start from the file's directory. False: too long for `out`. */
+bool config_path(const struct config *config, const char *path, char *out, size_t n);
 
 /* May this dissector be used? */
 bool config_dissector_enabled(const struct config *config, const char *name);

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "packet/foreign.h"
@@ -59,17 +60,39 @@ static int open_format(struct capture *c, struct error *err)
     return error_set(err, TD_E_UNSUPPORTED, "%s", foreign_describe(head));
 }
 
-/* One of path and data. */
-static int capture_new(const char *path, struct td_slice data, struct capture **ret, struct error *err)
+/* Where a capture comes from: the first of these that is there. */
+struct origin {
+    const char *path; /* or NULL */
+    int fd, cancel_fd;
+    struct td_slice data;
+};
+
+static int open_input(struct input *in, const struct origin *from, struct error *err)
 {
-    const char *name = !path ? "capture" : strcmp(path, "-") == 0 ? "standard input" : path;
+    if (from->path)
+        return input_open(in, from->path, err);
+    if (from->fd < 0)
+        return input_open_memory(in, from->data, err);
+    int status = input_open_fd(in, from->fd, from->cancel_fd, err);
+    if (status != TD_OK)
+        close(from->fd);
+    return status;
+}
+
+static int capture_new(const struct origin *from, const char *name, struct capture **ret, struct error *err)
+{
+    if (strcmp(name, "-") == 0)
+        name = "standard input";
     size_t name_len = strlen(name) + 1;
     struct capture *c = mem_calloc(1, sizeof(*c) + name_len);
-    if (!c)
+    if (!c) {
+        if (!from->path && from->fd >= 0)
+            close(from->fd);
         return error_nomem(err);
+    }
     memcpy(c->name, name, name_len);
     tables_init(&c->tables);
-    int status = path ? input_open(&c->in, path, err) : input_open_memory(&c->in, data, err);
+    int status = open_input(&c->in, from, err);
     if (status == TD_OK)
         status = open_format(c, err);
     if (status != TD_OK) {
@@ -84,12 +107,17 @@ static int capture_new(const char *path, struct td_slice data, struct capture **
 
 int capture_open(const char *path, struct capture **ret, struct error *err)
 {
-    return capture_new(path, td_bytes(NULL, 0), ret, err);
+    return capture_new(&(struct origin){.path = path}, path, ret, err);
+}
+
+int capture_open_fd(int fd, const char *name, int cancel_fd, struct capture **ret, struct error *err)
+{
+    return capture_new(&(struct origin){.fd = fd, .cancel_fd = cancel_fd}, name, ret, err);
 }
 
 int capture_open_memory(struct td_slice data, struct capture **ret, struct error *err)
 {
-    return capture_new(NULL, data, ret, err);
+    return capture_new(&(struct origin){.fd = -1, .data = data}, "capture", ret, err);
 }
 
 void capture_close(struct capture *c)

@@ -36,6 +36,9 @@ struct capture_secrets { /* from decryption-secrets blocks */
 
 /* "-" is standard input. A file that is neither of the formats is an error that says what it looks like. */
 int capture_open(const char *path, struct capture **ret, struct error *err) MUST_CHECK;
+/* From a descriptor, which it takes over, also when it fails; `name` is for errors. When `cancel_fd` gets readable (-1: none), opening and
+ * reading end with TD_E_CANCELLED, also where they wait for a pipe's writer. */
+int capture_open_fd(int fd, const char *name, int cancel_fd, struct capture **ret, struct error *err) MUST_CHECK;
 /* A capture that lies in memory (tests, fuzzers); `data` stays the caller's and must outlive it. */
 int capture_open_memory(struct td_slice data, struct capture **ret, struct error *err) MUST_CHECK;
 void capture_close(struct capture *);

@@ -145,9 +145,10 @@ static int gzip_step(struct decompress *d, uint8_t *to, size_t n, size_t *ret_n,
 static int zstd_step(struct decompress *d, uint8_t *to, size_t n, size_t *ret_n, struct error *err)
 {
     /* No more than zstd asks for: then each call decodes one block at most, and a corrupt block costs none of
-     * those before it. */
+     * those before it. But less, if that is what there is: it asks for the next block's header as well, which a pipe's writer
+     * may send much later. */
     size_t want = d->zstd_hint < sizeof(d->in) ? d->zstd_hint : sizeof(d->in);
-    int status = fill(d, want ? want : 1, err);
+    int status = fill(d, 1, err);
     if (status != TD_OK)
         return status;
     size_t have = d->n - d->at;

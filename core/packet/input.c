@@ -83,22 +83,14 @@ static int open_path(const char *path, int *ret_fd, struct error *err)
     return error_set(err, status, "cannot open: %s", strerror(errno));
 }
 
-int input_open(struct input *in, const char *path, struct error *err)
+int input_open_fd(struct input *in, int fd, int cancel_fd, struct error *err)
 {
     *in = (struct input){0};
-    int fd = -1;
-    int status = open_path(path, &fd, err);
-    if (status != TD_OK)
-        return status;
     struct stat st;
-    if (fstat(fd, &st) != 0) {
-        status = error_set(err, TD_E_INTERNAL, "cannot read: %s", strerror(errno));
-        goto fail;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        status = error_set(err, TD_E_UNSUPPORTED, "is a folder; name the capture files in it");
-        goto fail;
-    }
+    if (fstat(fd, &st) != 0)
+        return error_set(err, TD_E_INTERNAL, "cannot read: %s", strerror(errno));
+    if (S_ISDIR(st.st_mode))
+        return error_set(err, TD_E_UNSUPPORTED, "is a folder; name the capture files in it");
     /* Standard input may be a regular file that somebody has read the beginning of. Files of /proc say size 0. */
     off_t start = S_ISREG(st.st_mode) && st.st_size > 0 ? lseek(fd, 0, SEEK_CUR) : -1;
     in->size = start >= 0 && st.st_size > start ? (uint64_t)(st.st_size - start) : 0;
@@ -109,19 +101,25 @@ int input_open(struct input *in, const char *path, struct error *err)
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* read further ahead */
     struct raw raw;
     struct td_slice head;
-    raw_open_fd(&raw, fd);
-    status = raw_peek(&raw, &head, err);
+    raw_open_fd(&raw, fd, cancel_fd);
+    int status = raw_peek(&raw, &head, err);
     if (status != TD_OK)
-        goto fail;
+        return status;
     enum decompress_kind kind = decompress_detect(head);
     in->packing = packing_name(kind);
-    status = stream_open(in, &raw, kind, err);
-    if (status != TD_OK)
-        goto fail;
-    return TD_OK;
+    return stream_open(in, &raw, kind, err);
+}
 
-fail:
-    close(fd);
+int input_open(struct input *in, const char *path, struct error *err)
+{
+    *in = (struct input){0};
+    int fd = -1;
+    int status = open_path(path, &fd, err);
+    if (status != TD_OK)
+        return status;
+    status = input_open_fd(in, fd, -1, err);
+    if (status != TD_OK)
+        close(fd);
     return status;
 }
 

@@ -22,19 +22,21 @@ struct input_ops {
 
 struct input {
     const uint8_t *p, *end;
-    struct block *block;      /* holds them; the input's own reference */
-    uint64_t end_offset;      /* of `end` in the (decompressed) data */
-    uint64_t size;            /* of what there was to read of the file when it was opened, 0: unknown */
-    struct error error;       /* what ended it too early, without the file's name; status TD_OK: nothing */
-    bool ended;               /* nothing follows `end` */
-    bool live;                /* a pipe: more may arrive later */
-    const char *packing;      /* "gzip", "zstd" or NULL */
+    struct block *block; /* holds them; the input's own reference */
+    uint64_t end_offset; /* of `end` in the (decompressed) data */
+    uint64_t size;       /* of what there was to read of the file when it was opened, 0: unknown */
+    struct error error;  /* what ended it too early, without the file's name; status TD_OK: nothing */
+    bool ended;          /* nothing follows `end` */
+    bool live;           /* a pipe: more may arrive later */
+    const char *packing; /* "gzip", "zstd" or NULL */
     const struct input_ops *ops;
     void *source; /* the ops' own */
 };
 
 /* "-" is standard input. */
 int input_open(struct input *in, const char *path, struct error *err) MUST_CHECK;
+/* Takes `fd` over when it succeeds. `cancel_fd`: see raw.h; -1: none. */
+int input_open_fd(struct input *in, int fd, int cancel_fd, struct error *err) MUST_CHECK;
 /* `data` must outlive the blocks. */
 int input_open_memory(struct input *in, struct td_slice data, struct error *err) MUST_CHECK;
 /* Blocks that others still hold live on. */

@@ -2,17 +2,30 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
-void raw_open_fd(struct raw *r, int fd)
+void raw_open_fd(struct raw *r, int fd, int cancel_fd)
 {
-    *r = (struct raw){.fd = fd};
+    *r = (struct raw){.fd = fd, .cancel_fd = cancel_fd};
 }
 
 void raw_open_memory(struct raw *r, struct td_slice data)
 {
-    *r = (struct raw){.fd = -1, .memory = data};
+    *r = (struct raw){.fd = -1, .cancel_fd = -1, .memory = data};
+}
+
+/* Until there is something to read, or the end. poll() also waits for the first writer of a fifo that was opened without one. */
+static int wait_for_data(const struct raw *r, struct error *err)
+{
+    struct pollfd waiting[] = {{.fd = r->fd, .events = POLLIN}, {.fd = r->cancel_fd, .events = POLLIN}};
+    while (poll(waiting, 2, -1) < 0)
+        if (errno != EINTR)
+            return error_set(err, TD_E_INTERNAL, "cannot wait for data: %s", strerror(errno));
+    if (waiting[1].revents)
+        return error_set(err, TD_E_CANCELLED, "reading was ended");
+    return TD_OK;
 }
 
 /* 0 bytes: the end. */
@@ -25,19 +38,20 @@ static int read_some(struct raw *r, uint8_t *to, size_t n, size_t *ret_n, struct
         r->memory = td_sub(r->memory, *ret_n, r->memory.n);
         return TD_OK;
     }
+    bool wait = r->cancel_fd >= 0;
     for (;;) {
+        int status = wait ? wait_for_data(r, err) : TD_OK;
+        if (status != TD_OK)
+            return status;
         ssize_t got = read(r->fd, to, n);
         if (got >= 0) {
             *ret_n = (size_t)got;
             return TD_OK;
         }
-        if (errno == EAGAIN) { /* a descriptor that somebody made non-blocking */
-            struct pollfd waiting = {.fd = r->fd, .events = POLLIN};
-            if (poll(&waiting, 1, -1) < 0 && errno != EINTR)
-                break;
-        } else if (errno != EINTR) {
+        if (errno == EAGAIN) /* a descriptor that somebody made non-blocking */
+            wait = true;
+        else if (errno != EINTR)
             break;
-        }
     }
     return error_set(err, TD_E_INTERNAL, "offset %llu: cannot read: %s", (unsigned long long)(r->position + r->head_n), strerror(errno));
 }

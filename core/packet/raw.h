@@ -8,13 +8,14 @@ enum { RAW_HEAD = 8 };
 
 struct raw {
     int fd;                 /* -1: `memory` instead */
+    int cancel_fd;          /* when it gets readable, reading ends with TD_E_CANCELLED; -1: none */
     struct td_slice memory; /* what is left of it */
     uint8_t head[RAW_HEAD]; /* read ahead to see what it is; given out first */
     size_t head_n;
     uint64_t position; /* bytes given out */
 };
 
-void raw_open_fd(struct raw *, int fd);
+void raw_open_fd(struct raw *, int fd, int cancel_fd);
 void raw_open_memory(struct raw *, struct td_slice data);
 /* The first RAW_HEAD bytes (fewer if there are no more), which raw_read() gives out again. Only before raw_read(). */
 int raw_peek(struct raw *, struct td_slice *ret_head, struct error *err) MUST_CHECK;

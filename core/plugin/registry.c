@@ -219,13 +219,9 @@ static int scan_configured(struct registry *registry, const struct config *confi
     const struct yaml_node *node = yaml_get(config_node(config, "tap.plugins"), "path");
     int status = TD_OK;
     for (size_t i = 0; i < path->n && status == TD_OK; i++) {
-        const char *slash = config->file ? strrchr(config->file, '/') : NULL;
         char dir[PATH_MAX], origin[PATH_MAX];
         snprintf(origin, sizeof(origin), "%s:%u:%u", node->file, node->line, node->column);
-        int n = path->v[i][0] == '/' || !slash
-                    ? snprintf(dir, sizeof(dir), "%s", path->v[i])
-                    : snprintf(dir, sizeof(dir), "%.*s/%s", (int)(slash - config->file), config->file, path->v[i]);
-        if (n < 0 || n >= PATH_MAX)
+        if (!config_path(config, path->v[i], dir, sizeof(dir)))
             return error_set(err, TD_E_CONFIG, "%s: the name of a plugin directory is too long", origin);
         status = scan_dir(registry, dir, origin, err);
     }
