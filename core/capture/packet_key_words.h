@@ -132,6 +132,8 @@ static inline struct packet_key_words packet_key_read(uint32_t linktype, const u
 {
     uint32_t at = 0;
     struct packet_key_words w = {.ports_and_head = PACKET_KEY_FIELD(linktype, linktype)};
+    if (!bytes)
+        return w;
     uint8_t version = packet_key_find_ip(linktype, bytes, caplen, &at);
     if (version && at < caplen &&
         (version == 4 ? packet_key_set_ipv4(&w, bytes + at, caplen - at) : packet_key_set_ipv6(&w, bytes + at, caplen - at)))

@@ -36,8 +36,9 @@ curl -s "$url/api/v1/window" >"$work/all.pcapng"
 read -r first last < <(tshark -n -r "$work/all.pcapng" -T fields -e frame.time_epoch 2>/dev/null | sort -n | sed -n '1p;$p' | tr '\n' ' ')
 [[ -n $last ]] || die "nothing was recorded"
 
-filters=("" "host 10.200.0.1" "udp" "tcp" "net 10.1.0.0/16 and tcp" "port 80" "portrange 50-1000" "not ip" "icmp or arp" "greater 800" "less 100"
-    "src host 10.2.0.1" "tcp[tcpflags] & tcp-syn != 0" "ip6" "tcp port 9" "udp and not port 53" "ip[8] < 64" "dst net 10.2.0.0/24 and greater 200")
+filters=("" "host 10.200.0.1" "udp" "tcp" "net 10.1.0.0/16 and tcp" "port 80" "portrange 50-1000" "not ip" "icmp or arp"
+    "greater 800" "less 100" "src host 10.2.0.1" "tcp[tcpflags] & tcp-syn != 0" "ip6" "tcp port 9" "udp and not port 53"
+    "ip[8] < 64" "dst net 10.2.0.0/24 and greater 200")
 facts() { "$tapedeck" capture info -o json "$1" | grep -oE '"(data_sha256|ts_sha256)": *"[^"]*"|"packets": *[0-9]+'; }
 # theirs START END FILTER: editcap takes the window, tcpdump the filter.
 theirs() {
@@ -67,7 +68,11 @@ for i in $(seq "$times"); do
         "$tapedeck" raw window -q "$work/raw" --start "$start" --end "$end" --bpf "$filter" -w "$work/ours.pcapng" 2>/dev/null
     fi
     ours=$(facts "$work/ours.pcapng") want=$(facts "$work/theirs.pcap")
-    [[ -n $ours && $ours == "$want" ]] && same=$((same + 1)) || different+="# $i: $start to $end, \"$filter\"; ours: $ours; want: $want"$'\n'
+    if [[ -n $ours && $ours == "$want" ]]; then
+        same=$((same + 1))
+    else
+        different+="# $i: $start to $end, \"$filter\"; ours: $ours; want: $want"$'\n'
+    fi
     [[ $want == *'"packets": 0'* || $want == *'"packets":0'* ]] || full=$((full + 1))
 done
 printf '%s' "$different" | tr -d '\r' | head -n 40
