@@ -143,8 +143,8 @@ int block_writer_new(struct block_writer **ret, struct error *err)
     if (!w)
         return error_nomem(err);
     /* All of it from the start: memory that is first touched when the disk stalls would come when it is needed least. */
-    w->memory = mmap(NULL, (size_t)BLOCK_BYTES * BLOCK_WRITER_BLOCKS, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    w->memory =
+        mmap(NULL, (size_t)BLOCK_BYTES * BLOCK_WRITER_BLOCKS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (w->memory == MAP_FAILED) {
         mem_free(w);
         return error_nomem(err);

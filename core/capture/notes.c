@@ -2,40 +2,46 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "capture/packet_key_words.h"
 #include "capture/segment_index_format.h"
 
 enum {
     MIN_BLOCK = 32, /* bytes of the block of a packet without bytes */
-    /* Of the hash table: at least twice as many as rows, so that a look rarely goes further than one cache line, and not many more, so that
-     * those of few keys stay in the cache. */
+    /* Of the hash table: at least twice as many as rows, so that a look rarely goes further than one slot, and not many more, so that few
+     * keys take few pages. */
     FEWEST_SLOTS = 1 << 11,
-    SLOTS = 2 * NOTES_MAX_ROWS,
-    /* A packet's row is looked for so many packets later; meanwhile what that needs is fetched into the cache. */
-    LOOK_AHEAD = 8,
-    RECENT = 2 * LOOK_AHEAD,
+    SLOTS = NOTES_MAX_ROWS * 2,
+    SLOT_BYTES = 64, /* a cache line */
+    SIEVE_BITS = 20, /* 128 KiB, which stay in the cache */
+    LOOK_AHEAD = 8,  /* a packet's row is looked for so many packets later: until then its slot is in the cache */
     SEEDS = 6,
     /* Every interface has the row of its link type for sure. */
     KEY_ROWS = NOTES_MAX_ROWS - NOTES_MAX_INTERFACES,
     CLIENT_ROWS = NOTES_MAX_ROWS / 2,
-    PORT_ROWS = NOTES_MAX_ROWS / 4 * 3,
-    KEY_WORDS = sizeof(struct packet_key) / sizeof(uint64_t)
+    PORT_ROWS = NOTES_MAX_ROWS / 4 * 3
 };
 
-/* A slot holds the row's number and 1 in its lower bits, and of the hash what the place in the table does not tell; 0: free. */
-static const uint64_t slot_row = SLOTS - 1;
-_Static_assert((int)NOTES_MAX_ROWS < (int)SLOTS, "a row's number and 1 fits in the lower bits of a slot");
+/* A place in the table of keys. What is left of an earlier segment is free: so emptying costs nothing. */
+struct slot {
+    struct packet_key_words key;
+    uint32_t row;
+    uint32_t generation; /* of the notes that wrote it */
+    uint8_t pad[SLOT_BYTES - sizeof(struct packet_key_words) - 8];
+};
+_Static_assert(sizeof(struct slot) == SLOT_BYTES, "one slot, one cache line");
 
 /* A packet whose row is looked for. */
 struct recent {
-    struct packet_key key;
+    struct packet_key_words key;
     uint64_t hash;
     uint32_t iface;
-    bool same; /* as the packet before it */
+    bool same; /* as the packet before it; there is no hash then */
 };
 
 struct stride {
@@ -45,7 +51,9 @@ struct stride {
 
 struct notes {
     /* What each packet touches. */
-    uint32_t last_row;
+    struct recent recent[LOOK_AHEAD]; /* the latest, by number */
+    uint32_t last;                    /* in `recent`: the last one that was not the same as the one before */
+    uint32_t last_row;                /* of the last packet that has its row */
     uint32_t interface_n;
     size_t n, max;
     size_t placed; /* packets that have their row */
@@ -53,13 +61,16 @@ struct notes {
     struct notes_stride current;
     uint64_t end, segment_bytes;
 
-    uint64_t *slots, slot_mask;
+    struct slot *slots; /* in `slot_memory`, at a large page's beginning */
+    uint64_t slot_mask;
+    uint64_t *sieve;     /* a bit for the hash of each key that has a row: most of those that have none fall through */
+    uint32_t generation; /* from 1 */
+    void *slot_memory;
     struct packet_key *keys;
     struct stride *strides;
     struct notes_interface *interfaces;
     size_t stride_n, row_n, row_bytes;
     uint64_t seeds[SEEDS];
-    struct recent recent[RECENT]; /* by number, the latest */
     uint32_t unknown_rows[NOTES_MAX_INTERFACES]; /* for each interface, of packets of which only the link type is known */
 
     char apart[64]; /* readers look at what follows, and must not slow the writer down */
@@ -80,6 +91,20 @@ static void seed(struct notes *n)
         n->seeds[i] = hash_mix((uint64_t)now.tv_nsec ^ (uintptr_t)n, 0x9e3779b97f4a7c15u + i);
 }
 
+/* Eight MiB that are looked into at random: with large pages, if the system gives them, that takes half the time. */
+static bool make_slots(struct notes *n)
+{
+    enum { LARGE_PAGE = 2 << 20 };
+    size_t bytes = SLOTS * sizeof(struct slot);
+    n->slot_memory = mem_calloc(1, bytes + LARGE_PAGE);
+    if (!n->slot_memory)
+        return false;
+    uintptr_t at = ((uintptr_t)n->slot_memory + LARGE_PAGE - 1) & ~((uintptr_t)LARGE_PAGE - 1);
+    n->slots = (struct slot *)at;
+    (void)!madvise(n->slots, bytes, MADV_HUGEPAGE);
+    return true;
+}
+
 struct notes *notes_new(uint64_t segment_bytes)
 {
     if (segment_bytes > NOTES_MAX_SEGMENT)
@@ -92,14 +117,13 @@ struct notes *notes_new(uint64_t segment_bytes)
     n->notes = mem_alloc(n->max * sizeof(*n->notes));
     n->strides = mem_alloc((size_t)(segment_bytes / NOTES_STRIDE + 1) * sizeof(*n->strides));
     n->keys = mem_alloc(NOTES_MAX_ROWS * sizeof(*n->keys));
-    n->slots = mem_calloc(SLOTS, sizeof(*n->slots));
+    n->sieve = mem_calloc((1 << SIEVE_BITS) / 64, sizeof(*n->sieve));
     n->interfaces = mem_alloc(NOTES_MAX_INTERFACES * sizeof(*n->interfaces));
-    if (!n->notes || !n->strides || !n->keys || !n->slots || !n->interfaces) {
+    if (!n->notes || !n->strides || !n->keys || !n->sieve || !n->interfaces || !make_slots(n)) {
         notes_free(n);
         return NULL;
     }
     seed(n);
-    n->slot_mask = FEWEST_SLOTS - 1;
     notes_reset(n);
     return n;
 }
@@ -111,126 +135,132 @@ void notes_free(struct notes *n)
     mem_free(n->notes);
     mem_free(n->strides);
     mem_free(n->keys);
-    mem_free(n->slots);
+    mem_free(n->sieve);
+    mem_free(n->slot_memory);
     mem_free(n->interfaces);
     mem_free(n);
 }
 
 /* ---- Rows ---- */
 
-static inline void key_words(const struct packet_key *key, uint64_t words[KEY_WORDS])
+static inline bool same_key(const struct packet_key_words *a, const struct packet_key_words *b)
 {
-    memcpy(words, key, sizeof(*key));
+    return ((a->source[0] ^ b->source[0]) | (a->source[1] ^ b->source[1]) | (a->target[0] ^ b->target[0]) | (a->target[1] ^ b->target[1]) |
+            (a->ports_and_head ^ b->ports_and_head) | (a->rest ^ b->rest)) == 0;
 }
 
-static inline bool same_key(const struct packet_key *a, const struct packet_key *b)
+static inline uint64_t hash_key(const struct notes *n, const struct packet_key_words *key)
 {
-    uint64_t x[KEY_WORDS], y[KEY_WORDS];
-    key_words(a, x);
-    key_words(b, y);
-    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]) | (x[5] ^ y[5])) == 0;
-}
-
-static inline uint64_t hash_key(const struct notes *n, const struct packet_key *key)
-{
-    uint64_t w[KEY_WORDS];
     const uint64_t *s = n->seeds;
-    key_words(key, w);
     /* Three products side by side, not one after the other. */
-    return hash_mix(hash_mix(w[0] ^ s[0], w[1] ^ s[1]) ^ hash_mix(w[2] ^ s[2], w[3] ^ s[3]) ^ s[0],
-                    hash_mix(w[4] ^ s[4], w[5] ^ s[5]) ^ s[5]);
+    uint64_t source = hash_mix(key->source[0] ^ s[0], key->source[1] ^ s[1]);
+    uint64_t target = hash_mix(key->target[0] ^ s[2], key->target[1] ^ s[3]);
+    uint64_t rest = hash_mix(key->ports_and_head ^ s[4], key->rest ^ s[5]);
+    return hash_mix(source ^ (target << 32 | target >> 32) ^ s[1], rest ^ s[3]);
 }
 
-/* The row of a key, or UINT32_MAX; *ret_slot is where it stands, or would. At most half of the slots are taken, so this ends. */
-static inline uint32_t find_row(const struct notes *n, const struct packet_key *key, uint64_t hash, size_t *ret_slot)
+static inline struct slot *home(const struct notes *n, uint64_t hash)
 {
-    size_t at = hash & n->slot_mask;
-    for (uint64_t slot; (slot = n->slots[at]); at = (at + 1) & n->slot_mask) {
-        uint32_t row = (uint32_t)(slot & slot_row) - 1;
-        if (((slot ^ hash) & ~slot_row) == 0 && same_key(&n->keys[row], key)) {
-            *ret_slot = at;
-            return row;
-        }
-    }
-    *ret_slot = at;
-    return UINT32_MAX;
+    return &n->slots[hash & n->slot_mask];
 }
 
-static __attribute__((noinline)) void grow(struct notes *n)
+/* The slot of a key, or the free one where it would be. At most half of the slots are taken, so this ends. */
+static inline struct slot *find_slot(const struct notes *n, const struct packet_key_words *key, uint64_t hash)
+{
+    struct slot *slot = home(n, hash);
+    while (slot->generation == n->generation && !same_key(&slot->key, key))
+        slot = slot == n->slots + n->slot_mask ? n->slots : slot + 1;
+    return slot;
+}
+
+static void fill_slot(const struct notes *n, struct slot *slot, const struct packet_key_words *key, uint32_t row)
+{
+    slot->key = *key;
+    slot->row = row;
+    slot->generation = n->generation;
+}
+
+/* Twice as many slots, all free at first. */
+static void grow(struct notes *n)
 {
     n->slot_mask = 2 * n->slot_mask + 1;
-    memset(n->slots, 0, (n->slot_mask + 1) * sizeof(*n->slots));
+    n->generation++;
     for (uint32_t row = 0; row < n->row_n; row++) {
-        uint64_t hash = hash_key(n, &n->keys[row]);
-        size_t at = hash & n->slot_mask;
-        while (n->slots[at])
-            at = (at + 1) & n->slot_mask;
-        n->slots[at] = (hash & ~slot_row) | (row + 1);
+        struct packet_key_words key;
+        memcpy(&key, &n->keys[row], sizeof(key));
+        fill_slot(n, find_slot(n, &key, hash_key(n, &key)), &key, row);
     }
 }
 
-static uint32_t add_row(struct notes *n, const struct packet_key *key, uint64_t hash, size_t slot)
+static __attribute__((noinline)) uint32_t add_row(struct notes *n, const struct packet_key_words *key, uint64_t hash, struct slot *slot)
 {
+    uint64_t bit = hash >> (64 - SIEVE_BITS);
     if (2 * (n->row_n + 1) > n->slot_mask + 1) {
         grow(n);
-        (void)find_row(n, key, hash, &slot);
+        slot = find_slot(n, key, hash);
     }
     uint32_t row = (uint32_t)n->row_n++;
-    n->keys[row] = *key;
-    n->slots[slot] = (hash & ~slot_row) | (row + 1);
-    n->row_bytes += index_key_bytes(key);
+    memcpy(&n->keys[row], key, sizeof(*key));
+    n->sieve[bit / 64] |= (uint64_t)1 << bit % 64;
+    fill_slot(n, slot, key, row);
+    n->row_bytes += index_key_bytes(&n->keys[row]);
     return row;
 }
 
-/* The row of a key; it gets one if there are less than `max`. UINT32_MAX: it has none. */
-static uint32_t row_of(struct notes *n, const struct packet_key *key, uint64_t hash, size_t max)
+/* The row of a key, which it gets if need be: there is room. */
+static inline uint32_t row_of(struct notes *n, const struct packet_key_words *key, uint64_t hash)
 {
-    size_t slot;
-    uint32_t row = find_row(n, key, hash, &slot);
-    return row != UINT32_MAX || n->row_n >= max ? row : add_row(n, key, hash, slot);
+    struct slot *slot = find_slot(n, key, hash);
+    return slot->generation == n->generation ? slot->row : add_row(n, key, hash, slot);
 }
 
-/* Of a key that came when half of the rows were taken: it is looked for in coarser and coarser forms. */
+static uint32_t row_if_any(struct notes *n, const struct packet_key_words *key, uint64_t hash, size_t max)
+{
+    struct slot *slot = find_slot(n, key, hash);
+    if (slot->generation == n->generation)
+        return slot->row;
+    return n->row_n < max ? add_row(n, key, hash, slot) : UINT32_MAX;
+}
+
+/* The same if there are less than `max` rows, or it has one. UINT32_MAX: it has none. */
+static inline uint32_t row_below(struct notes *n, const struct packet_key_words *key, uint64_t hash, size_t max)
+{
+    uint64_t bit = hash >> (64 - SIEVE_BITS);
+    return n->row_n < max || n->sieve[bit / 64] >> bit % 64 & 1 ? row_if_any(n, key, hash, max) : UINT32_MAX;
+}
+
+/* Of a key that comes when half of the rows are taken: it is looked for in coarser and coarser forms. */
 static __attribute__((noinline)) uint32_t coarse_row(struct notes *n, const struct recent *r)
 {
-    struct packet_key service = r->key, hosts = r->key;
-    packet_key_forget_client(&service);
-    packet_key_forget_ports(&hosts);
-    uint64_t service_hash = hash_key(n, &service), hosts_hash = hash_key(n, &hosts);
-    /* Places that are not in the cache as a rule: what is wanted later is fetched meanwhile. */
-    __builtin_prefetch(&n->slots[service_hash & n->slot_mask]);
-    __builtin_prefetch(&n->slots[hosts_hash & n->slot_mask]);
-    uint32_t row = row_of(n, &r->key, r->hash, CLIENT_ROWS);
+    struct packet_key_words service = r->key, hosts = r->key;
+    packet_key_words_forget_client(&service);
+    packet_key_words_forget_ports(&hosts);
+    uint32_t row = row_below(n, &r->key, r->hash, CLIENT_ROWS);
     if (row == UINT32_MAX)
-        row = row_of(n, &service, service_hash, PORT_ROWS);
+        row = row_below(n, &service, hash_key(n, &service), PORT_ROWS);
     if (row == UINT32_MAX)
-        row = row_of(n, &hosts, hosts_hash, KEY_ROWS);
-    return row == UINT32_MAX ? n->unknown_rows[r->iface] : row;
+        row = row_below(n, &hosts, hash_key(n, &hosts), KEY_ROWS);
+    return row != UINT32_MAX ? row : n->unknown_rows[r->iface];
 }
 
 /* The next packet gets its row. */
 static inline void place_next(struct notes *n)
 {
-    const struct recent *r = &n->recent[n->placed % RECENT];
+    const struct recent *r = &n->recent[n->placed % LOOK_AHEAD];
     if (!r->same)
-        n->last_row = n->row_n < CLIENT_ROWS ? row_of(n, &r->key, r->hash, CLIENT_ROWS) : coarse_row(n, r);
+        n->last_row = n->row_n < CLIENT_ROWS ? row_of(n, &r->key, r->hash) : coarse_row(n, r);
     n->notes[n->placed++].row = n->last_row;
-}
-
-/* The slot of a packet is in the cache by now; the key that it names is fetched. */
-static inline void fetch_key(const struct notes *n, const struct recent *r)
-{
-    uint64_t slot = r->same ? 0 : n->slots[r->hash & n->slot_mask];
-    if (slot)
-        __builtin_prefetch(&n->keys[(slot & slot_row) - 1]);
 }
 
 /* ---- Writing ---- */
 
 void notes_reset(struct notes *n)
 {
-    memset(n->slots, 0, (n->slot_mask + 1) * sizeof(*n->slots));
+    n->generation++;
     n->slot_mask = FEWEST_SLOTS - 1;
+    memset(n->sieve, 0, (1 << SIEVE_BITS) / 8);
+    memset(n->recent, 0xff, sizeof(n->recent)); /* no packet has this key */
+    n->last = 0;
     n->interface_n = 0;
     n->n = n->placed = n->stride_n = n->row_n = n->row_bytes = 0;
     n->end = 0;
@@ -240,11 +270,11 @@ void notes_reset(struct notes *n)
 
 bool notes_add_interface(struct notes *n, const struct notes_interface *iface)
 {
-    struct packet_key unknown = {.linktype = (uint16_t)iface->linktype};
+    struct packet_key_words unknown = packet_key_read(iface->linktype, NULL, 0);
     if (n->interface_n == NOTES_MAX_INTERFACES)
         return false;
     n->interfaces[n->interface_n] = *iface;
-    n->unknown_rows[n->interface_n++] = row_of(n, &unknown, hash_key(n, &unknown), NOTES_MAX_ROWS);
+    n->unknown_rows[n->interface_n++] = row_of(n, &unknown, hash_key(n, &unknown));
     return true;
 }
 
@@ -271,13 +301,17 @@ bool notes_add(struct notes *n, uint32_t iface, uint64_t at, uint64_t end, int64
 {
     if (n->n == n->max || end > n->segment_bytes || iface >= n->interface_n)
         return false;
-    struct recent *r = &n->recent[n->n % RECENT];
-    packet_key_of(n->interfaces[iface].linktype, bytes, caplen, &r->key);
-    r->iface = iface;
-    r->same = n->n && same_key(&r->key, &n->recent[(n->n - 1) % RECENT].key);
+    struct packet_key_words key = packet_key_read(n->interfaces[iface].linktype, bytes, caplen);
+    if (n->n - n->placed == LOOK_AHEAD)
+        place_next(n);
+    struct recent *r = &n->recent[n->n % LOOK_AHEAD];
+    r->same = same_key(&key, &n->recent[n->last].key);
     if (!r->same) {
-        r->hash = hash_key(n, &r->key);
-        __builtin_prefetch(&n->slots[r->hash & n->slot_mask]);
+        r->key = key;
+        n->last = n->n % LOOK_AHEAD;
+        r->iface = iface;
+        r->hash = hash_key(n, &key);
+        __builtin_prefetch(home(n, r->hash));
     }
     if (n->stride_n == 0 || at - n->current.from >= NOTES_STRIDE)
         begin_stride(n, at, time_ns);
@@ -285,10 +319,6 @@ bool notes_add(struct notes *n, uint32_t iface, uint64_t at, uint64_t end, int64
     n->current.last_ns = time_ns > n->current.last_ns ? time_ns : n->current.last_ns;
     n->notes[n->n++].place = (uint32_t)(at / 4);
     n->end = end;
-    if (n->n - n->placed > LOOK_AHEAD / 2)
-        fetch_key(n, &n->recent[(n->n - LOOK_AHEAD / 2 - 1) % RECENT]);
-    if (n->n - n->placed > LOOK_AHEAD)
-        place_next(n);
     return true;
 }
 

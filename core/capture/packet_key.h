@@ -20,7 +20,7 @@ enum packet_key_flag {
 
 /* 48 bytes without padding, so that keys are compared and hashed as six words; unused parts are 0. */
 struct packet_key {
-    uint8_t source[16], target[16]; /* IPv4: the first four */
+    _Alignas(8) uint8_t source[16], target[16]; /* IPv4: the first four */
     uint16_t source_port, target_port;
     uint16_t linktype;
     uint8_t ip_version; /* 4, 6; 0: nothing is known but the link type */

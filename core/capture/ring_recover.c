@@ -91,7 +91,8 @@ static int list_directory(struct ring *r, struct buf *list, struct error *err)
 static size_t join(struct found *v, size_t n)
 {
     size_t kept = 0;
-    qsort(v, n, sizeof(*v), by_sequence);
+    if (n)
+        qsort(v, n, sizeof(*v), by_sequence);
     for (size_t i = 0; i < n; i++) {
         if (!kept || v[kept - 1].sequence != v[i].sequence) {
             v[kept++] = v[i];

@@ -217,6 +217,15 @@ int segment_read(struct segment *s, uint64_t offset, void *p, size_t n, struct e
     return segment_read_any(s, offset, p, n, err);
 }
 
+void segment_will_read(struct segment *s, uint64_t offset, uint64_t n)
+{
+    struct error ignored;
+    if (s->state != SEGMENT_SEALED || begin_access(s, &ignored) != TD_OK)
+        return;
+    posix_fadvise(s->body->fd, (off_t)offset, (off_t)n, POSIX_FADV_WILLNEED);
+    pthread_rwlock_unlock(&s->body->access);
+}
+
 int segment_read_file(struct segment *s, uint64_t offset, void *p, size_t n, struct error *err)
 {
     int status = check_range(s, offset, n, s->file_bytes, err);

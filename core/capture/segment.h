@@ -24,7 +24,10 @@ uint64_t segment_file_bytes(const struct segment *);
 
 /* Exactly `n` bytes of the pcapng, decompressed if need be. Those behind summary->bytes are not there (TD_E_LIMIT). */
 int segment_read(struct segment *, uint64_t offset, void *p, size_t n, struct error *err) MUST_CHECK;
-/* The same of the file as it is. SEALED, COMPRESSED. */
+/* Those bytes are going to be read soon: the disk may begin. Costs a system call; of what is compressed or not on disk yet it does nothing.
+ */
+void segment_will_read(struct segment *, uint64_t offset, uint64_t n);
+/* segment_read() of the file as it is. SEALED, COMPRESSED. */
 int segment_read_file(struct segment *, uint64_t offset, void *p, size_t n, struct error *err) MUST_CHECK;
 /* The index, read when it is first asked for; rebuilt if it is not right. Lives as long as the pin. */
 int segment_index(struct segment *, struct segment_index **ret, struct error *err) MUST_CHECK;

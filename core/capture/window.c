@@ -9,9 +9,11 @@
 enum {
     PACKET_HEAD = 28, /* of an enhanced packet block: type, length, interface, time, captured and original length */
     PACKET_MIN = 32,
-    NEAR = 16 << 10,        /* bytes: packets that are nearer than this are read together */
-    GUESS = 2 << 10,        /* of a packet's block; longer ones take another read */
-    PIECE_ALIGN = 256 << 10 /* pieces end where frames do in compressed segments */
+    NEAR = 16 << 10,         /* bytes: packets that are nearer than this are read together */
+    GUESS = 2 << 10,         /* of a packet's block; longer ones take another read */
+    PIECE_ALIGN = 256 << 10, /* pieces end where frames do in compressed segments */
+    AHEAD = 4 << 20,         /* bytes of what is read in one go that the disk is asked for beforehand */
+    PLACES_AHEAD = 64        /* packets that it is asked for beforehand: it finds them side by side, not one after the other */
 };
 
 /* What is given out of the segment at hand. */
@@ -35,6 +37,7 @@ struct window {
     enum source source;
     struct segment *segment; /* the one at hand */
     uint64_t at;             /* AS_IT_IS: next byte; PACKETS: next block that is not placed */
+    uint64_t asked_to;       /* the same: bytes up to here were asked for */
 
     /* PACKETS */
     struct segment_blocks blocks;
@@ -43,6 +46,7 @@ struct window {
     size_t interface_n;
     struct segment_choice choice;
     size_t place;             /* next of choice.places */
+    size_t asked;             /* places up to here were asked for */
     uint64_t run_at, run_end; /* blocks one after the other, at hand, that are to be given out */
     uint64_t ahead_at;        /* the run after that begins here ... */
     uint64_t ahead_end;       /* ... and was seen up to here; 0: it was not looked for */
@@ -153,8 +157,8 @@ static int choose(struct window *w, struct error *err)
     while (c->n && (uint64_t)c->places[c->n - 1] * 4 >= c->to)
         c->n--;
     find_interfaces(w, c->to ? c->to : s->bytes);
-    w->at = c->from;
-    w->place = 0;
+    w->at = w->asked_to = c->from;
+    w->place = w->asked = 0;
     w->run_at = w->run_end = w->ahead_at = w->ahead_end = 0;
     w->began = false;
     segment_blocks_begin(&w->blocks, w->segment, s->bytes);
@@ -200,7 +204,7 @@ static int begin_segment(struct window *w, struct error *err)
     if (s->packets && !w->filter && is_whole(s, segment_state(w->segment), w->want.start_ns, w->want.end_ns)) {
         w->source = AS_IT_IS;
         w->has_given = true;
-        w->at = 0;
+        w->at = w->asked_to = 0;
         w->stats.segments_whole++;
         w->stats.packets += s->packets;
         return TD_OK;
@@ -209,12 +213,35 @@ static int begin_segment(struct window *w, struct error *err)
     return choose(w, err);
 }
 
+/* ---- Asking the disk beforehand ---- */
+
+/* What is read one after the other. */
+static void ask_ahead(struct window *w, uint64_t end)
+{
+    if (w->asked_to >= end || w->at + AHEAD / 2 < w->asked_to)
+        return;
+    uint64_t until = w->at + AHEAD < end ? w->at + AHEAD : end;
+    segment_will_read(w->segment, w->asked_to, until - w->asked_to);
+    w->asked_to = until;
+}
+
+static void ask_for_places(struct window *w)
+{
+    const struct segment_choice *c = &w->choice;
+    if (w->asked >= c->n || w->place + PLACES_AHEAD / 2 < w->asked)
+        return;
+    size_t until = w->place + PLACES_AHEAD < c->n ? w->place + PLACES_AHEAD : c->n;
+    for (; w->asked < until; w->asked++)
+        segment_will_read(w->segment, (uint64_t)c->places[w->asked] * 4, GUESS);
+}
+
 /* ---- Whole segments ---- */
 
 static int read_as_it_is(struct window *w, uint8_t *p, size_t n, size_t *ret_n, struct error *err)
 {
     uint64_t left = segment_summary(w->segment)->bytes - w->at;
     n = n < left ? n : (size_t)left;
+    ask_ahead(w, w->at + left);
     int status = segment_read(w->segment, w->at, p, n, err);
     if (status != TD_OK)
         return status;
@@ -280,6 +307,10 @@ static uint64_t piece_end(const struct window *w, uint64_t at)
 static int read_piece(struct window *w, uint64_t at, uint64_t least, struct error *err)
 {
     uint64_t until = piece_end(w, at), before = w->blocks.bytes_read;
+    if (w->choice.placed)
+        ask_for_places(w);
+    else
+        ask_ahead(w, w->choice.to);
     int status = segment_blocks_read(&w->blocks, at, until > least ? until : least, err);
     w->stats.bytes_read += w->blocks.bytes_read - before;
     return status;

@@ -12,6 +12,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"worker", cmd_worker, "capture on this node, and serve windows of what was captured"},
+    {"raw", cmd_raw, "the raw capture in a worker's directory: its segments, and windows of it"},
     {"dissect", cmd_dissect, "a capture in, API calls out: as a table, as JSON lines, or as the fields you choose"},
     {"calls", cmd_calls, "search a call store: with a filter, the newest first"},
     {"call", cmd_call, "one call of a call store: in full, or its packets"},

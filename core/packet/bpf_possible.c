@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "packet/bpf_program.h"
+#include "packet/bytes.h"
 
 /* Where a bit of `known` is 0, that of `value` is 0 too. */
 struct bits {
@@ -131,18 +132,23 @@ static struct bits calculate(uint32_t operation, struct bits a, struct bits b)
 
 /* ---- Loads ---- */
 
+static uint32_t network_order(const uint8_t *p, uint32_t size)
+{
+    return size == 1 ? *p : size == 2 ? bytes_u16(p, true) : bytes_u32(p, true);
+}
+
 /* `size` bytes in network order; bits in front of them are 0. */
 static struct bits packet_bits(const struct bpf_known *packet, uint64_t at, uint32_t size)
 {
+    uint32_t value = 0, known = size < 4 ? UINT32_MAX << size * 8 : 0;
+    if (at + size <= packet->n)
+        return with_known(network_order(packet->bytes + at, size), known | network_order(packet->mask + at, size));
     if (at >= ancillary)
         return unknown();
-    uint32_t value = 0, known = size < 4 ? UINT32_MAX << size * 8 : 0;
-    for (uint32_t i = 0; i < size; i++) {
+    for (uint32_t i = 0; at + i < packet->n; i++) {
         uint32_t shift = (size - 1 - i) * 8;
-        if (at + i < packet->n) {
-            value |= (uint32_t)packet->bytes[at + i] << shift;
-            known |= (uint32_t)packet->mask[at + i] << shift;
-        }
+        value |= (uint32_t)packet->bytes[at + i] << shift;
+        known |= (uint32_t)packet->mask[at + i] << shift;
     }
     return with_known(value, known);
 }
@@ -268,10 +274,41 @@ static bool jump(struct walk *w, const struct bpf_insn *in, size_t pc, size_t *r
     return true;
 }
 
+/* Follows the one way that there is at the beginning, as far as it takes only loads from known places, masks, and comparisons that are
+ * certain; most programs end there. Returns where to go on. An index asks about each of its keys, so this counts. */
+static size_t hurry(struct walk *w)
+{
+    const struct bpf_known *packet = w->packet;
+    struct bits a = w->r[A];
+    size_t pc = 0, n = w->paths->n;
+    while (pc < n) {
+        const struct bpf_insn *in = &w->code[pc];
+        uint32_t size = in->code == (BPF_LD | BPF_B | BPF_ABS) ? 1 : in->code == (BPF_LD | BPF_H | BPF_ABS) ? 2 : 4;
+        if (in->code == (BPF_JMP | BPF_JEQ | BPF_K)) {
+            bool differs = (a.value ^ in->k) & a.known;
+            if (!differs && !is_exact(a))
+                break;
+            pc += 1u + (differs ? in->jf : in->jt);
+        } else if (in->code == (BPF_ALU | BPF_AND | BPF_K)) {
+            a = bits_and(a, exactly(in->k));
+            pc++;
+        } else if ((in->code & ~BPF_SIZE(UINT32_MAX)) == (BPF_LD | BPF_ABS) && (uint64_t)in->k + size <= packet->n) {
+            a = packet_bits(packet, in->k, size);
+            pc++;
+        } else {
+            break;
+        }
+    }
+    w->r[A] = a;
+    return pc;
+}
+
 static bool may_match(struct walk *w)
 {
-    size_t n = w->paths->n;
-    for (size_t pc = 0, next; pc < n; pc = go_on(w, pc, next)) {
+    size_t n = w->paths->n, first = hurry(w);
+    if (first >= n)
+        return true; /* no program ends like that */
+    for (size_t pc = first, next; pc < n; pc = go_on(w, pc, next)) {
         const struct bpf_insn *in = &w->code[pc];
         next = pc + 1;
         if (BPF_CLASS(in->code) == BPF_RET) {
@@ -329,8 +366,16 @@ bool bpf_possible(struct bpf *bpf, const struct bpf_known *known)
         c->paths = make_paths(&c->code);
     if (!c->paths)
         return true;
-    memset(c->paths->is_waiting, 0, c->paths->n);
-    struct walk w = {.code = c->code.bf_insns, .packet = known, .paths = c->paths};
+    struct walk w;
+    w.code = c->code.bf_insns;
+    w.packet = known;
+    w.paths = c->paths;
+    w.waiting = 0;
     w.r[A] = w.r[X] = exactly(0);
-    return may_match(&w);
+    for (uint32_t i = MEMORY; i < c->paths->width; i++)
+        w.r[i] = unknown();
+    bool may = may_match(&w);
+    if (w.waiting) /* ways that were not followed to their end */
+        memset(c->paths->is_waiting, 0, c->paths->n);
+    return may;
 }

@@ -94,6 +94,10 @@ check "SIGTERM seals the segment" test -s "$work/data/raw/0000000001.idx"
 check "which tshark reads" tshark -n -r "$work/data/raw/0000000001.pcapng"
 check "without a word" test -z "$(capinfos "$work/data/raw/0000000001.pcapng" 2>&1 >/dev/null)"
 check "with all packets" same_packets "$work/data/raw/0000000001.pcapng" "$replayed"
+"$tapedeck" raw window -q "$work/data/raw" -w "$work/offline.pcapng"
+check "tapedeck raw window: without the worker" same_packets "$work/offline.pcapng" "$replayed"
+lists() { "$tapedeck" raw list "$work/data/raw" | grep -qE "^1 +20.* $all "; }
+check "tapedeck raw list" lists
 config "$work/replay.yaml" "  capture: {source: {file: $replayed}, raw: {storageSize: 16Mi, minFreeSpace: 0}}"
 run_worker "$work/replay.yaml"
 check "it is there after a restart, byte for byte" cmp <(get /api/v1/segments/1) "$work/data/raw/0000000001.pcapng"

@@ -116,7 +116,7 @@ static void test_sizes(void)
 static void test_incompressible(void)
 {
     size_t n = 5 * FRAMES_BYTES + 100;
-    uint8_t *p = make_bytes(2 * n);
+    uint8_t *p = make_bytes(2 * n + 64);
     for (size_t i = 0, k = 0; k < n; i++)
         if (i % 64 >= 32)
             p[k++] = p[i];

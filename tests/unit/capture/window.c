@@ -258,7 +258,8 @@ static size_t expected(const struct world *w, const struct window_request *want,
 static struct window_request random_window(const struct world *w)
 {
     int64_t first = w->kept[0].time_ns, span = w->kept[w->n - 1].time_ns - first;
-    int64_t start = first + span * (draw(1200) - 100) / 1000, length = draw(4) ? span * draw(100) / 1000 : span * draw(1100) / 1000;
+    int64_t start = first + span * ((int64_t)draw(1200) - 100) / 1000,
+            length = draw(4) ? span * draw(100) / 1000 : span * draw(1100) / 1000;
     if (draw(3) == 0)
         start = w->kept[draw((uint32_t)w->n)].time_ns; /* exactly at a packet */
     int64_t end = draw(3) ? start + length : w->kept[draw((uint32_t)w->n)].time_ns;
