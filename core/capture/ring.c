@@ -363,6 +363,7 @@ void ring_close(struct ring *r)
     if (r->next) { /* prepared and not begun */
         char name[SEGMENT_NAME];
         unlinkat(r->dir_fd, segment_file_name(r->next->summary.sequence, SEGMENT_FILE_PLAIN, true, name), 0);
+        close(r->next->file.fd);
         body_free(r->next->body);
         open_segment_unref(r->next);
     }
