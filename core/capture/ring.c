@@ -24,7 +24,12 @@ struct body *body_new(uint64_t sequence, enum segment_file_kind kind)
     b->kind = kind;
     b->current = true;
     b->fd = b->index_fd = -1;
-    pthread_rwlock_init(&b->access, NULL);
+    /* Whoever revokes it waits with the ring's lock held: readers that overlap all the time must not keep him out. */
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&b->access, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
     return b;
 }
 
@@ -358,6 +363,7 @@ void ring_close(struct ring *r)
     if (r->next) { /* prepared and not begun */
         char name[SEGMENT_NAME];
         unlinkat(r->dir_fd, segment_file_name(r->next->summary.sequence, SEGMENT_FILE_PLAIN, true, name), 0);
+        close(r->next->file.fd);
         body_free(r->next->body);
         open_segment_unref(r->next);
     }

@@ -271,11 +271,11 @@ static void seal(struct ring *r, struct open_segment *s)
     struct entry *e = ring_find(r, s->summary.sequence);
     r->reserved -= s->size;
     r->unsealed--;
+    if (s->mended)
+        tell_next(r, e);
     if (s->empty_at_end) {
         forget_segment(r, e);
     } else {
-        if (s->mended)
-            tell_next(r, e);
         e->summary = s->summary;
         e->open = NULL;
         e->body->writing = false;

@@ -22,10 +22,16 @@ static int64_t now(void)
 
 /* ---- JSON ---- */
 
+/* Before another member or element. */
+static void put_comma(struct buf *b)
+{
+    if (b->n && b->p[b->n - 1] != '{' && b->p[b->n - 1] != '[') /* empty: out of memory */
+        buf_putc(b, ',');
+}
+
 static void put_key(struct buf *b, const char *key)
 {
-    if (b->n && b->p[b->n - 1] != '{' && b->p[b->n - 1] != '[')
-        buf_putc(b, ',');
+    put_comma(b);
     json_put_string(b, td_str(key));
     buf_putc(b, ':');
 }
@@ -74,8 +80,7 @@ static void each_gap(const struct segment_summary *v, size_t n, void (*tell)(voi
 static void put_gap(void *ctx, int64_t from, int64_t to, uint32_t gap)
 {
     struct buf *b = ctx;
-    if (b->p[b->n - 1] != '[')
-        buf_putc(b, ',');
+    put_comma(b);
     buf_putc(b, '{');
     put_time(b, "start", from, true);
     put_time(b, "end", to, true);
@@ -137,8 +142,7 @@ static void put_interfaces(struct worker *w, struct buf *b)
         const struct interface_status *s = &w->interfaces[i];
         if (!s->used)
             continue;
-        if (b->p[b->n - 1] != '[')
-            buf_putc(b, ',');
+        put_comma(b);
         buf_putc(b, '{');
         put_text(b, "name", s->name);
         put_bool(b, "up", s->up);
