@@ -208,8 +208,9 @@ static void know_16(const struct known *k, size_t at, uint16_t v)
 /* A tag's type is one of two: what they have in common. */
 static void know_tag(const struct known *k, size_t at)
 {
-    know_bits(k, at, (TYPE_VLAN & TYPE_SERVICE_VLAN) >> 8, (uint8_t)(~(TYPE_VLAN ^ TYPE_SERVICE_VLAN) >> 8));
-    know_bits(k, at + 1, TYPE_VLAN & TYPE_SERVICE_VLAN & 0xff, (uint8_t)(~(TYPE_VLAN ^ TYPE_SERVICE_VLAN)));
+    const uint16_t same = 0xffff ^ TYPE_VLAN ^ TYPE_SERVICE_VLAN, value = TYPE_VLAN & TYPE_SERVICE_VLAN;
+    know_bits(k, at, value >> 8, same >> 8);
+    know_bits(k, at + 1, value & 0xff, same & 0xff);
 }
 
 static void know_link(const struct packet_key *key, const struct known *k)
