@@ -252,6 +252,12 @@ static inline void place_next(struct notes *n)
     n->notes[n->placed++].row = n->last_row;
 }
 
+static inline void place_all(struct notes *n)
+{
+    while (n->placed < n->n)
+        place_next(n);
+}
+
 /* ---- Writing ---- */
 
 void notes_reset(struct notes *n)
@@ -273,6 +279,7 @@ bool notes_add_interface(struct notes *n, const struct notes_interface *iface)
     struct packet_key_words unknown = packet_key_read(iface->linktype, NULL, 0);
     if (n->interface_n == NOTES_MAX_INTERFACES)
         return false;
+    place_all(n); /* rows are in the order of the segment, whenever it is published: the same segment gives the same index */
     n->interfaces[n->interface_n] = *iface;
     n->unknown_rows[n->interface_n++] = row_of(n, &unknown, hash_key(n, &unknown));
     return true;
@@ -324,8 +331,7 @@ bool notes_add(struct notes *n, uint32_t iface, uint64_t at, uint64_t end, int64
 
 void notes_publish(struct notes *n)
 {
-    while (n->placed < n->n)
-        place_next(n);
+    place_all(n);
     if (n->stride_n)
         store_times(n);
     /* Each count is released with what it counts; the packets last, so that who sees them sees the rest. */

@@ -40,6 +40,17 @@ static int read_at(int fd, uint64_t offset, void *p, size_t n, struct error *err
     return TD_OK;
 }
 
+/* A fuzzer cannot make checksums, and is to find what stands behind them. */
+static bool checksum_fits(const uint8_t *p, size_t n, uint64_t checksum)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)p, (void)n, (void)checksum;
+    return true;
+#else
+    return hash_bytes(p, n, INDEX_SEED) == checksum;
+#endif
+}
+
 uint32_t index_varint(struct td_cursor *in)
 {
     uint64_t v = 0;
@@ -95,7 +106,7 @@ static int read_header(struct segment_index *x, struct td_slice head, struct err
     uint64_t checksum = td_le64(&in);
     if (in.failed || bytes != INDEX_HEADER_BYTES)
         return damaged_at(0, "header", "has another length", err);
-    if (checksum != hash_bytes(head.p, n, INDEX_SEED))
+    if (!checksum_fits(head.p, n, checksum))
         return damaged_at(0, "header", "wrong checksum", err);
     return TD_OK;
 }
@@ -157,7 +168,7 @@ static int read_part(const struct segment_index *x, enum index_part part, struct
         memcpy(ret->p, head.p + at, (size_t)n);
     else
         status = read_at(x->fd, at, ret->p, (size_t)n, err);
-    if (status == TD_OK && hash_bytes(ret->p, ret->n, INDEX_SEED) != x->header.parts[part].checksum)
+    if (status == TD_OK && !checksum_fits(ret->p, ret->n, x->header.parts[part].checksum))
         status = index_damaged(x, part, 0, "wrong checksum", err);
     return status;
 }
@@ -324,7 +335,7 @@ int index_read_page(const struct segment_index *x, uint64_t page, uint8_t bytes[
     td_seek(&sums, (size_t)page * INDEX_CHECKSUM_BYTES);
     uint64_t checksum = td_le64(&sums);
     int status = read_at(x->fd, x->offsets[INDEX_POSTINGS] + from, bytes, n, err);
-    if (status == TD_OK && (sums.failed || hash_bytes(bytes, n, INDEX_SEED) != checksum))
+    if (status == TD_OK && (sums.failed || !checksum_fits(bytes, n, checksum)))
         status = index_damaged(x, INDEX_POSTINGS, from, "wrong checksum", err);
     if (status == TD_OK)
         *ret_n = n;
