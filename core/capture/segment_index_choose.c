@@ -32,7 +32,7 @@ struct places {
 
 static bool overlaps(const struct range *r, size_t i)
 {
-    return r->strides[i].first_ns < r->end_ns && r->strides[i].last_ns >= r->start_ns;
+    return r->start_ns < r->end_ns && r->strides[i].first_ns < r->end_ns && r->strides[i].last_ns >= r->start_ns;
 }
 
 /* Number of the packet behind stride `i`, and the offset. */
