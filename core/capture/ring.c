@@ -116,11 +116,11 @@ uint64_t ring_free_space(const struct ring *r)
     return fstatvfs(r->dir_fd, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
 }
 
-void body_unlink(struct ring *r, struct body *b, bool with_index)
+void body_unlink(struct ring *r, struct body *b, bool read, bool with_index)
 {
     char name[SEGMENT_NAME];
     struct error ignored;
-    if (b->pins) {
+    if (read) {
         pthread_rwlock_wrlock(&b->access);
         (void)!body_open(r, b, with_index, &ignored);
         pthread_rwlock_unlock(&b->access);
@@ -137,10 +137,11 @@ bool ring_recycle_oldest(struct ring *r)
     struct body *b = r->entries[0].body;
     memmove(r->entries, r->entries + 1, --r->n * sizeof(*r->entries));
     r->recycled++;
-    /* Removing a large file may take a while. Nobody finds the body any more; those who have pinned it hold its pins. */
-    b->pins++;
+    /* Removing a large file may take a while. Nobody finds the body any more; those who have pinned it hold its pins. A file that nobody
+     * reads is not opened: it would go with its descriptor, when the lock is held. */
+    bool read = b->pins++ > 0;
     pthread_mutex_unlock(&r->lock);
-    body_unlink(r, b, true);
+    body_unlink(r, b, read, true);
     pthread_mutex_lock(&r->lock);
     b->pins--;
     body_release(r, b);

@@ -129,8 +129,9 @@ void body_free(struct body *);
 void body_close(struct body *);
 /* Opens its descriptors if they are not; `sealed`: that of its index, too. [`access` held exclusively, the lock need not be held] */
 int body_open(struct ring *, struct body *, bool sealed, struct error *err) MUST_CHECK;
-/* Its files' names go; those who pinned it keep reading from descriptors that are opened before. [the lock need not be held] */
-void body_unlink(struct ring *, struct body *, bool with_index);
+/* Its files' names go. `read`: somebody has pinned it, and keeps reading from descriptors that are opened before. [the lock need not be
+ * held] */
+void body_unlink(struct ring *, struct body *, bool read, bool with_index);
 /* The ring has no more use for it: freed, or an orphan while it is pinned. */
 void body_release(struct ring *, struct body *);
 int ring_insert(struct ring *, const struct entry *, struct error *err) MUST_CHECK;

@@ -78,7 +78,7 @@ static int exchange(struct ring *r, uint64_t sequence, struct body *compressed, 
     e->body = compressed;
     r->used += compressed->cost;
     r->compressed++;
-    body_unlink(r, plain, false);
+    body_unlink(r, plain, true, false);
     body_release(r, plain);
     return TD_OK;
 }

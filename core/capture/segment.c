@@ -44,7 +44,7 @@ int segment_pin(struct ring *r, struct entry *e, struct segment **ret, struct er
     return TD_OK;
 }
 
-/* Lock held. The last one who has pinned it leaves. */
+/* Lock held; it is let go while a file is closed that has no name any more, since that removes it. The last one who has pinned it leaves. */
 static void let_go(struct ring *r, struct body *b)
 {
     if (b->current) { /* its descriptors are not kept for nobody */
@@ -58,6 +58,10 @@ static void let_go(struct ring *r, struct body *b)
             *p = b->next_orphan;
             break;
         }
+    /* Nobody finds it any more. */
+    pthread_mutex_unlock(&r->lock);
+    body_close(b);
+    pthread_mutex_lock(&r->lock);
     r->pinned -= b->cost;
     body_free(b);
 }
@@ -72,9 +76,9 @@ void segment_unpin(struct segment *s)
     segment_frames_clear(&s->own_frames);
     notes_free(s->rebuilt);
     pthread_mutex_lock(&r->lock);
+    open_segment_unref(s->open);
     if (--s->body->pins == 0)
         let_go(r, s->body);
-    open_segment_unref(s->open);
     pthread_mutex_unlock(&r->lock);
     mem_free(s);
 }
