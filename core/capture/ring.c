@@ -7,11 +7,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
+
+enum { AWAITED_S = 40 /* btrfs commits every 30 s */ };
 
 /* ---- Bodies ---- */
 
@@ -110,10 +113,40 @@ struct entry *ring_find(struct ring *r, uint64_t sequence)
 
 /* ---- Room ---- */
 
-uint64_t ring_free_space(const struct ring *r)
+static uint64_t space_shown(const struct ring *r)
 {
     struct statvfs fs;
     return fstatvfs(r->dir_fd, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+}
+
+static int64_t uptime_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* `removed` bytes have made `shown` bytes of free space out of `before`. Some file systems take a while: XFS a moment, btrfs until its next
+ * commit. Who believes them at once removes one segment after the other for the room of one. */
+static void await_space(struct ring *r, uint64_t removed, uint64_t before, uint64_t shown)
+{
+    uint64_t gained = shown > before ? shown - before : 0;
+    if (gained >= removed / 2) /* the rest went to somebody else */
+        return;
+    r->awaited += removed - gained;
+    r->awaited_until_ns = uptime_ns() + (int64_t)AWAITED_S * NS_PER_S;
+    r->space_shown = shown;
+}
+
+/* What is free, with what was removed and will be. */
+static uint64_t free_space(struct ring *r)
+{
+    uint64_t space = space_shown(r), more = space > r->space_shown ? space - r->space_shown : 0;
+    r->awaited -= more < r->awaited ? more : r->awaited;
+    if (r->awaited && uptime_ns() >= r->awaited_until_ns)
+        r->awaited = 0;
+    r->space_shown = space;
+    return space < UINT64_MAX - r->awaited ? space + r->awaited : UINT64_MAX;
 }
 
 void body_unlink(struct ring *r, struct body *b, bool read, bool with_index)
@@ -141,8 +174,12 @@ bool ring_recycle_oldest(struct ring *r)
      * reads is not opened: it would go with its descriptor, when the lock is held. */
     bool read = b->pins++ > 0;
     pthread_mutex_unlock(&r->lock);
+    uint64_t before = space_shown(r);
     body_unlink(r, b, read, true);
+    uint64_t shown = space_shown(r);
     pthread_mutex_lock(&r->lock);
+    if (!read)
+        await_space(r, b->cost, before, shown);
     b->pins--;
     body_release(r, b);
     return true;
@@ -174,7 +211,7 @@ bool ring_make_room(struct ring *r, uint64_t need)
 {
     for (;;) {
         bool fits = r->used + r->reserved + r->pinned + need <= r->options.storage_size;
-        uint64_t space = ring_free_space(r);
+        uint64_t space = free_space(r);
         if (fits && space >= need && space - need >= r->options.min_free)
             return true;
         if (!ring_recycle_oldest(r) && !revoke_oldest(r))
@@ -191,6 +228,14 @@ void ring_set_trouble(struct ring *r, const char *what, int failure)
         log_event(TD_LOG_INFO, "ring", "%s: writing goes on", r->dir);
     r->trouble = what;
     r->trouble_errno = failure;
+}
+
+void ring_set_disk_failure(struct ring *r, uint64_t sequence, int failure)
+{
+    if (!failure && r->disk_failure)
+        log_event(TD_LOG_INFO, "ring", "%s: the disk takes what is written again", r->dir);
+    r->disk_failure = failure;
+    r->disk_failure_sequence = sequence;
 }
 
 /* ---- Life ---- */
@@ -511,8 +556,8 @@ void ring_stats(struct ring *r, struct ring_stats *ret)
     ret->recovered = r->recovered;
     ret->rebuilt = r->rebuilt;
     ret->compressed = r->compressed;
-    ret->trouble = r->trouble;
-    ret->trouble_errno = r->trouble_errno;
+    ret->trouble = !r->trouble && r->disk_failure ? "the disk does not take what is written" : r->trouble;
+    ret->trouble_errno = r->trouble ? r->trouble_errno : r->disk_failure;
     pthread_mutex_unlock(&r->lock);
     ret->packets = atomic_load_explicit(&r->published_packets, memory_order_relaxed);
     ret->captured_bytes = atomic_load_explicit(&r->published_bytes, memory_order_relaxed);

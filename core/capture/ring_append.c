@@ -317,11 +317,24 @@ void ring_append(struct ring *r, uint32_t iface, int64_t time_ns, const uint8_t 
     r->captured_bytes += caplen;
 }
 
+/* The disk has failed: another segment, but not one after the other when they all fail. */
+static void give_up_open(struct ring *r)
+{
+    if (!r->failed_lately) {
+        r->failed_lately = true;
+        ring_roll(r);
+        return;
+    }
+    ring_end_open(r);
+    r->gap_before_next = GAP_DISK;
+    r->gap_reason = NULL;
+}
+
 void ring_publish(struct ring *r)
 {
     publish(r);
     if (r->open && atomic_load_explicit(&r->open->file.failure, memory_order_relaxed))
-        ring_roll(r);
+        give_up_open(r);
 }
 
 /* ---- Once a second ---- */
@@ -346,9 +359,15 @@ static void note_drops(struct ring *r, const struct ring_drops *d, int64_t now_n
     put_statistics(r, state->number, now_ns, comment);
 }
 
+static bool reaches_disk(struct open_segment *s)
+{
+    return atomic_load(&s->file.flushed) > 0 && !atomic_load(&s->file.failure);
+}
+
 void ring_tick(struct ring *r, int64_t now_ns, const struct ring_drops *drops, size_t n)
 {
     struct open_segment *s = r->open;
+    r->failed_lately = false;
     bool full = s && s->summary.bytes >= s->check_at && (set_check(r), s->summary.bytes >= s->check_at);
     bool old = s && s->summary.packets && now_ns - s->summary.covered_from_ns >= r->segment_duration_ns;
     if (!s || full || old || atomic_load(&s->file.failure))
@@ -360,6 +379,8 @@ void ring_tick(struct ring *r, int64_t now_ns, const struct ring_drops *drops, s
         block_writer_flush(r->writer);
     pthread_mutex_lock(&r->lock);
     r->segment_duration_ns = r->options.segment_duration_ns;
+    if (r->disk_failure && r->open && r->open->summary.sequence > r->disk_failure_sequence && reaches_disk(r->open))
+        ring_set_disk_failure(r, 0, 0);
     pthread_cond_signal(&r->keeper_work); /* free space, and trouble that may be over */
     pthread_mutex_unlock(&r->lock);
 }

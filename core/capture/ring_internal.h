@@ -90,7 +90,8 @@ struct ring {
     uint32_t gap_before_next;
     int64_t covered_to_ns; /* until when was captured; INT64_MIN: never */
     const char *gap_reason;
-    uint64_t lost; /* packets that found no segment since the last one */
+    bool failed_lately; /* a segment was given up since the last tick: the next one waits for it */
+    uint64_t lost;      /* packets that found no segment since the last one */
     uint64_t packets, captured_bytes;
     int64_t segment_duration_ns;
     bool told_cut;
@@ -106,6 +107,8 @@ struct ring {
     uint64_t next_sequence;
     uint64_t segment_size;
     uint64_t used, reserved, pinned; /* bytes: of entries; of open, next and squeezed ones; of orphans */
+    uint64_t awaited, space_shown;   /* bytes: removed, and not free yet for all that is seen; free when it was last looked at */
+    int64_t awaited_until_ns;        /* CLOCK_MONOTONIC */
     struct open_segment *next;       /* prepared */
     struct open_segment *ended, **ended_tail;
     size_t unsealed; /* begun and not sealed yet */
@@ -114,6 +117,8 @@ struct ring {
     uint64_t spare_bytes; /* segment size for which the spare ones were made */
     const char *trouble;
     int trouble_errno;
+    int disk_failure;               /* errno: writing or flushing failed; */
+    uint64_t disk_failure_sequence; /* over when a segment behind this one reaches the disk */
     uint64_t recycled, revoked, recovered, rebuilt, compressed;
     bool stop;
     atomic_bool cancel; /* for the squeezer */
@@ -140,8 +145,8 @@ struct entry *ring_find(struct ring *, uint64_t sequence);
 bool ring_make_room(struct ring *, uint64_t need);
 /* Recycles the oldest sealed segment; false: there is none. The lock is let go meanwhile. */
 bool ring_recycle_oldest(struct ring *);
-uint64_t ring_free_space(const struct ring *);
 void ring_set_trouble(struct ring *, const char *what, int failure);
+void ring_set_disk_failure(struct ring *, uint64_t sequence, int failure);
 
 /* ---- segment.c: with the lock held ---- */
 

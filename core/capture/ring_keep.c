@@ -203,6 +203,7 @@ static int mend_broken(struct ring *r, struct open_segment *s, struct error *err
     uint64_t lost = status == TD_OK && appended > found.packets ? appended - found.packets : 0;
     atomic_fetch_add_explicit(&r->dropped_by_disk, lost, memory_order_relaxed);
     pthread_mutex_lock(&r->lock);
+    ring_set_disk_failure(r, sum->sequence, atomic_load(&s->file.failure));
     if (status == TD_OK) { /* windows that are open keep the notes that they have */
         sum->bytes = end;
         sum->packets = found.packets;
@@ -247,6 +248,18 @@ static void tell_next(struct ring *r, struct entry *broken)
         next->open->after_broken = true;
 }
 
+/* The index says that a segment is whole, so what it says must be on the disk before. */
+static int flush(struct ring *r, const struct open_segment *s, struct error *err)
+{
+    if (fdatasync(s->file.fd) == 0 || errno == EINVAL) /* EINVAL: a file system that has nothing to flush */
+        return TD_OK;
+    int failure = errno;
+    pthread_mutex_lock(&r->lock);
+    ring_set_disk_failure(r, r->next_sequence, failure); /* flushing it is the next proof, and not those that are open by now */
+    pthread_mutex_unlock(&r->lock);
+    return error_set(err, TD_E_DENIED, "it may not have reached the disk: %s", strerror(failure));
+}
+
 static void seal(struct ring *r, struct open_segment *s)
 {
     struct error err = {0};
@@ -256,9 +269,8 @@ static void seal(struct ring *r, struct open_segment *s)
     if (s->after_broken)
         s->summary.gap = GAP_DISK;
     pthread_mutex_unlock(&r->lock);
-    /* The index says that a segment is whole, so what it says must be on the disk before. */
-    if (fdatasync(s->file.fd) != 0 && errno != EINVAL)
-        log_event(TD_LOG_ERROR, "ring", "segment %llu: %s", (unsigned long long)s->summary.sequence, strerror(errno));
+    if (status == TD_OK)
+        status = flush(r, s, &err);
     close(s->file.fd);
     s->file.fd = -1;
     if (status == TD_OK && !s->empty_at_end)

@@ -44,7 +44,7 @@ int segment_pin(struct ring *r, struct entry *e, struct segment **ret, struct er
     return TD_OK;
 }
 
-/* Lock held; it is let go while a file is closed that has no name any more, since that removes it. The last one who has pinned it leaves. */
+/* Lock held; it is let go while a file is closed that has no name any more, since that removes it. The last who has pinned it leaves. */
 static void let_go(struct ring *r, struct body *b)
 {
     if (b->current) { /* its descriptors are not kept for nobody */

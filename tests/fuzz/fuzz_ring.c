@@ -1,8 +1,8 @@
 /* A ring's directory, as a crash or a bad disk may leave it: it is opened, and what is in it can be read. Opened for writing, it is mended
  * for good: opening it again finds nothing to mend.
  *
- * Input: files, each with its kind (enum segment_file_kind; SEGMENT_FILE_KINDS: one that was not finished), its number, its length (3 bytes,
- * little endian) and its bytes. */
+ * Input: files, each with its kind (enum segment_file_kind; SEGMENT_FILE_KINDS: one that was not finished), its number, its length
+ * (3 bytes, the lowest first) and its bytes. */
 #include "capture/ring.h"
 
 #include <fcntl.h>

@@ -5,4 +5,4 @@ set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${BUILD:-build}
 [[ $build == /* ]] || build=$root/$build
-exec "$root/tests/bench/torture" --build "$build" --kills 10 --fills 2 --ring-mib 40 --tap
+exec "$root/tests/bench/torture" --build "$build" --kills 4 --fills 1 --ring-mib 40 --tap
