@@ -388,7 +388,7 @@ static void stop_threads(struct ring *r)
 {
     pthread_mutex_lock(&r->lock);
     r->stop = true;
-    atomic_store(&r->cancel, true);
+    atomic_store(&r->squeeze_cancel, true);
     pthread_cond_broadcast(&r->keeper_work);
     pthread_cond_broadcast(&r->squeezer_work);
     pthread_mutex_unlock(&r->lock);
@@ -559,7 +559,8 @@ void ring_stats(struct ring *r, struct ring_stats *ret)
     ret->trouble = !r->trouble && r->disk_failure ? "the disk does not take what is written" : r->trouble;
     ret->trouble_errno = r->trouble ? r->trouble_errno : r->disk_failure;
     pthread_mutex_unlock(&r->lock);
-    ret->packets = atomic_load_explicit(&r->published_packets, memory_order_relaxed);
+    ret->packets =
+        atomic_load_explicit(&r->published_packets, memory_order_relaxed) - atomic_load_explicit(&r->taken_back, memory_order_relaxed);
     ret->captured_bytes = atomic_load_explicit(&r->published_bytes, memory_order_relaxed);
     ret->dropped_by_disk = atomic_load_explicit(&r->dropped_by_disk, memory_order_relaxed);
     ret->waits = atomic_load_explicit(&r->waits, memory_order_relaxed);

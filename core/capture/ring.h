@@ -44,7 +44,8 @@ struct ring_drops {
 };
 
 struct ring_stats {
-    uint64_t packets, captured_bytes;                 /* appended */
+    uint64_t packets;                                 /* appended, without those that the disk then did not take */
+    uint64_t captured_bytes;                          /* appended */
     uint64_t written_bytes;                           /* to the disk */
     uint64_t dropped_by_disk;                         /* packets that could not be written */
     uint64_t waits;                                   /* times that the writer had to wait for the disk */

@@ -96,7 +96,7 @@ struct ring {
     int64_t segment_duration_ns;
     bool told_cut;
 
-    atomic_uint_fast64_t published_packets, published_bytes, dropped_by_disk, waits;
+    atomic_uint_fast64_t published_packets, published_bytes, taken_back, dropped_by_disk, waits;
 
     /* ---- Under the lock ---- */
     pthread_mutex_t lock;
@@ -121,7 +121,8 @@ struct ring {
     uint64_t disk_failure_sequence; /* over when a segment behind this one reaches the disk */
     uint64_t recycled, revoked, recovered, rebuilt, compressed;
     bool stop;
-    atomic_bool cancel; /* for the squeezer */
+    uint64_t squeezing;         /* bytes of `reserved`: what the squeezer writes */
+    atomic_bool squeeze_cancel; /* it shall give up the segment at hand */
     bool keeper_runs, squeezer_runs;
     pthread_t keeper, squeezer;
 };

@@ -100,12 +100,22 @@ static struct open_segment *new_open_segment(struct ring *r, uint64_t sequence, 
     return s;
 }
 
+/* Lock held. Segments that are sealed soon can be recycled then; what is being compressed waits for capturing, not the other way round. */
+static bool room_will_come(struct ring *r)
+{
+    if (r->squeezing)
+        atomic_store(&r->squeeze_cancel, true);
+    return r->squeezing || r->unsealed;
+}
+
 /* Lock held; it is let go meanwhile. */
 static void prepare_next(struct ring *r)
 {
     uint64_t size = r->segment_size, sequence = r->next_sequence;
     int failure = 0;
     if (!ring_make_room(r, size)) {
+        if (room_will_come(r))
+            return;
         ring_set_trouble(r, "there is no room for another segment", 0);
         pthread_cond_broadcast(&r->next_ready);
         return;
@@ -127,6 +137,7 @@ static void prepare_next(struct ring *r)
     } else {
         r->next = s;
         ring_set_trouble(r, NULL, 0);
+        pthread_cond_signal(&r->squeezer_work);
     }
     pthread_cond_broadcast(&r->next_ready);
 }
@@ -201,6 +212,7 @@ static int mend_broken(struct ring *r, struct open_segment *s, struct error *err
     if (status == TD_OK && ftruncate(s->file.fd, (off_t)end) != 0)
         status = error_set(err, TD_E_DENIED, "%s/%s: %s", r->dir, name, strerror(errno));
     uint64_t lost = status == TD_OK && appended > found.packets ? appended - found.packets : 0;
+    atomic_fetch_add_explicit(&r->taken_back, lost, memory_order_relaxed);
     atomic_fetch_add_explicit(&r->dropped_by_disk, lost, memory_order_relaxed);
     pthread_mutex_lock(&r->lock);
     ring_set_disk_failure(r, sum->sequence, atomic_load(&s->file.failure));

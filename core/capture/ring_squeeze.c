@@ -14,29 +14,22 @@
 /* What linux/ioprio.h has in newer headers. */
 enum { IO_CLASS_IDLE = 3, IO_CLASS_SHIFT = 13, IO_WHO_PROCESS = 1 };
 
-struct squeeze {
-    struct ring *ring;
-    uint64_t reserved; /* of the budget, for what is written */
-};
-
 /* Room for a piece of the compressed file. The segment at hand is pinned, so it may be recycled meanwhile without harm. */
 static bool reserve(void *ctx, uint64_t bytes)
 {
-    struct squeeze *q = ctx;
-    struct ring *r = q->ring;
+    struct ring *r = ctx;
     pthread_mutex_lock(&r->lock);
     bool fits = !r->stop && ring_make_room(r, bytes);
     if (fits) {
         r->reserved += bytes;
-        q->reserved += bytes;
+        r->squeezing += bytes;
     }
     pthread_mutex_unlock(&r->lock);
     return fits;
 }
 
-static int write_compressed(struct squeeze *q, struct segment *s, int level, struct segment_frames *ret, struct error *err)
+static int write_compressed(struct ring *r, struct segment *s, int level, struct segment_frames *ret, struct error *err)
 {
-    struct ring *r = q->ring;
     char from[SEGMENT_NAME], name[SEGMENT_NAME];
     const struct segment_summary *sum = segment_summary(s);
     segment_file_name(sum->sequence, SEGMENT_FILE_PLAIN, false, from);
@@ -45,7 +38,7 @@ static int write_compressed(struct squeeze *q, struct segment *s, int level, str
     int out = in < 0 ? -1 : openat(r->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     int status = out < 0 ? error_set(err, TD_E_NOT_FOUND, "%s/%s: %s", r->dir, in < 0 ? from : name, strerror(errno)) : TD_OK;
     if (status == TD_OK)
-        status = segment_frames_write(in, sum->bytes, out, level, &r->cancel, reserve, q, ret, err);
+        status = segment_frames_write(in, sum->bytes, out, level, &r->squeeze_cancel, reserve, r, ret, err);
     if (status == TD_OK && fdatasync(out) != 0 && errno != EINVAL)
         status = error_set(err, TD_E_LIMIT, "%s/%s: %s", r->dir, name, strerror(errno));
     if (in >= 0) {
@@ -109,7 +102,6 @@ static int take_over(struct ring *r, struct segment *s, const struct segment_fra
 
 static void squeeze(struct ring *r, uint64_t sequence, int level)
 {
-    struct squeeze q = {.ring = r};
     struct segment_frames frames = {0};
     struct segment *s;
     struct error err = {0};
@@ -117,7 +109,7 @@ static void squeeze(struct ring *r, uint64_t sequence, int level)
     int status = ring_pin_one(r, sequence, &s, &err);
     if (status != TD_OK)
         return;
-    status = write_compressed(&q, s, level, &frames, &err);
+    status = write_compressed(r, s, level, &frames, &err);
     if (status == TD_OK)
         status = take_over(r, s, &frames, &err);
     if (status != TD_OK) {
@@ -125,9 +117,13 @@ static void squeeze(struct ring *r, uint64_t sequence, int level)
         unlinkat(r->dir_fd, segment_file_name(sequence, SEGMENT_FILE_INDEX, true, name), 0);
     }
     pthread_mutex_lock(&r->lock);
-    r->reserved -= q.reserved;
+    r->reserved -= r->squeezing;
+    r->squeezing = 0;
+    if (!r->stop)
+        atomic_store(&r->squeeze_cancel, false);
+    pthread_cond_signal(&r->keeper_work);
     struct entry *e = ring_find(r, sequence);
-    if (e && status != TD_OK)
+    if (e && status != TD_OK && status != TD_E_CANCELLED)
         e->stays_plain = true; /* not again and again */
     pthread_mutex_unlock(&r->lock);
     if (status != TD_OK && status != TD_E_CANCELLED)
@@ -136,10 +132,10 @@ static void squeeze(struct ring *r, uint64_t sequence, int level)
     segment_frames_clear(&frames);
 }
 
-/* Lock held. The oldest segment that can be compressed; 0: none. */
+/* Lock held. The oldest segment that can be compressed; 0: none, or capturing has no room for its next segment yet. */
 static uint64_t choose(struct ring *r)
 {
-    for (size_t i = 0; i < r->n && r->options.compression_level > 0; i++) {
+    for (size_t i = 0; r->next && i < r->n && r->options.compression_level > 0; i++) {
         const struct entry *e = &r->entries[i];
         if (!e->open && e->body->kind == SEGMENT_FILE_PLAIN && !e->stays_plain)
             return e->summary.sequence;

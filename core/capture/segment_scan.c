@@ -152,17 +152,18 @@ static enum verdict take_statistics(struct scan *s, struct td_slice block)
         return FOREIGN;
     struct drops drops = {0};
     struct segment_summary *summary = s->summary;
+    int64_t from = summary->covered_from_ns, to = summary->covered_to_ns, after = s->after_ns;
     for (struct option o; next_option(&in, &o);) {
         struct td_cursor value = td_cursor(o.value);
         if (o.value.n != 8)
             continue;
         if (o.code == STATISTICS_START) {
-            int64_t from = time_of(&value);
-            summary->covered_from_ns = from < summary->covered_from_ns ? from : summary->covered_from_ns;
+            int64_t start = time_of(&value);
+            from = start < from ? start : from;
         } else if (o.code == STATISTICS_END) {
-            int64_t to = time_of(&value);
-            summary->covered_to_ns = to > summary->covered_to_ns ? to : summary->covered_to_ns;
-            s->after_ns = INT64_MIN;
+            int64_t end = time_of(&value);
+            to = end > to ? end : to;
+            after = INT64_MIN;
         } else if (o.code == STATISTICS_INTERFACE_DROPS) {
             drops.by_interface = number(&o);
         } else if (o.code == STATISTICS_SYSTEM_DROPS) {
@@ -171,6 +172,9 @@ static enum verdict take_statistics(struct scan *s, struct td_slice block)
     }
     if (in.failed)
         return FOREIGN;
+    summary->covered_from_ns = from;
+    summary->covered_to_ns = to;
+    s->after_ns = after;
     s->drops[iface] = drops;
     return WHOLE;
 }

@@ -67,13 +67,21 @@ static void put_time(struct buf *b, const char *key, int64_t ns, bool known)
 
 /* ---- Gaps ---- */
 
+/* Capture began with the segment, or with a packet that had waited in the kernel's buffer. */
+static int64_t gap_end(const struct segment_summary *before, const struct segment_summary *after)
+{
+    bool waited = after->first_ns >= before->covered_to_ns && after->first_ns < after->covered_from_ns;
+    return waited ? after->first_ns : after->covered_from_ns;
+}
+
 /* Calls `tell` for each stretch between the segments in which nothing was captured. */
 static void each_gap(const struct segment_summary *v, size_t n, void (*tell)(void *ctx, int64_t from, int64_t to, uint32_t gap), void *ctx)
 {
     for (size_t i = 1; i < n; i++) {
         bool missing = v[i].sequence != v[i - 1].sequence + 1; /* somebody has removed what was between them */
-        if ((v[i].gap || missing) && v[i].covered_from_ns > v[i - 1].covered_to_ns)
-            tell(ctx, v[i - 1].covered_to_ns, v[i].covered_from_ns, v[i].gap);
+        int64_t end_ns = gap_end(&v[i - 1], &v[i]);
+        if ((v[i].gap || missing) && end_ns > v[i - 1].covered_to_ns)
+            tell(ctx, v[i - 1].covered_to_ns, end_ns, v[i].gap);
     }
 }
 

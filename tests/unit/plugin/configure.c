@@ -64,27 +64,7 @@ static void test_errors(void)
 
 static void test_show(void)
 {
-    static const char want[] = "tap:\n"
-                               "  enabledDissectors: [sample]\n"
-                               "  capture:\n"
-                               "    raw:\n"
-                               "      enabled: true\n"
-                               "      storageSize: 1Gi\n"
-                               "  snapshots:\n"
-                               "    local:\n"
-                               "      storageSize: 20Gi\n"
-                               "    cloud:\n"
-                               "      provider: \"\"\n"
-                               "      prefix: \"\"\n"
-                               "  dissection:\n"
-                               "    maxMemory: 32Mi\n"
-                               "    maxConnectionMemory: 2Mi\n"
-                               "    maxFragmentMemory: 4Mi\n"
-                               "    tcpIdleTimeout: 1h\n"
-                               "    udpIdleTimeout: 1m\n"
-                               "    decodeAs: null\n"
-                               "    threads: 0\n"
-                               "  dissectors:\n"
+    static const char want[] = "  dissectors:\n"
                                "    sample:\n"
                                "      label: none\n"
                                "      password: \"********\"\n"
@@ -105,11 +85,14 @@ static void test_show(void)
     open_all("tap: {dissectors: {sample: {password: hunter2}}}");
     ok(!f.errors && configure_show(my.config, my.registry, &first, &err) == TD_OK, "what is in force is shown");
     close_all();
-    is_str(buf_cstr(&first), want, "with defaults filled in and secrets masked");
+    const char *plugins = strstr(buf_cstr(&first), "  dissectors:\n");
+    ok(strstr(buf_cstr(&first), "  enabledDissectors: [sample]\n") && strstr(buf_cstr(&first), "      storageSize: 1Gi\n"),
+       "with the core's defaults filled in");
+    is_str(plugins ? plugins : "", want, "and those of plugins, secrets masked");
     open_all(buf_cstr(&first));
     ok(!f.errors && configure_show(my.config, my.registry, &second, &err) == TD_OK, "and is a configuration itself");
     close_all();
-    is_str(buf_cstr(&second), want, "which says the same");
+    is_str(buf_cstr(&second), buf_cstr(&first), "which says the same");
     buf_reset(&first);
     open_all("tap: {enabledDissectors: []}");
     ok(!f.errors && configure_show(my.config, my.registry, &first, &err) == TD_OK, "without dissectors");
