@@ -1,0 +1,62 @@
+/* A dissection: packets of captures become a call store, in a child process that can do nothing else.
+ *
+ * The child is this program again (/proc/self/exe) with the files it needs already open. Before it reads a captured byte it gives up: no
+ * network, no new files but its output (Landlock, where the kernel has it), only the system calls that it needs (seccomp), no core files,
+ * memory and processor time within limits, a priority below the hub's. A dissector that crashes or does not come back costs the child:
+ * shared memory says which connection each thread was at, that one is put into quarantine, and the work starts again without it, up to
+ * `max_crashes` times. */
+#ifndef DISSECT_DISSECTION_H
+#define DISSECT_DISSECTION_H
+
+#include <stdatomic.h>
+
+#include "config/config.h"
+
+enum { DISSECTION_MAX_QUARANTINE = 64 };
+
+/* Captures of one node, in the order in which they are read; connections do not span nodes. */
+struct dissection_node {
+    const char *name; /* field "node" of its calls */
+    const char *const *paths;
+    size_t path_count;
+};
+
+struct dissection_request {
+    const struct config *config; /* which dissectors, their options, limits of memory; tap.delayedDissection: cpu, memory */
+    const struct dissection_node *nodes;
+    size_t node_count;
+    const char *out_dir, *out_name; /* the store; in a directory that exists. The name is used when it is whole; ".tmp" meanwhile */
+    bool payloads;
+    struct td_slice about; /* JSON, see call/store.h */
+    uint64_t max_memory;   /* of the child, bytes; 0: by the configuration */
+    int64_t max_stall_ns;  /* a thread that stays with one connection's bytes for so long hangs; 0: 20 s */
+    unsigned max_crashes;  /* 0: 16 */
+    const atomic_bool *cancel;
+    /* [the caller's thread] now and then */
+    void (*progress)(void *ctx, uint64_t done_bytes, uint64_t all_bytes, uint64_t packets, uint64_t calls);
+    void *ctx;
+};
+
+struct dissection_quarantined {
+    char node[128], connection[160]; /* "10.0.0.1:4711-10.0.0.2:80/tcp" */
+    char dissector[32], why[128];    /* "http"; "SIGSEGV", "did not come back within 20 s", "out of memory" */
+};
+
+struct dissection_result {
+    uint64_t packets, bytes, calls;
+    unsigned crashes;
+    struct dissection_quarantined quarantined[DISSECTION_MAX_QUARANTINE];
+    size_t quarantined_count;
+    uint64_t damaged;    /* captures that end in damage; what stands before it was dissected */
+    struct buf *summary; /* as `tapedeck dissect` has it, JSON: statistics per protocol; appended if it is not NULL */
+};
+
+/* TD_E_CANCELLED, TD_E_LIMIT (disk, memory), TD_E_INTERNAL (more crashes than that): nothing is left. */
+int dissection_run(const struct dissection_request *, struct dissection_result *ret, struct error *err) MUST_CHECK;
+
+/* The child's main(); `fd`: of the request that the parent wrote. Returns the exit status. */
+int dissection_child(int fd);
+/* What of the sandbox this kernel offers: "landlock 6, seccomp"; for logs and `--check`. */
+void dissection_sandbox_text(char out[128]);
+
+#endif

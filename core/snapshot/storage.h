@@ -1,0 +1,63 @@
+/* A storage backend, as the core uses it: an instance of a storage plugin (sdk/include/tapedeck/plugin.h, struct td_storage).
+ *
+ * An object store seen through few verbs. Keys are UTF-8, at most STORAGE_MAX_KEY bytes, parts between slashes; no part is empty, "." or
+ * "..". An object becomes visible whole or not at all. Any thread. */
+#ifndef SNAPSHOT_STORAGE_H
+#define SNAPSHOT_STORAGE_H
+
+#include "config/config.h"
+#include "plugin/instance.h"
+#include "plugin/registry.h"
+
+enum { STORAGE_MAX_KEY = 1024, STORAGE_ETAG = 128, STORAGE_MAX_PATH = 4096 };
+
+struct storage;
+
+struct storage_object {
+    uint64_t bytes;
+    int64_t mtime_ns;        /* since 1970 UTC */
+    char etag[STORAGE_ETAG]; /* changes whenever a byte does; "": the backend has none */
+};
+
+/* `name`: of the plugin; `options`: its node in the configuration, or NULL. `host` must outlive it. */
+int storage_open(const struct registry *registry, const struct td_host *host, const char *name, const struct yaml_node *options,
+                 struct storage **ret, struct error *err) MUST_CHECK;
+void storage_close(struct storage *);
+const char *storage_name(const struct storage *); /* of the plugin: "local", "s3" */
+/* Calls that run end with TD_E_CANCELLED soon, as do later ones. */
+void storage_cancel(struct storage *);
+
+/* Proves that it can put, head, get, list and remove; says what is wrong and what to do. */
+int storage_check(struct storage *, struct error *err) MUST_CHECK;
+/* TD_E_NOT_FOUND: there is none. */
+int storage_head(struct storage *, const char *key, struct storage_object *ret, struct error *err) MUST_CHECK;
+/* Bytes [offset, offset + n) go to `sink` in order; n UINT64_MAX: to the end. What `sink` returns, if it is not 0, ends it and is
+ * returned. TD_E_NOT_FOUND; TD_E_LIMIT: the range does not lie within the object. */
+int storage_get(struct storage *, const char *key, uint64_t offset, uint64_t n, td_sink_fn *sink, void *ctx, struct error *err) MUST_CHECK;
+/* Whole objects that are small; more than `max` bytes are TD_E_LIMIT. Appended to `ret`. */
+int storage_get_bytes(struct storage *, const char *key, size_t max, struct buf *ret, struct error *err) MUST_CHECK;
+
+struct storage_upload;
+/* `expected`: bytes, for choosing how to send; UINT64_MAX: unknown. An object of this key is replaced at the commit. */
+int storage_put_open(struct storage *, const char *key, uint64_t expected, struct storage_upload **ret, struct error *err) MUST_CHECK;
+int storage_put_write(struct storage_upload *, struct td_slice, struct error *err) MUST_CHECK;
+/* Durable and visible from here; frees the upload, also when it fails (then nothing is left of it). `sha256` of all bytes if it is known,
+ * for backends that check, else NULL. */
+int storage_put_commit(struct storage_upload *, const uint8_t *sha256, struct storage_object *ret, struct error *err) MUST_CHECK;
+void storage_put_abort(struct storage_upload *);
+int storage_put_bytes(struct storage *, const char *key, struct td_slice, struct error *err) MUST_CHECK;
+/* A file becomes an object: by a hard link where the backend keeps files on the same file system, else by a copy. The file must not change
+ * any more. *ret_linked may be NULL. */
+int storage_put_file(struct storage *, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err) MUST_CHECK;
+
+/* Objects whose keys begin with `prefix`, ascending by the bytes of their keys, behind `after` (NULL: from the first). What `each`
+ * returns, if it is not 0, ends it and is returned. */
+typedef int storage_list_fn(void *ctx, const char *key, const struct storage_object *);
+int storage_list(struct storage *, const char *prefix, const char *after, storage_list_fn *each, void *ctx, struct error *err) MUST_CHECK;
+/* TD_OK if there is none. */
+int storage_remove(struct storage *, const char *key, struct error *err) MUST_CHECK;
+
+/* The object's file, for backends that keep files and only for reading. False: this one does not, or the object is not there. */
+bool storage_path(struct storage *, const char *key, char out[STORAGE_MAX_PATH]);
+
+#endif
