@@ -161,6 +161,9 @@ install: all ## install under PREFIX (with DESTDIR in front)
 	install -m 644 sdk/include/tapedeck/*.h $(DESTDIR)$(PREFIX)/include/tapedeck/
 	install -m 644 sdk/plugin.mk $(DESTDIR)$(PREFIX)/lib/tapedeck/
 	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/tapedeck/configs/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in configs/systemd/*.service; do \
+		sed 's,/usr/local/bin/,$(PREFIX)/bin/,' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
 	for so in $(PLUGINS); do \
 		install -d $(DESTDIR)$(PREFIX)/lib/tapedeck/plugins/$$(dirname $$so); \
 		install -m 755 $(BUILD)/plugins/$$so.so $(DESTDIR)$(PREFIX)/lib/tapedeck/plugins/$$so.so; done
