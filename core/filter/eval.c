@@ -21,7 +21,7 @@ struct filter_eval {
     uint64_t fuel;
     uint64_t fuel_at_look;
     uint32_t steps;      /* since the last look at the clock */
-    int64_t deadline_ns; /* 0: not looked yet */
+    int64_t deadline_ns; /* of the thread's processor time; 0: not looked yet */
     struct filter_value slots[FILTER_MAX_SLOTS];
     alignas(16) uint8_t spare[SPARE];
 };
@@ -55,7 +55,7 @@ void filter_eval_free(struct filter_eval *e)
 static int64_t clock_ns(void)
 {
     struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
     return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 

@@ -15,7 +15,7 @@ enum {
     FILTER_MAX_NODES = 10000,
     FILTER_MAX_LOOPS = 3,            /* macros within macros */
     FILTER_MAX_ITERATIONS = 100000,  /* and this many ... */
-    FILTER_MAX_NS = 10 * 1000 * 1000 /* ... or so long for one record */
+    FILTER_MAX_NS = 10 * 1000 * 1000 /* ... or so long for one record: processor time, so that a busy machine changes nothing */
 };
 
 struct filter;

@@ -34,7 +34,7 @@ struct filter_vm {
     struct loop *loops;
     struct arena arena;
     uint64_t fuel, fuel_at_look;
-    int64_t deadline_ns; /* 0: not looked yet */
+    int64_t deadline_ns; /* of the thread's processor time; 0: not looked yet */
     alignas(16) uint8_t spare[SPARE];
 };
 
@@ -62,7 +62,7 @@ static inline struct filter_value condition(const struct filter_instruction *in,
 static bool look_at_clock(struct filter_vm *vm)
 {
     struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
     int64_t now = (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
     vm->fuel_at_look = vm->fuel;
     if (!vm->deadline_ns)

@@ -562,8 +562,8 @@ static void test_drops(void)
     struct ring *r = must_open(&o);
     uint32_t a = must_add(r, "eth0"), b = must_add(r, "eth1");
     const struct ring_drops drops[] = {{a, 1000, 17, 0}, {b, 5, 0, 3}};
-    struct segment_summary *v;
-    size_t n;
+    struct segment_summary *v = NULL;
+    size_t n = 0;
     struct error err;
     append(r, a, 0, 100);
     ring_tick(r, packet_time(100), drops, 2);
