@@ -71,9 +71,25 @@ static const struct td_option tls_options[] = {
     TD_STR_OPT(struct tls_config, key, "key", "", "PEM file with the certificate's private key."),
 };
 
+static const struct td_option hub_options[] = {
+    TD_STR_OPT(struct hub_config, listen, "listen", "127.0.0.1:8898",
+               "Address and port of the hub's API. Only loopback addresses work without tokens and TLS."),
+    TD_STR_OPT(struct hub_config, token_file, "tokenFile", "",
+               "File with a token a line, each behind its role: viewer, operator or admin. Empty: none."),
+    TD_STRLIST_OPT(struct hub_config, workers, "workers", NULL,
+                   "The workers: http://HOST:PORT, https://HOST:PORT, or dns:NAME:PORT for every address that a name has."),
+    TD_STR_OPT(struct hub_config, worker_token_file, "workerTokenFile", "", "File with the token that the workers want. Empty: none."),
+    TD_STR_OPT(struct hub_config, worker_ca, "workerCa", "",
+               "PEM file with the authorities that the workers' certificates come from. Empty: the system's."),
+    TD_STR_OPT(struct hub_config, audit_log, "auditLog", "",
+               "File that gets a line for everything that somebody creates, exports, deletes or stops. Empty: the log gets it."),
+};
+
 static const struct td_option local_snapshots_options[] = {
     TD_SIZE_OPT(struct local_snapshots_config, storage_size, "storageSize", "20Gi", 16 << 20, INT64_MAX,
                 "Disk space for all snapshots that are kept locally."),
+    TD_STR_OPT(struct local_snapshots_config, path, "path", "",
+               "Directory of the snapshots, on the file system of dataDir. Empty: snapshots below dataDir."),
 };
 
 static const struct td_option cloud_snapshots_options[] = {
@@ -104,6 +120,12 @@ static const struct td_option dissection_options[] = {
     TD_INT_OPT(struct dissection_config, threads, "threads", "0", 0, 256, "Threads that dissect; 0: as many as there are cores."),
 };
 
+static const struct td_option delayed_dissection_options[] = {
+    TD_STR_OPT(struct delayed_dissection_config, cpu, "cpu", "1", "Processor cores for the dissection of one snapshot: 1, 0.5 or 500m."),
+    TD_SIZE_OPT(struct delayed_dissection_config, memory, "memory", "2Gi", 64 << 20, INT64_MAX,
+                "Memory for the dissection of one snapshot; beyond it, its process is ended."),
+};
+
 #define OPTIONS(a) (a), sizeof(a) / sizeof((a)[0])
 #define VALUES(member) offsetof(struct config, member)
 
@@ -114,10 +136,14 @@ static const struct config_section sections[] = {
     {"tap.capture.raw", "The rolling raw capture of each node.", OPTIONS(raw_capture_options), 0, VALUES(raw_capture)},
     {"tap.worker", "The process that captures on a node.", OPTIONS(worker_options), 0, VALUES(worker)},
     {"tap.worker.tls", "Encryption of the worker's API. Empty: none.", OPTIONS(tls_options), 0, VALUES(worker_tls)},
+    {"tap.hub", "The process that keeps snapshots and serves the API.", OPTIONS(hub_options), 0, VALUES(hub)},
+    {"tap.hub.tls", "Encryption of the hub's API. Empty: none.", OPTIONS(tls_options), 0, VALUES(hub_tls)},
     {"tap.snapshots", "Time windows kept for good.", NULL, 0, 0, 0},
     {"tap.snapshots.local", "Snapshots on this machine.", OPTIONS(local_snapshots_options), 0, VALUES(local_snapshots)},
     {"tap.snapshots.cloud", "Snapshots in cloud storage.", OPTIONS(cloud_snapshots_options), TD_KIND_STORAGE, VALUES(cloud_snapshots)},
     {"tap.dissection", "How packets become calls.", OPTIONS(dissection_options), 0, VALUES(dissection)},
+    {"tap.delayedDissection", "Limits of the process that dissects a snapshot.", OPTIONS(delayed_dissection_options), 0,
+     VALUES(delayed_dissection)},
     {"tap.dissectors", "Options of the dissectors, by name.", NULL, 0, TD_KIND_DISSECTOR, 0},
     {"tap.exporters", "Options of the exporters, by name.", NULL, 0, TD_KIND_EXPORTER, 0},
     {"tap.plugins", "Where plugins are found.", OPTIONS(plugins_options), 0, VALUES(plugins)},
@@ -198,6 +224,33 @@ static void check_memory(const struct config *config, struct findings *f)
                        options_size(d->max_connection_memory, connection), options_size(d->max_memory, all));
 }
 
+/* A quantity of processors, as Kubernetes writes it: "2", "0.5", "500m". */
+static bool parse_cores(const char *text, double *ret)
+{
+    uint64_t whole = 0, part = 0, scale = 1;
+    size_t digits = strspn(text, "0123456789"), more = text[digits] == '.' ? strspn(text + digits + 1, "0123456789") : 0;
+    const char *end = text + digits + (more ? more + 1 : 0);
+    bool milli = strcmp(end, "m") == 0;
+    if (digits == 0 || digits > 9 || more > 9 || (*end && !milli))
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        whole = whole * 10 + (uint64_t)(text[i] - '0');
+    for (size_t i = 0; i < more; i++, scale *= 10)
+        part = part * 10 + (uint64_t)(text[digits + 1 + i] - '0');
+    *ret = ((double)whole + (double)part / (double)scale) / (milli ? 1000 : 1);
+    return *ret >= 0.001 && *ret <= 4096;
+}
+
+static void check_cores(struct config *config, struct findings *f)
+{
+    const struct yaml_node *value = yaml_get(config_node(config, "tap.delayedDissection"), "cpu");
+    char quoted[FINDINGS_QUOTE];
+    /* NULL: memory was short, which was told. */
+    if (config->delayed_dissection.cpu && !parse_cores(config->delayed_dissection.cpu, &config->delayed_dissection_cores))
+        findings_error(f, value, "cpu: %s is no number of processor cores; write it as 1, 0.5 or 500m",
+                       findings_quote(config->delayed_dissection.cpu, quoted));
+}
+
 /* Takes over `tree`, which may be NULL. */
 static int fill(struct yaml_tree *tree, const char *file, struct config **ret, struct findings *f)
 {
@@ -221,6 +274,7 @@ static int fill(struct yaml_tree *tree, const char *file, struct config **ret, s
         fill_section(config, &sections[i], f);
     parse_decode_rules(config, f);
     check_memory(config, f);
+    check_cores(config, f);
     *ret = config;
     return TD_OK;
 }

@@ -52,8 +52,16 @@ struct tls_config {
     const char *certificate, *key;
 };
 
+struct hub_config {
+    const char *listen, *token_file;
+    struct td_strlist workers; /* URLs, or dns:name:port: every address of that name is a worker */
+    const char *worker_token_file, *worker_ca;
+    const char *audit_log; /* "": the log */
+};
+
 struct local_snapshots_config {
     uint64_t storage_size;
+    const char *path; /* "": below data_dir */
 };
 
 struct cloud_snapshots_config {
@@ -72,6 +80,11 @@ struct dissection_config {
     int64_t threads; /* 0: as many as there are cores */
 };
 
+struct delayed_dissection_config {
+    const char *cpu; /* cores, as Kubernetes writes them: "1", "0.5", "500m"; checked */
+    uint64_t memory;
+};
+
 enum { CONFIG_MAX_DECODE_RULES = 256 };
 
 struct config {
@@ -81,10 +94,14 @@ struct config {
     struct raw_capture_config raw_capture;
     struct worker_config worker;
     struct tls_config worker_tls;
+    struct hub_config hub;
+    struct tls_config hub_tls;
     struct local_snapshots_config local_snapshots;
     struct cloud_snapshots_config cloud_snapshots;
     struct plugins_config plugins;
     struct dissection_config dissection;
+    struct delayed_dissection_config delayed_dissection;
+    double delayed_dissection_cores;  /* delayed_dissection.cpu as a number */
     struct decode_rule *decode_rules; /* parsed dissection.decode_as, in its order */
     size_t decode_rule_count;
     const char *file;       /* NULL: built-in defaults */
