@@ -121,9 +121,10 @@ static const struct td_option dissection_options[] = {
 };
 
 static const struct td_option delayed_dissection_options[] = {
-    TD_STR_OPT(struct delayed_dissection_config, cpu, "cpu", "1", "Processor cores for the dissection of one snapshot: 1, 0.5 or 500m."),
-    TD_SIZE_OPT(struct delayed_dissection_config, memory, "memory", "2Gi", 64 << 20, INT64_MAX,
-                "Memory for the dissection of one snapshot; beyond it, its process is ended."),
+    TD_STR_OPT(struct delayed_dissection_config, cpu, "cpu", "1",
+               "Processors that a snapshot's dissection may keep busy: 2, 1.5 or 500m. Empty: as many as tap.dissection.threads."),
+    TD_SIZE_OPT(struct delayed_dissection_config, memory, "memory", "2Gi", 128 << 20, INT64_MAX,
+                "Memory that a snapshot's dissection may use."),
 };
 
 #define OPTIONS(a) (a), sizeof(a) / sizeof((a)[0])
@@ -142,7 +143,7 @@ static const struct config_section sections[] = {
     {"tap.snapshots.local", "Snapshots on this machine.", OPTIONS(local_snapshots_options), 0, VALUES(local_snapshots)},
     {"tap.snapshots.cloud", "Snapshots in cloud storage.", OPTIONS(cloud_snapshots_options), TD_KIND_STORAGE, VALUES(cloud_snapshots)},
     {"tap.dissection", "How packets become calls.", OPTIONS(dissection_options), 0, VALUES(dissection)},
-    {"tap.delayedDissection", "Limits of the process that dissects a snapshot.", OPTIONS(delayed_dissection_options), 0,
+    {"tap.delayedDissection", "Dissecting snapshots, in a process of its own.", OPTIONS(delayed_dissection_options), 0,
      VALUES(delayed_dissection)},
     {"tap.dissectors", "Options of the dissectors, by name.", NULL, 0, TD_KIND_DISSECTOR, 0},
     {"tap.exporters", "Options of the exporters, by name.", NULL, 0, TD_KIND_EXPORTER, 0},
@@ -224,31 +225,12 @@ static void check_memory(const struct config *config, struct findings *f)
                        options_size(d->max_connection_memory, connection), options_size(d->max_memory, all));
 }
 
-/* A quantity of processors, as Kubernetes writes it: "2", "0.5", "500m". */
-static bool parse_cores(const char *text, double *ret)
+static void check_processors(const struct config *config, struct findings *f)
 {
-    uint64_t whole = 0, part = 0, scale = 1;
-    size_t digits = strspn(text, "0123456789"), more = text[digits] == '.' ? strspn(text + digits + 1, "0123456789") : 0;
-    const char *end = text + digits + (more ? more + 1 : 0);
-    bool milli = strcmp(end, "m") == 0;
-    if (digits == 0 || digits > 9 || more > 9 || (*end && !milli))
-        return false;
-    for (size_t i = 0; i < digits; i++)
-        whole = whole * 10 + (uint64_t)(text[i] - '0');
-    for (size_t i = 0; i < more; i++, scale *= 10)
-        part = part * 10 + (uint64_t)(text[digits + 1 + i] - '0');
-    *ret = ((double)whole + (double)part / (double)scale) / (milli ? 1000 : 1);
-    return *ret >= 0.001 && *ret <= 4096;
-}
-
-static void check_cores(struct config *config, struct findings *f)
-{
-    const struct yaml_node *value = yaml_get(config_node(config, "tap.delayedDissection"), "cpu");
-    char quoted[FINDINGS_QUOTE];
-    /* NULL: memory was short, which was told. */
-    if (config->delayed_dissection.cpu && !parse_cores(config->delayed_dissection.cpu, &config->delayed_dissection_cores))
-        findings_error(f, value, "cpu: %s is no number of processor cores; write it as 1, 0.5 or 500m",
-                       findings_quote(config->delayed_dissection.cpu, quoted));
+    unsigned processors;
+    const struct yaml_node *section = config_node(config, "tap.delayedDissection");
+    if (!config_processors(config->delayed_dissection.cpu, &processors))
+        findings_error(f, yaml_get(section, "cpu"), "tap.delayedDissection.cpu is no number of processors; write 2, 1.5 or 500m");
 }
 
 /* Takes over `tree`, which may be NULL. */
@@ -274,7 +256,7 @@ static int fill(struct yaml_tree *tree, const char *file, struct config **ret, s
         fill_section(config, &sections[i], f);
     parse_decode_rules(config, f);
     check_memory(config, f);
-    check_cores(config, f);
+    check_processors(config, f);
     *ret = config;
     return TD_OK;
 }
@@ -339,6 +321,33 @@ bool config_dissector_enabled(const struct config *config, const char *name)
         if (strcmp(list->v[i], name) == 0)
             return true;
     return !list->v;
+}
+
+bool config_processors(const char *text, unsigned *ret)
+{
+    enum { MILLI = 1000, MOST = 1 << 20 };
+    uint64_t milli = 0, part = MILLI;
+    const char *p = text ? text : "";
+    *ret = 0;
+    if (!*p)
+        return true;
+    if (*p < '0' || *p > '9')
+        return false;
+    for (; *p >= '0' && *p <= '9' && milli <= (uint64_t)MOST * MILLI; p++)
+        milli = milli * 10 + (uint64_t)(*p - '0') * MILLI;
+    if (*p == 'm') {
+        milli = (milli + MILLI - 1) / MILLI;
+        p++;
+    } else if (*p == '.') {
+        for (p++; *p >= '0' && *p <= '9'; p++) {
+            part /= 10;
+            milli += (uint64_t)(*p - '0') * part;
+        }
+    }
+    if (*p || !milli || milli > (uint64_t)MOST * MILLI)
+        return false;
+    *ret = (unsigned)((milli + MILLI - 1) / MILLI);
+    return true;
 }
 
 const struct yaml_node *config_node(const struct config *config, const char *path)

@@ -36,9 +36,10 @@ static void test_hub(void)
 {
     static const struct {
         const char *text;
-        double cores;
-    } good[] = {{"1", 1}, {"0.5", 0.5}, {"500m", 0.5}, {"16", 16}, {"1.25", 1.25}, {"1m", 0.001}};
-    static const char *const bad[] = {"", "0", "-1", "x", "1.", ".5", "1x", "1mm", "0.0001", "5000", "12345678901"};
+        unsigned processors;
+    } good[] = {{"", 0}, {"1", 1}, {"0.5", 1}, {"500m", 1}, {"16", 16}, {"1.25", 2}, {"1m", 1}, {"2500m", 3}};
+    static const char *const bad[] = {"0", "-1", "x", ".5", "1x", "1mm", "0.0001", "12345678901"};
+    unsigned processors;
     char text[200];
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         snprintf(text, sizeof(text), "tap: {delayedDissection: {cpu: \"%s\", memory: 1Gi}}", good[i].text);
@@ -51,7 +52,7 @@ static void test_hub(void)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         snprintf(text, sizeof(text), "tap:\n  delayedDissection: {cpu: \"%s\"}\n", bad[i]);
         struct config *config = parse(text);
-        like(f.n ? f.v[0].text : "", "c.yaml:2:28: cpu: ", "cpu: \"%s\" is refused", bad[i]);
+        like(f.n ? f.v[0].text : "", "c.yaml:2:28: tap.delayedDissection.cpu ", "cpu: \"%s\" is refused", bad[i]);
         config_free(config);
     }
     struct config *config = parse("tap:\n  hub:\n    listen: ':1'\n    workers: [a, 'dns:b:2']\n    tls: {cert: c, key: k}\n"
