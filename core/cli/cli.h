@@ -42,10 +42,8 @@ int cmd_dissect(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_fields(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
-int cmd_hub(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 int cmd_raw(int argc, char **argv);
-int cmd_run(int argc, char **argv);
 int cmd_sql(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 

@@ -33,17 +33,19 @@ static const char *url(const void *hub)
     return hub_url(hub);
 }
 
+const char hub_usage[] = "Usage: tapedeck hub [OPTIONS]\n\n"
+                         "Keeps snapshots, runs jobs and serves the API; its workers are those that the configuration names.\n\n"
+                         "  -c, --config FILE     the configuration; without it, built-in defaults\n"
+                         "      --check           only tell what it would do and what it lacks\n"
+                         "  -v, --verbose         log every request\n"
+                         "  -h, --help            this text\n\n"
+                         "SIGTERM ends it: what runs goes on at the next start. SIGHUP reads the configuration again.\n";
+
 int cmd_hub(int argc, char **argv)
 {
     const struct service service = {
         .command = "hub ",
-        .help = "Usage: tapedeck hub [OPTIONS]\n\n"
-                "Keeps snapshots, runs jobs and serves the API; its workers are those that the configuration names.\n\n"
-                "  -c, --config FILE     the configuration; without it, built-in defaults\n"
-                "      --check           only tell what it would do and what it lacks\n"
-                "  -v, --verbose         log every request\n"
-                "  -h, --help            this text\n\n"
-                "SIGTERM ends it: what runs goes on at the next start. SIGHUP reads the configuration again.\n",
+        .help = hub_usage,
         .closing = "what runs goes on at the next start",
         .check = check,
         .open = open_hub,

@@ -72,17 +72,20 @@ static const char *url(const void *ctx)
     return hub_url(b->hub);
 }
 
+const char run_usage[] =
+    "Usage: tapedeck run [OPTIONS]\n\n"
+    "A hub and a worker in one process: captures on this node, keeps snapshots, runs jobs and serves the API.\n\n"
+    "  -c, --config FILE     the configuration; without it, built-in defaults\n"
+    "      --check           only tell what it would do and what it lacks\n"
+    "  -v, --verbose         log every request\n"
+    "  -h, --help            this text\n\n"
+    "SIGTERM writes what was captured, and ends; what runs goes on at the next start. SIGHUP reads the configuration again.\n";
+
 int cmd_run(int argc, char **argv)
 {
     const struct service service = {
         .command = "run ",
-        .help = "Usage: tapedeck run [OPTIONS]\n\n"
-                "A hub and a worker in one process: captures on this node, keeps snapshots, runs jobs and serves the API.\n\n"
-                "  -c, --config FILE     the configuration; without it, built-in defaults\n"
-                "      --check           only tell what it would do and what it lacks\n"
-                "  -v, --verbose         log every request\n"
-                "  -h, --help            this text\n\n"
-                "SIGTERM writes what was captured, and ends; what runs goes on at the next start. SIGHUP reads the configuration again.\n",
+        .help = run_usage,
         .closing = "writing what was captured; what runs goes on at the next start",
         .check = check,
         .open = open_both,

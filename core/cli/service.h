@@ -21,6 +21,11 @@ struct service {
     const char *(*url)(const void *);
 };
 
+/* The commands that are made with it, and the texts of their --help. */
+int cmd_hub(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+extern const char hub_usage[], run_usage[];
+
 /* Parses the arguments and runs it: SIGTERM and SIGINT end it, SIGHUP makes it read its configuration again. The exit code. */
 int service_run(const struct service *, int argc, char **argv);
 

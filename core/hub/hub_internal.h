@@ -40,9 +40,13 @@ struct hub {
     bool serving;
 };
 
-/* Where the store of calls of "snapshot" or "snapshot/dissection" is. `ret_pin`: to be unpinned when it is closed. TD_E_NOT_FOUND: there is
- * none, or not of that snapshot; TD_E_CONFIG: it has several, of which one must be named. */
-int hub_find_calls(struct hub *, const char *db, char out[HUB_PATH], struct snapshot **ret_pin, struct error *err) MUST_CHECK;
+/* Where the store of calls of "snapshot" or "snapshot/dissection" is. */
+struct hub_calls {
+    char path[HUB_PATH], db[JOB_SUBJECT]; /* db: "snapshot/dissection" */
+    struct snapshot *pin;                 /* to be unpinned when the store is closed */
+};
+/* TD_E_NOT_FOUND: there is none; TD_E_CONFIG: the snapshot has several, of which one must be named. */
+int hub_find_calls(struct hub *, const char *db, struct hub_calls *ret, struct error *err) MUST_CHECK;
 
 /* The parts of opening that `--check` tries out, too. */
 int hub_set_paths(struct hub *, const struct config *, struct error *err) MUST_CHECK;

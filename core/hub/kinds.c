@@ -284,7 +284,7 @@ static void put_dissection(const struct dissection_result *r, const struct buf *
         put_text(result, "node", r->quarantined[i].node);
         put_text(result, "connection", r->quarantined[i].connection);
         put_text(result, "dissector", r->quarantined[i].dissector);
-        put_text(result, "reason", r->quarantined[i].why);
+        put_text(result, "why", r->quarantined[i].why);
         buf_putc(result, '}');
     }
     buf_putc(result, ']');

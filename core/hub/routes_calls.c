@@ -102,10 +102,11 @@ static int take_query(const json_t *body, struct calls_query *c, struct error *e
 
 /* ---- The answer ---- */
 
-static void put_call(struct buf *b, const struct td_call *call, bool payload)
+/* Its id is that of the API: it names the dissection as well. */
+static void put_call(struct buf *b, const char *db, const struct td_call *call, bool payload)
 {
     put_comma(b);
-    buf_printf(b, "{\"id\":%" PRIu64, call->id);
+    buf_printf(b, "{\"id\":\"%s:%" PRIu64 "\"", db, call->id); /* names need no escapes */
     size_t brace = b->n;
     call_put_json(b, call, payload);
     if (!b->failed) {
@@ -132,7 +133,7 @@ static int put_calls(struct search *s, const struct calls_query *c, struct buf *
         more = n == c->limit || b->n > ANSWER_BYTES;
         if (more)
             break;
-        put_call(b, call, c->search.payload);
+        put_call(b, c->db, call, c->search.payload);
         last = search_position(s);
         n++;
     }
@@ -189,21 +190,20 @@ static int search(struct store *store, const struct calls_query *c, struct error
 }
 
 /* Opens the store of a name, and passes it on. */
-static int with_store(struct hub *hub, const char *db, int (*use)(struct store *, const struct calls_query *, struct error *),
-                      const struct calls_query *c, struct error *err)
+static int with_store(struct hub *hub, int (*use)(struct store *, const struct calls_query *, struct error *), struct calls_query *c,
+                      struct error *err)
 {
-    char path[HUB_PATH];
-    struct snapshot *pin = NULL;
+    struct hub_calls calls;
     struct store *store = NULL;
-    int status = hub_find_calls(hub, db, path, &pin, err);
+    int status = hub_find_calls(hub, c->db, &calls, err);
     if (status != TD_OK)
         return status;
-    status = store_open(path, &store, err);
+    c->db = calls.db;
+    status = store_open(calls.path, &store, err);
     if (status == TD_OK)
         status = use(store, c, err);
     store_free(store);
-    if (pin)
-        snapshot_unpin(pin);
+    snapshot_unpin(calls.pin);
     return status;
 }
 
@@ -212,7 +212,7 @@ static int find_calls(struct hub *hub, struct http_request *q, json_t *body, str
     struct calls_query c = {.q = q};
     int status = take_query(body, &c, err);
     if (status == TD_OK)
-        status = with_store(hub, c.db, search, &c, err);
+        status = with_store(hub, search, &c, err);
     json_decref(body);
     return status;
 }
@@ -236,7 +236,7 @@ static int put_one(struct store *store, const struct calls_query *c, struct erro
     struct buf b = {.n = 0};
     int status = store_read_call(store, c->after.id, true, &call, err);
     if (status == TD_OK) {
-        put_call(&b, &call.call, true);
+        put_call(&b, c->db, &call.call, true);
         hub_reply_json(c->q, 200, &b);
     }
     store_call_clear(&call);
@@ -245,13 +245,15 @@ static int put_one(struct store *store, const struct calls_query *c, struct erro
 
 static int get_call(void *ctx, struct http_request *q, struct error *err)
 {
-    const char *text = http_segment(q, "id"), *db = http_parameter(q, "db");
-    struct calls_query c = {.q = q};
-    if (!db)
-        return error_set(err, TD_E_CONFIG, "db is missing: the snapshot or snapshot/dissection that has the call");
-    if (strlen(text) > 18 || strspn(text, "0123456789") != strlen(text) || (c.after.id = strtoull(text, NULL, 10)) == 0)
-        return error_set(err, TD_E_NOT_FOUND, "\"%.64s\" is no call's number", text);
-    return with_store(ctx, db, put_one, &c, err);
+    const char *id = http_segment(q, "id"), *colon = strrchr(id, ':'), *number = colon ? colon + 1 : "";
+    char db[JOB_SUBJECT];
+    struct calls_query c = {.q = q, .db = db};
+    bool good = colon && colon - id < (ptrdiff_t)sizeof(db) && *number && strlen(number) <= 18 && !number[strspn(number, "0123456789")];
+    if (!good || (c.after.id = strtoull(number, NULL, 10)) == 0)
+        return error_set(err, TD_E_NOT_FOUND, "\"%.200s\" is no call; ids are as GET /api/v1/calls gives them: snapshot/dissection:number",
+                         id);
+    snprintf(db, sizeof(db), "%.*s", (int)(colon - id), id);
+    return with_store(ctx, put_one, &c, err);
 }
 
 /* ---- Routes ---- */
@@ -273,7 +275,7 @@ static const struct hub_parameter search_parameters[] = {
     {"end", TEXT, "Only calls that began before", false},
     {0}};
 static const struct hub_parameter one_parameters[] = {
-    {"id", "{\"type\":\"integer\",\"minimum\":1}", "The call's number", true}, {"db", DB, "Where it is", true}, {0}};
+    {"id", TEXT, "The call's id: snapshot/dissection:number, with its slash encoded", true}, {0}};
 static const struct hub_answer search_answers[] = {
     {200, JSON_TYPE, "calls, and a cursor if there are more"},
     {400, "application/problem+json", "invalid_filter: with diagnostics, as /filter/check has them; or invalid_request"},

@@ -1,5 +1,6 @@
 /* Dissections of snapshots: starting, listing, stopping, deleting; and where the calls of one are. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/units.h"
@@ -31,7 +32,7 @@ static int count_dissection(void *ctx, const char *name, uint64_t bytes, int64_t
 /* The name of the dissection that is meant: the one that is named, or the only one. */
 static int choose_dissection(struct snapshot *s, const char *snapshot, const char *named, char out[MANIFEST_NAME], struct error *err)
 {
-    struct first_name f = {.n = 0};
+    struct first_name f = {.name = "", .n = 0};
     if (named) {
         snprintf(out, MANIFEST_NAME, "%s", named);
         return manifest_check_name(named, NULL) == TD_OK ? TD_OK
@@ -42,11 +43,11 @@ static int choose_dissection(struct snapshot *s, const char *snapshot, const cha
         status = error_set(err, TD_E_NOT_FOUND, "snapshot %s is not dissected; `tapedeck snapshot dissect %s` does it", snapshot, snapshot);
     if (status == TD_OK && f.n > 1)
         status = error_set(err, TD_E_CONFIG, "snapshot %s has %zu dissections; name one: %s/%s", snapshot, f.n, snapshot, f.name);
-    memcpy(out, f.name, MANIFEST_NAME);
+    snprintf(out, MANIFEST_NAME, "%s", f.name);
     return status;
 }
 
-int hub_find_calls(struct hub *hub, const char *db, char out[HUB_PATH], struct snapshot **ret_pin, struct error *err)
+int hub_find_calls(struct hub *hub, const char *db, struct hub_calls *ret, struct error *err)
 {
     char snapshot[MANIFEST_NAME], name[MANIFEST_NAME];
     const char *slash = strchr(db, '/');
@@ -56,11 +57,11 @@ int hub_find_calls(struct hub *hub, const char *db, char out[HUB_PATH], struct s
     if (!s)
         return error_set(err, TD_E_NOT_FOUND, "there is no snapshot \"%.128s\"", db);
     int status = choose_dissection(s, snapshot, slash ? slash + 1 : NULL, name, err);
-    if (status == TD_OK && !snapshot_dissection_path(s, name, out))
+    if (status == TD_OK && !snapshot_dissection_path(s, name, ret->path))
         status = error_set(err, TD_E_NOT_FOUND, "snapshot %s has no dissection %s", snapshot, name);
-    if (status == TD_OK)
-        *ret_pin = s;
-    else
+    snprintf(ret->db, sizeof(ret->db), "%s/%s", snapshot, name);
+    ret->pin = s;
+    if (status != TD_OK)
         snapshot_unpin(s);
     return status;
 }
@@ -85,9 +86,44 @@ static void put_protocols(struct buf *b, const struct store *store)
     json_decref(v);
 }
 
-static int put_stored(struct buf *b, struct snapshot *s, const char *name, uint64_t bytes, int64_t mtime_ns, struct error *err)
+struct last_job {
+    struct hub *hub;
+    struct buf *b;
+    bool found;
+};
+
+/* What only the job knows, as long as it is kept: how many packets it read, and what went wrong on the way. */
+static int put_last_job(void *ctx, const struct job_status *s)
 {
-    char path[STORAGE_MAX_PATH];
+    static const char *const members[] = {"packets", "crashes", "damaged_captures", "quarantined"};
+    struct last_job *last = ctx;
+    struct buf result = {.n = 0};
+    if (s->state != JOB_COMPLETED || last->found)
+        return TD_OK;
+    last->found = true;
+    put_text(last->b, "job", s->id);
+    put_time(last->b, "finished_at", s->finished_ns, true);
+    json_t *v = jobs_result(last->hub->jobs, s->id, &result, NULL) == TD_OK && result.n
+                    ? json_loadb((const char *)result.p, result.n, 0, NULL)
+                    : NULL;
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        const json_t *one = json_object_get(v, members[i]);
+        char *text = one ? json_dumps(one, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        if (text) {
+            put_key(last->b, members[i]);
+            buf_puts(last->b, text);
+        }
+        free(text);
+    }
+    json_decref(v);
+    buf_clear(&result);
+    return TD_OK;
+}
+
+static int put_stored(struct hub *hub, struct buf *b, struct snapshot *s, const char *name, uint64_t bytes, int64_t mtime_ns,
+                      struct error *err)
+{
+    char path[STORAGE_MAX_PATH], subject[JOB_SUBJECT];
     struct store *store = NULL;
     int64_t first_ns = 0, last_ns = 0;
     if (!snapshot_dissection_path(s, name, path))
@@ -110,12 +146,16 @@ static int put_stored(struct buf *b, struct snapshot *s, const char *name, uint6
         put_time(b, "last", last_ns, any);
         put_protocols(b, store);
     }
-    buf_putc(b, '}');
     store_free(store);
-    return TD_OK;
+    struct last_job last = {hub, b, false};
+    snprintf(subject, sizeof(subject), "%s/%s", snapshot_manifest(s)->name, name);
+    status = jobs_each(hub->jobs, "dissect", subject, put_last_job, &last, err);
+    buf_putc(b, '}');
+    return status;
 }
 
 struct stored {
+    struct hub *hub;
     struct buf *b;
     struct snapshot *s;
     json_t *seen;
@@ -131,7 +171,7 @@ static int put_one_stored(void *ctx, const char *name, uint64_t bytes, int64_t m
         return TD_OK;
     snprintf(subject, sizeof(subject), "%s/%s", snapshot_manifest(l->s)->name, name);
     json_object_set_new(l->seen, subject, json_true());
-    return put_stored(l->b, l->s, name, bytes, mtime_ns, l->err);
+    return put_stored(l->hub, l->b, l->s, name, bytes, mtime_ns, l->err);
 }
 
 static int put_unborn(void *ctx, const struct job_status *s)
@@ -165,7 +205,7 @@ static int put_all(struct hub *hub, struct buf *b, struct error *err)
     struct unborn u = {b, json_object(), NULL};
     int status = u.seen ? snapshots_pin_all(hub->snapshots, &v, &n, err) : error_nomem(err);
     for (size_t i = 0; i < n; i++) {
-        struct stored l = {b, v[i], u.seen, NULL, err};
+        struct stored l = {hub, b, v[i], u.seen, NULL, err};
         if (status == TD_OK)
             status = snapshot_list_dissections(v[i], put_one_stored, &l, err);
         snapshot_unpin(v[i]);
@@ -214,7 +254,7 @@ static int get_dissection(void *ctx, struct http_request *q, struct error *err)
         return not_found(q);
     struct unborn u = {&b, json_object(), subject};
     struct snapshot *s = snapshots_pin(hub->snapshots, http_segment(q, "snapshot"));
-    struct stored l = {&b, s, u.seen, http_segment(q, "name"), err};
+    struct stored l = {hub, &b, s, u.seen, http_segment(q, "name"), err};
     int status = !u.seen ? error_nomem(err) : s ? snapshot_list_dissections(s, put_one_stored, &l, err) : TD_OK;
     if (s)
         snapshot_unpin(s);

@@ -22,17 +22,20 @@ struct fields {
 
 static int open_fields(struct hub *hub, const char *db, struct fields *ret, struct error *err)
 {
-    char path[HUB_PATH];
+    struct hub_calls calls;
     *ret = (struct fields){.registry = hub->fields};
     if (!db)
         return TD_OK;
-    int status = hub_find_calls(hub, db, path, &ret->pin, err);
-    if (status == TD_OK)
-        status = store_open(path, &ret->store, err);
-    if (status == TD_OK)
+    int status = hub_find_calls(hub, db, &calls, err);
+    if (status != TD_OK)
+        return status;
+    status = store_open(calls.path, &ret->store, err);
+    if (status == TD_OK) {
         ret->registry = store_registry(ret->store);
-    else
-        snapshot_unpin(ret->pin);
+        ret->pin = calls.pin;
+    } else {
+        snapshot_unpin(calls.pin);
+    }
     return status;
 }
 

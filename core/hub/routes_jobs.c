@@ -24,7 +24,7 @@ static void put_job(struct buf *b, const struct job_status *s)
     put_text(b, "subject", s->subject);
     put_text(b, "state", job_state_name(s->state));
     put_number(b, "done", s->done);
-    put_number(b, "total", s->all);
+    put_number(b, "all", s->all);
     put_key(b, "progress");
     buf_printf(b, "%.1f",
                s->state == JOB_COMPLETED ? 100

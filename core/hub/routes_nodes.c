@@ -14,9 +14,9 @@ static void put_node(struct buf *b, const struct node *n)
 {
     put_comma(b);
     buf_putc(b, '{');
-    put_text(b, "node", *n->name ? n->name : NULL);
+    put_text(b, "name", *n->name ? n->name : NULL);
     put_text(b, "url", n->url);
-    put_text(b, "status", node_health_name(n->health));
+    put_text(b, "state", node_health_name(n->health));
     if (*n->reason)
         put_text(b, "reason", n->reason);
     put_text(b, "version", *n->version ? n->version : NULL);
@@ -94,8 +94,8 @@ static int get_boundaries(void *ctx, struct http_request *q, struct error *err)
     for (size_t i = 0; i < n; i++) {
         put_comma(&b);
         buf_putc(&b, '{');
-        put_text(&b, "node", *v[i].name ? v[i].name : NULL);
-        put_text(&b, "status", node_health_name(v[i].health));
+        put_text(&b, "name", *v[i].name ? v[i].name : NULL);
+        put_text(&b, "state", node_health_name(v[i].health));
         put_boundaries(&b, &v[i]);
         buf_putc(&b, '}');
     }

@@ -269,7 +269,7 @@ static void put_node(struct buf *b, const struct manifest_node *n)
     static const char *const states[] = {"complete", "partial", "missing"};
     put_comma(b);
     buf_putc(b, '{');
-    put_text(b, "node", n->name);
+    put_text(b, "name", n->name);
     put_text(b, "state", states[n->state]);
     if (n->reason)
         put_text(b, "reason", n->reason);
@@ -298,6 +298,15 @@ static void put_node(struct buf *b, const struct manifest_node *n)
     buf_lit(b, "]}");
 }
 
+/* How much of the window was captured, over all nodes, in percent. Drops and gaps are told with each node. */
+static double coverage(const struct manifest *m)
+{
+    double window = ((double)m->end_ns - (double)m->start_ns) * (double)m->node_count, covered = 0;
+    for (size_t i = 0; i < m->node_count; i++)
+        covered += (double)m->nodes[i].covered_to_ns - (double)m->nodes[i].covered_from_ns;
+    return window > 0 ? covered * 100 / window : 0;
+}
+
 /* One that lacks something is never plainly Completed. */
 static int put_snapshot(struct buf *b, struct snapshot *s, struct error *err)
 {
@@ -321,6 +330,8 @@ static int put_snapshot(struct buf *b, struct snapshot *s, struct error *err)
     put_time(b, "created_at", m->created_ns, true);
     put_time(b, "completed_at", m->completed_ns, true);
     put_bool(b, "imported", m->imported);
+    put_key(b, "coverage");
+    buf_printf(b, "%.3f", coverage(m));
     put_key(b, "dissections");
     buf_putc(b, '[');
     buf_put_slice(b, buf_slice(&dissections));
