@@ -5,12 +5,15 @@
 
 #include "base/nearest.h"
 #include "cli/cli.h"
+#include "cli/service.h"
 
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {"run", cmd_run, "a hub and a worker in one process"},
+    {"hub", cmd_hub, "keep snapshots, run jobs, serve the API"},
     {"worker", cmd_worker, "capture on this node, and serve windows of what was captured"},
     {"raw", cmd_raw, "the raw capture in a worker's directory: its segments, and windows of it"},
     {"dissect", cmd_dissect, "a capture in, API calls out: as a table, as JSON lines, or as the fields you choose"},

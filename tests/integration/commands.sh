@@ -80,6 +80,7 @@ run 0 "check FILTER" "" filter --help
 run 0 "the place, as a number of bytes" "" filter complete --help
 
 run 0 "configs/tapedeck.yaml: ok" "" config check configs/tapedeck.yaml
+run 0 "configs/hub.yaml: ok" "" config check configs/hub.yaml
 run 0 "configs/worker.yaml: ok" "" config check configs/worker.yaml
 run 0 "maxMemory: 32Mi" "" config show
 run 0 "tcpIdleTimeout: duration, at least 1s; default 1h" "" config help tap.dissection

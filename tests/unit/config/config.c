@@ -32,6 +32,48 @@ static void test_defaults(void)
     config_free(config);
 }
 
+static void test_hub(void)
+{
+    static const struct {
+        const char *text;
+        unsigned processors;
+    } good[] = {{"", 0}, {"1", 1}, {"0.5", 1}, {"500m", 1}, {"16", 16}, {"1.25", 2}, {"1m", 1}, {"2500m", 3}};
+    static const char *const bad[] = {"0", "-1", "x", ".5", "1x", "1mm", "0.0001", "12345678901"};
+    unsigned processors;
+    char text[200];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        snprintf(text, sizeof(text), "tap: {delayedDissection: {cpu: \"%s\", memory: 1Gi}}", good[i].text);
+        struct config *config = parse(text);
+        ok(config && !f.errors && config->delayed_dissection.memory == 1 << 30 &&
+               config->delayed_dissection_cores > good[i].cores * 0.999 && config->delayed_dissection_cores < good[i].cores * 1.001,
+           "cpu: %s", good[i].text);
+        config_free(config);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(text, sizeof(text), "tap:\n  delayedDissection: {cpu: \"%s\"}\n", bad[i]);
+        struct config *config = parse(text);
+        like(f.n ? f.v[0].text : "", "c.yaml:2:28: tap.delayedDissection.cpu ", "cpu: \"%s\" is refused", bad[i]);
+        config_free(config);
+    }
+    struct config *config = parse("tap:\n  hub:\n    listen: ':1'\n    workers: [a, 'dns:b:2']\n    tls: {cert: c, key: k}\n"
+                                  "    tokenFile: t\n    workerTokenFile: w\n    workerCa: ca\n    auditLog: log\n"
+                                  "  snapshots: {local: {path: here}}\n");
+    if (!ok(config && !f.errors && !f.n, "a hub's configuration %s", f.n ? f.v[0].text : ""))
+        return;
+    is_int(config->hub.workers.n, 2, "its workers");
+    is_str(config->hub.workers.v[1], "dns:b:2", "by name");
+    is_str(config->hub_tls.certificate, "c", "its certificate");
+    is_str(config->local_snapshots.path, "here", "its snapshots");
+    is_str(config->delayed_dissection.cpu, "1", "and what is not said is the default");
+    config_free(config);
+    config = parse("");
+    ok(config && !config->hub.workers.v && strcmp(config->hub.listen, "127.0.0.1:8898") == 0, "without a word it listens on loopback");
+    config_free(config);
+    struct error err = {0, ""};
+    is_int(config_load("configs/hub.yaml", &config, &err), TD_OK, "the hub's example is right %s", err.text);
+    config_free(config);
+}
+
 static void test_sections(void)
 {
     size_t n;
@@ -163,6 +205,7 @@ static void test_memory(void)
 int main(void)
 {
     test_defaults();
+    test_hub();
     test_sections();
     test_values();
     test_errors();

@@ -1,0 +1,124 @@
+#include "hub/audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/units.h"
+
+struct audit {
+    pthread_mutex_t lock;
+    int fd; /* -1: the log */
+    bool failing;
+};
+
+static int open_file(const char *path, int *ret, struct error *err)
+{
+    *ret = -1;
+    if (!*path)
+        return TD_OK;
+    *ret = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0640);
+    if (*ret < 0)
+        return error_set(err, errno == EACCES || errno == EPERM ? TD_E_DENIED : TD_E_CONFIG, "the audit log %s: %s", path, strerror(errno));
+    return TD_OK;
+}
+
+int audit_open(const char *path, struct audit **ret, struct error *err)
+{
+    struct audit *a = mem_calloc(1, sizeof(*a));
+    if (!a)
+        return error_nomem(err);
+    int status = open_file(path, &a->fd, err);
+    if (status != TD_OK) {
+        mem_free(a);
+        return status;
+    }
+    pthread_mutex_init(&a->lock, NULL);
+    *ret = a;
+    return TD_OK;
+}
+
+void audit_close(struct audit *a)
+{
+    if (!a)
+        return;
+    if (a->fd >= 0)
+        close(a->fd);
+    pthread_mutex_destroy(&a->lock);
+    mem_free(a);
+}
+
+int audit_reopen(struct audit *a, const char *path, struct error *err)
+{
+    int fd;
+    int status = open_file(path, &fd, err);
+    if (status != TD_OK)
+        return status;
+    pthread_mutex_lock(&a->lock);
+    int old = a->fd;
+    a->fd = fd;
+    pthread_mutex_unlock(&a->lock);
+    if (old >= 0)
+        close(old);
+    return TD_OK;
+}
+
+static bool ends_with(const char *path, size_t n, const char *end)
+{
+    size_t end_n = strlen(end);
+    return n >= end_n && memcmp(path + n - end_n, end, end_n) == 0;
+}
+
+/* What changes something, takes packets away, or was refused. Questions that are too long for a path are posted. */
+static bool is_wanted(const struct http_answered *q)
+{
+    size_t n = strcspn(q->path, "?");
+    bool reads = strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 || strcmp(q->method, "OPTIONS") == 0;
+    if (q->status == 401 || q->status == 403)
+        return true;
+    if (reads)
+        return ends_with(q->path, n, "/pcap") || ends_with(q->path, n, "/pcapng") || ends_with(q->path, n, "/archive");
+    return strncmp(q->path, "/api/v1/filter/", 15) != 0 && !ends_with(q->path, n, "/api/v1/calls");
+}
+
+static void put_line(struct buf *b, const struct http_answered *q)
+{
+    static const char *const roles[] = {"none", "viewer", "operator", "admin"};
+    struct timespec now;
+    char time[UNITS_TEXT];
+    clock_gettime(CLOCK_REALTIME, &now);
+    units_format_time((int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, time);
+    buf_printf(b, "time=%s who=", time);
+    json_put_string(b, td_str(q->who));
+    buf_printf(b, " role=%s address=", roles[q->role]);
+    json_put_string(b, td_str(q->address));
+    buf_printf(b, " method=%s path=", q->method);
+    json_put_string(b, td_str(q->path));
+    buf_printf(b, " status=%u bytes=%llu duration=%.3f complete=%s\n", q->status, (unsigned long long)q->bytes,
+               (double)q->duration_ns / NS_PER_S, q->complete ? "true" : "false");
+}
+
+void audit_request(void *audit, const struct http_answered *q)
+{
+    struct audit *a = audit;
+    struct buf line = {.max = 8192};
+    if (!is_wanted(q))
+        return;
+    put_line(&line, q);
+    pthread_mutex_lock(&a->lock);
+    bool good = line.n && !line.failed && (a->fd < 0 || write(a->fd, line.p, line.n) == (ssize_t)line.n);
+    bool tell = !good && !a->failing, to_log = a->fd < 0 || !good;
+    a->failing = !good;
+    pthread_mutex_unlock(&a->lock);
+    if (tell)
+        log_event(TD_LOG_ERROR, "audit", "the audit log cannot be written: %s; lines go into the log", strerror(errno));
+    if (to_log)
+        log_event(TD_LOG_INFO, "audit", "who=%s role=%d %s %s: %u", q->who, (int)q->role, q->method, q->path, q->status);
+    buf_clear(&line);
+}

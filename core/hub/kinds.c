@@ -1,0 +1,395 @@
+#include "hub/kinds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "dissect/dissection.h"
+#include "hub/put.h"
+#include "hub/routes.h"
+#include "snapshot/create.h"
+
+struct job_kind *hub_kinds(struct hub *hub, size_t *ret_n)
+{
+    const struct job_kind all[] = {
+        {"create", 2, true, hub_run_create, hub_clean_create, hub},
+        {"verify", 1, true, hub_run_verify, NULL, hub},
+        {"dissect", 1, true, hub_run_dissect, hub_clean_dissect, hub},
+    };
+    enum { KINDS = sizeof(all) / sizeof(all[0]) };
+    struct job_kind *v = mem_calloc(KINDS, sizeof(*v));
+    for (size_t i = 0; v && i < KINDS; i++)
+        v[i] = all[i];
+    *ret_n = KINDS;
+    return v;
+}
+
+/* A request as it was written by a route of ours; NULL: it is damaged. */
+static json_t *parse(struct td_slice request)
+{
+    return json_loadb(request.n ? (const char *)request.p : "", request.n, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static int damaged(struct error *err)
+{
+    return error_set(err, TD_E_CORRUPT, "what was asked for cannot be read any more: the hub's database is damaged");
+}
+
+/* ---- Which ids are in use ---- */
+
+struct search_id {
+    struct hub *hub;
+    const char *id;
+    bool found;
+};
+
+static int compare_id(void *ctx, const struct job_status *s)
+{
+    struct search_id *search = ctx;
+    struct buf request = {.n = 0};
+    if (s->state > JOB_RUNNING || search->found)
+        return TD_OK;
+    if (jobs_request(search->hub->jobs, s->id, &request, NULL) == TD_OK) {
+        json_t *body = parse(buf_slice(&request));
+        search->found = strcmp(text_of(body, "id"), search->id) == 0;
+        json_decref(body);
+    }
+    buf_clear(&request);
+    return TD_OK;
+}
+
+bool hub_is_busy(void *hub, const char *id)
+{
+    struct search_id search = {hub, id, false};
+    return jobs_each(search.hub->jobs, "create", NULL, compare_id, &search, NULL) == TD_OK && search.found;
+}
+
+/* ---- Creating ---- */
+
+struct create_parts {
+    json_t *body;
+    struct node *nodes;
+    size_t node_count;
+    struct create_worker *workers;
+};
+
+static void clear_parts(struct create_parts *p)
+{
+    nodes_list_free(p->nodes, p->node_count);
+    mem_free(p->workers);
+    json_decref(p->body);
+}
+
+/* The workers that were asked for; tokens are never written down, and come from those that are known now. */
+static int take_workers(struct hub *hub, struct create_parts *p, struct create_request *r, struct error *err)
+{
+    const json_t *list = json_object_get(p->body, "workers");
+    size_t n = json_array_size(list);
+    int status = nodes_list(hub->nodes, &p->nodes, &p->node_count, err);
+    p->workers = status == TD_OK ? mem_calloc(n + 1, sizeof(*p->workers)) : NULL;
+    if (status == TD_OK && !p->workers)
+        status = error_nomem(err);
+    for (size_t i = 0; status == TD_OK && i < n; i++) {
+        const json_t *one = json_array_get(list, i);
+        struct create_worker *w = &p->workers[i];
+        *w = (struct create_worker){.url = text_of(one, "url"), .node = json_string_value(json_object_get(one, "node"))};
+        for (size_t k = 0; k < p->node_count; k++)
+            if (strcmp(p->nodes[k].url, w->url) == 0) {
+                w->token = p->nodes[k].token;
+                w->ca = p->nodes[k].ca;
+            }
+    }
+    r->workers = p->workers;
+    r->worker_count = n;
+    return status;
+}
+
+static void tell_create(void *ctx, uint64_t done, uint64_t all)
+{
+    job_progress(ctx, done, all);
+}
+
+/* Result: what the manifest says in short. */
+static void put_result(struct hub *hub, const char *name, struct buf *result)
+{
+    struct snapshot *s = snapshots_pin(hub->snapshots, name);
+    if (!s)
+        return;
+    const struct manifest *m = snapshot_manifest(s);
+    struct buf reason = {.n = 0};
+    buf_putc(result, '{');
+    put_text(result, "id", m->id);
+    put_number(result, "bytes", m->bytes);
+    put_number(result, "packets", m->packets);
+    put_bool(result, "whole", manifest_is_whole(m, &reason));
+    if (reason.n)
+        put_text(result, "reason", buf_cstr(&reason));
+    buf_putc(result, '}');
+    buf_clear(&reason);
+    snapshot_unpin(s);
+}
+
+int hub_run_create(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
+{
+    struct hub *hub = ctx;
+    struct create_parts p = {.body = parse(request)};
+    (void)again; /* what is there already is found by its id */
+    if (!p.body)
+        return damaged(err);
+    struct create_request r = {.id = text_of(p.body, "id"),
+                               .name = text_of(p.body, "name"),
+                               .version = hub->version,
+                               .created_ns = json_integer_value(json_object_get(p.body, "created_ns")),
+                               .start_ns = json_integer_value(json_object_get(p.body, "start_ns")),
+                               .end_ns = json_integer_value(json_object_get(p.body, "end_ns")),
+                               .allow_partial = json_is_true(json_object_get(p.body, "allow_partial")),
+                               .work_dir = hub->work_dir,
+                               .cancel = job_cancelled(job),
+                               .progress = tell_create,
+                               .ctx = job};
+    int status = take_workers(hub, &p, &r, err);
+    if (status == TD_OK)
+        status = create_run(hub->snapshots, &r, err);
+    if (status == TD_OK)
+        put_result(hub, r.name, result);
+    clear_parts(&p);
+    return status;
+}
+
+void hub_clean_create(void *ctx, const char *subject, struct td_slice request)
+{
+    struct hub *hub = ctx;
+    struct error why;
+    json_t *body = parse(request);
+    if (body && create_clean(hub->snapshots, hub->work_dir, text_of(body, "id"), &why) != TD_OK)
+        log_event(TD_LOG_ERROR, "hub", "what was there of snapshot %s cannot be removed: %s", subject, why.text);
+    json_decref(body);
+}
+
+/* ---- Verifying ---- */
+
+struct verifying {
+    struct job *job;
+    struct buf *faults;
+};
+
+static bool tell_verify(void *ctx, uint64_t done, uint64_t all)
+{
+    struct verifying *v = ctx;
+    job_progress(v->job, done, all);
+    return !atomic_load(job_cancelled(v->job));
+}
+
+static void tell_fault(void *ctx, const char *key, const char *what)
+{
+    struct verifying *v = ctx;
+    if (v->faults->n > JOB_MAX_REQUEST / 2)
+        return;
+    put_comma(v->faults);
+    buf_putc(v->faults, '{');
+    put_text(v->faults, "object", key);
+    put_text(v->faults, "fault", what);
+    buf_putc(v->faults, '}');
+}
+
+int hub_run_verify(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
+{
+    struct hub *hub = ctx;
+    struct verifying v = {job, result};
+    (void)request;
+    (void)again; /* from the beginning: it leaves nothing */
+    struct snapshot *s = snapshots_pin(hub->snapshots, job_subject(job));
+    if (!s)
+        return error_set(err, TD_E_NOT_FOUND, "there is no snapshot %s any more", job_subject(job));
+    buf_lit(result, "{\"faults\":[");
+    int status = snapshot_verify(s, tell_verify, tell_fault, &v, err);
+    buf_lit(result, "]}");
+    snapshot_unpin(s);
+    return status;
+}
+
+/* ---- Dissecting ---- */
+
+struct dissect_parts {
+    struct arena arena;
+    struct dissection_node *nodes;
+    size_t n;
+};
+
+static const char *copy_path(struct arena *arena, struct hub *hub, const char *id, const char *key, bool *ret_missing)
+{
+    char path[STORAGE_MAX_PATH], whole[STORAGE_MAX_KEY];
+    int n = snprintf(whole, sizeof(whole), "%s/%s", id, key);
+    *ret_missing = n <= 0 || n >= (int)sizeof(whole) || !storage_path(hub->storage, whole, path);
+    return *ret_missing ? NULL : arena_strndup(arena, path, strlen(path));
+}
+
+/* The captures in the order of the manifest, on which the numbers of packets rest. */
+static int take_captures(struct hub *hub, const struct manifest *m, struct dissect_parts *p, struct error *err)
+{
+    p->nodes = arena_alloc(&p->arena, (m->node_count + 1) * sizeof(*p->nodes), _Alignof(struct dissection_node));
+    if (!p->nodes)
+        return error_nomem(err);
+    for (size_t i = 0; i < m->node_count; i++) {
+        const struct manifest_node *node = &m->nodes[i];
+        const char **paths = arena_alloc(&p->arena, (node->segment_count + 1) * sizeof(*paths), _Alignof(const char *));
+        bool missing = false;
+        for (size_t k = 0; paths && k < node->segment_count; k++) {
+            paths[k] = copy_path(&p->arena, hub, m->id, node->segments[k].data.key, &missing);
+            if (missing)
+                return error_set(err, TD_E_NOT_FOUND, "%s of snapshot %s is not there; `tapedeck snapshot verify` tells what is",
+                                 node->segments[k].data.key, m->name);
+            if (!paths[k])
+                return error_nomem(err);
+        }
+        if (!paths)
+            return error_nomem(err);
+        if (node->segment_count)
+            p->nodes[p->n++] = (struct dissection_node){node->name, paths, node->segment_count};
+    }
+    return p->n ? TD_OK : error_set(err, TD_E_NOT_FOUND, "snapshot %s has no packets", m->name);
+}
+
+static void tell_dissect(void *ctx, uint64_t done, uint64_t all, uint64_t packets, uint64_t calls)
+{
+    (void)packets;
+    (void)calls;
+    job_progress(ctx, done, all);
+}
+
+static void put_dissection(const struct dissection_result *r, const struct buf *summary, struct buf *result)
+{
+    buf_putc(result, '{');
+    put_number(result, "packets", r->packets);
+    put_number(result, "bytes", r->bytes);
+    put_number(result, "calls", r->calls);
+    put_number(result, "crashes", r->crashes);
+    put_number(result, "damaged_captures", r->damaged);
+    put_key(result, "quarantined");
+    buf_putc(result, '[');
+    for (size_t i = 0; i < r->quarantined_count; i++) {
+        put_comma(result);
+        buf_putc(result, '{');
+        put_text(result, "node", r->quarantined[i].node);
+        put_text(result, "connection", r->quarantined[i].connection);
+        put_text(result, "dissector", r->quarantined[i].dissector);
+        put_text(result, "why", r->quarantined[i].why);
+        buf_putc(result, '}');
+    }
+    buf_putc(result, ']');
+    if (summary->n && !summary->failed) {
+        put_key(result, "summary");
+        buf_put_slice(result, buf_slice(summary));
+    }
+    buf_putc(result, '}');
+}
+
+static void store_name(const char *subject, char out[JOB_SUBJECT + 16])
+{
+    snprintf(out, JOB_SUBJECT + 16, "%s.calls", subject);
+    for (char *p = out; *p; p++) /* names have no colons */
+        if (*p == '/')
+            *p = ':';
+}
+
+/* The store goes into storage: its room is known only now. */
+static int keep_store(struct hub *hub, struct snapshot *s, const char *name, const char *file, struct error *err)
+{
+    struct stat st;
+    int dir = open(hub->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || fstatat(dir, file, &st, 0) != 0) {
+        if (dir >= 0)
+            close(dir);
+        return error_set(err, TD_E_INTERNAL, "%s/%s: %s", hub->work_dir, file, strerror(errno));
+    }
+    uint64_t bytes = (uint64_t)st.st_size;
+    int status = snapshots_reserve(hub->snapshots, bytes, err);
+    if (status == TD_OK && (status = snapshot_add_dissection(s, name, dir, file, err)) != TD_OK)
+        snapshots_release(hub->snapshots, bytes);
+    unlinkat(dir, file, 0);
+    close(dir);
+    return status;
+}
+
+static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const char *name, struct buf *result, struct error *err)
+{
+    struct dissect_parts p = {.n = 0};
+    struct dissection_result *r = mem_calloc(1, sizeof(*r));
+    struct buf summary = {.n = 0}, about = {.n = 0};
+    char file[JOB_SUBJECT + 16];
+    const struct manifest *m = snapshot_manifest(s);
+    arena_init(&p.arena, 64 << 20);
+    store_name(job_subject(job), file);
+    buf_putc(&about, '{');
+    put_text(&about, "snapshot", m->name);
+    put_text(&about, "id", m->id);
+    buf_putc(&about, '}');
+    int status = r ? take_captures(hub, m, &p, err) : error_nomem(err);
+    const struct dissection_request request = {.config = hub->config,
+                                               .nodes = p.nodes,
+                                               .node_count = p.n,
+                                               .out_dir = hub->work_dir,
+                                               .out_name = file,
+                                               .payloads = true,
+                                               .about = buf_slice(&about),
+                                               .cancel = job_cancelled(job),
+                                               .progress = tell_dissect,
+                                               .ctx = job};
+    if (status == TD_OK) {
+        r->summary = &summary;
+        status = dissection_run(&request, r, err);
+    }
+    if (status == TD_OK)
+        status = keep_store(hub, s, name, file, err);
+    if (status == TD_OK)
+        put_dissection(r, &summary, result);
+    buf_clear(&summary);
+    buf_clear(&about);
+    arena_clear(&p.arena);
+    mem_free(r);
+    return status;
+}
+
+int hub_run_dissect(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
+{
+    struct hub *hub = ctx;
+    json_t *body = parse(request);
+    if (!body)
+        return damaged(err);
+    if (again) /* begun anew: a child that is gone cannot be gone on with */
+        hub_clean_dissect(hub, job_subject(job), request);
+    struct snapshot *s = snapshots_pin(hub->snapshots, text_of(body, "snapshot"));
+    int status = TD_OK;
+    if (!s)
+        status = error_set(err, TD_E_NOT_FOUND, "there is no snapshot %s any more", text_of(body, "snapshot"));
+    else
+        status = dissect(hub, job, s, text_of(body, "name"), result, err);
+    if (s)
+        snapshot_unpin(s);
+    json_decref(body);
+    return status;
+}
+
+void hub_clean_dissect(void *ctx, const char *subject, struct td_slice request)
+{
+    static const char *const ends[] = {"", ".tmp", "-journal", ".tmp-journal"};
+    struct hub *hub = ctx;
+    char file[JOB_SUBJECT + 16], path[HUB_PATH + JOB_SUBJECT + 64];
+    (void)request;
+    store_name(subject, file);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s%s", hub->work_dir, file, ends[i]);
+        unlink(path);
+    }
+}

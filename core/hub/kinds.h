@@ -1,0 +1,21 @@
+/* The kinds of jobs that a hub has. */
+#ifndef HUB_KINDS_H
+#define HUB_KINDS_H
+
+#include "hub/jobs.h"
+
+struct hub;
+
+/* All of them; mem_free() it. NULL: out of memory. */
+struct job_kind *hub_kinds(struct hub *, size_t *ret_n);
+/* Does an unfinished job need what lies below this snapshot's id? For snapshots_open(). */
+bool hub_is_busy(void *hub, const char *id);
+
+/* Run and clean up: see hub/jobs.h. Requests are JSON objects, made by the routes. */
+int hub_run_create(void *hub, struct job *, struct td_slice request, bool again, struct buf *result, struct error *err);
+void hub_clean_create(void *hub, const char *subject, struct td_slice request);
+int hub_run_verify(void *hub, struct job *, struct td_slice request, bool again, struct buf *result, struct error *err);
+int hub_run_dissect(void *hub, struct job *, struct td_slice request, bool again, struct buf *result, struct error *err);
+void hub_clean_dissect(void *hub, const char *subject, struct td_slice request);
+
+#endif

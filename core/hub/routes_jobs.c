@@ -1,0 +1,261 @@
+/* Jobs: lists, one of them, cancelling, and events as they go on. */
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/units.h"
+#include "hub/put.h"
+#include "hub/routes.h"
+#include "net/http_events.h"
+
+static int64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* Without its closing brace. */
+static void put_job(struct buf *b, const struct job_status *s)
+{
+    put_comma(b);
+    buf_putc(b, '{');
+    put_text(b, "id", s->id);
+    put_text(b, "kind", s->kind);
+    put_text(b, "subject", s->subject);
+    put_text(b, "state", job_state_name(s->state));
+    put_number(b, "done", s->done);
+    put_number(b, "all", s->all);
+    put_key(b, "progress");
+    buf_printf(b, "%.1f",
+               s->state == JOB_COMPLETED ? 100
+               : s->all                  ? (double)(s->done < s->all ? s->done : s->all) * 100 / (double)s->all
+                                         : 0);
+    put_time(b, "created_at", s->created_ns, true);
+    put_time(b, "started_at", s->started_ns, s->started_ns != 0);
+    put_time(b, "finished_at", s->finished_ns, s->finished_ns != 0);
+    put_number(b, "attempts", s->attempts);
+    if (*s->error)
+        put_text(b, "error", s->error);
+    if (*s->code)
+        put_text(b, "code", s->code);
+}
+
+struct listing {
+    struct buf b;
+    const char *state; /* NULL: all */
+};
+
+static int put_one(void *ctx, const struct job_status *s)
+{
+    struct listing *l = ctx;
+    if (!l->state || strcmp(l->state, job_state_name(s->state)) == 0) {
+        put_job(&l->b, s);
+        buf_putc(&l->b, '}');
+    }
+    return TD_OK;
+}
+
+static int get_jobs(void *ctx, struct http_request *q, struct error *err)
+{
+    struct hub *hub = ctx;
+    struct listing l = {.state = http_parameter(q, "state")};
+    buf_lit(&l.b, "{\"jobs\":[");
+    int status = jobs_each(hub->jobs, http_parameter(q, "kind"), http_parameter(q, "subject"), put_one, &l, err);
+    if (status != TD_OK) {
+        buf_clear(&l.b);
+        return status;
+    }
+    buf_putc(&l.b, ']');
+    if (*jobs_note(hub->jobs))
+        put_text(&l.b, "note", jobs_note(hub->jobs));
+    buf_putc(&l.b, '}');
+    hub_reply_json(q, 200, &l.b);
+    return TD_OK;
+}
+
+/* What was given as JSON; what is none is left out. */
+static void put_given(struct buf *b, const char *key, const struct buf *json)
+{
+    json_t *v = json->n ? json_loadb((const char *)json->p, json->n, JSON_DECODE_ANY, NULL) : NULL;
+    if (v) {
+        put_key(b, key);
+        buf_put_slice(b, buf_slice(json));
+    }
+    json_decref(v);
+}
+
+static int get_job(void *ctx, struct http_request *q, struct error *err)
+{
+    struct hub *hub = ctx;
+    struct job_status s;
+    struct buf b = {.n = 0}, request = {.n = 0}, result = {.n = 0};
+    const char *id = http_segment(q, "id");
+    int status = jobs_status(hub->jobs, id, &s, err);
+    if (status == TD_OK)
+        status = jobs_request(hub->jobs, id, &request, err);
+    if (status == TD_OK)
+        status = jobs_result(hub->jobs, id, &result, err);
+    if (status == TD_OK) {
+        put_job(&b, &s);
+        put_given(&b, "request", &request);
+        put_given(&b, "result", &result);
+        buf_putc(&b, '}');
+        hub_reply_json(q, 200, &b);
+    }
+    buf_clear(&request);
+    buf_clear(&result);
+    return status;
+}
+
+static int cancel_job(void *ctx, struct http_request *q, struct error *err)
+{
+    struct hub *hub = ctx;
+    struct job_status s;
+    struct buf b = {.n = 0};
+    const char *id = http_segment(q, "id");
+    int status = jobs_cancel(hub->jobs, id, err);
+    if (status == TD_E_EXISTS) {
+        http_reply_problem(q, 409, "job_ended", "%s", err->text);
+        return TD_OK;
+    }
+    if (status == TD_OK)
+        status = jobs_status(hub->jobs, id, &s, err);
+    if (status != TD_OK)
+        return status;
+    put_job(&b, &s);
+    buf_putc(&b, '}');
+    hub_reply_json(q, 202, &b);
+    return TD_OK;
+}
+
+/* ---- Events ---- */
+
+/* What a listener was told of jobs that have not ended. */
+struct told {
+    char id[JOB_ID];
+    enum job_state state;
+    uint64_t done;
+};
+
+struct listener {
+    struct jobs *jobs;
+    uint64_t version;
+    int64_t looked_ns; /* those that ended before it are no news */
+    struct told *v, *next;
+    size_t n, next_n, room;
+    struct buf *out;
+};
+
+static const struct told *find_told(const struct listener *l, const char *id)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->v[i].id, id) == 0)
+            return &l->v[i];
+    return NULL;
+}
+
+static int tell_job(void *ctx, const struct job_status *s)
+{
+    struct listener *l = ctx;
+    const struct told *before = find_told(l, s->id);
+    bool ended = s->state > JOB_RUNNING;
+    if (ended && !before && s->finished_ns < l->looked_ns)
+        return TD_OK;
+    if (!ended && l->next_n < l->room) {
+        struct told *t = &l->next[l->next_n++];
+        memcpy(t->id, s->id, sizeof(t->id));
+        t->state = s->state;
+        t->done = s->done;
+    }
+    if (before && before->state == s->state && before->done == s->done)
+        return TD_OK;
+    struct buf data = {.n = 0};
+    put_job(&data, s);
+    buf_putc(&data, '}');
+    http_put_event(l->out, &(struct http_event){.name = "job", .data = buf_slice(&data)});
+    l->out->failed |= data.failed;
+    buf_clear(&data);
+    return TD_OK;
+}
+
+static int next_events(void *ctx, unsigned wait_ms, struct buf *out, bool *ret_end, struct error *err)
+{
+    struct listener *l = ctx;
+    (void)ret_end;
+    uint64_t version = jobs_wait(l->jobs, l->version, (int64_t)wait_ms * NS_PER_MS);
+    if (version == l->version)
+        return TD_OK;
+    int64_t now_ns = now();
+    l->version = version;
+    l->out = out;
+    l->next_n = 0;
+    int status = jobs_each(l->jobs, NULL, NULL, tell_job, l, err);
+    struct told *last = l->v;
+    l->v = l->next;
+    l->n = l->next_n;
+    l->next = last;
+    l->looked_ns = now_ns;
+    return status;
+}
+
+static void close_events(void *ctx)
+{
+    struct listener *l = ctx;
+    mem_free(l->v);
+    mem_free(l->next);
+    mem_free(l);
+}
+
+/* At first all that have not ended; then each that comes, goes on or ends. */
+static int get_events(void *ctx, struct http_request *q, struct error *err)
+{
+    struct hub *hub = ctx;
+    struct listener *l = mem_calloc(1, sizeof(*l));
+    if (!l)
+        return error_nomem(err);
+    l->jobs = hub->jobs;
+    l->room = JOBS_MAX_WAITING;
+    l->looked_ns = now();
+    l->v = mem_calloc(l->room, sizeof(*l->v));
+    l->next = mem_calloc(l->room, sizeof(*l->next));
+    if (!l->v || !l->next) {
+        close_events(l);
+        return error_nomem(err);
+    }
+    http_reply_events(q, &(struct http_events){l, next_events, close_events});
+    return TD_OK;
+}
+
+/* ---- Routes ---- */
+
+#define TEXT "{\"type\":\"string\"}"
+
+static const struct hub_parameter list_parameters[] = {
+    {"kind", TEXT, "Only of this kind", false},
+    {"subject", TEXT, "Only those that work on this: a snapshot, or snapshot/dissection", false},
+    {"state", "{\"type\":\"string\",\"enum\":[\"pending\",\"running\",\"completed\",\"failed\",\"cancelled\"]}", "Only in this state",
+     false},
+    {0}};
+static const struct hub_parameter id_parameters[] = {{"id", TEXT, "The job's id", true}, {0}};
+static const struct hub_answer list_answers[] = {{200, JSON_TYPE, "The jobs, the newest first"}, {0}};
+static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The job, with its request and its result"}, {0}};
+static const struct hub_answer cancel_answers[] = {
+    {202, JSON_TYPE, "It will end soon"}, {409, "application/problem+json", "It had ended already: job_ended"}, {0}};
+static const struct hub_answer event_answers[] = {
+    {200, "text/event-stream", "Events named job, each with a job as its data: first all that have not ended, then every change"}, {0}};
+
+static const struct hub_route routes[] = {
+    {"GET", API "/jobs", HTTP_VIEWER, 0, get_jobs, "listJobs", "Jobs: those that run, and those of the last week", list_parameters, NULL,
+     list_answers},
+    {"GET", API "/jobs/events", HTTP_VIEWER, 0, get_events, "watchJobs", "Jobs as they go on: server-sent events", NULL, NULL,
+     event_answers},
+    {"GET", API "/jobs/{id}", HTTP_VIEWER, 0, get_job, "getJob", "One job", id_parameters, NULL, one_answers},
+    {"POST", API "/jobs/{id}/cancel", HTTP_OPERATOR, 0, cancel_job, "cancelJob", "Cancel a job", id_parameters, NULL, cancel_answers},
+};
+
+const struct hub_subject *hub_routes_jobs(void)
+{
+    static const struct hub_subject subject = {"jobs", "Long work: creating, dissecting, verifying", routes,
+                                               sizeof(routes) / sizeof(routes[0])};
+    return &subject;
+}
