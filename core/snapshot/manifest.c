@@ -35,16 +35,17 @@ int manifest_check_name(const char *name, struct error *err)
 
 int manifest_check_node(const char *node, struct error *err)
 {
-    static const char *const taken[] = {".", "..", "dissections", "manifest.json"};
+    static const char *const taken[] = {"dissections", "manifest.json"};
     size_t n = strlen(node);
-    bool good = n >= 1 && n <= MANIFEST_MAX_NODE && json_is_utf8(td_bytes(node, n));
+    bool good = n >= 1 && n <= MANIFEST_MAX_NODE && node[0] != '.' && json_is_utf8(td_bytes(node, n));
     for (size_t i = 0; good && i < n; i++)
         good = (uint8_t)node[i] >= 0x20 && node[i] != 0x7f && node[i] != '/';
     for (size_t i = 0; good && i < sizeof(taken) / sizeof(taken[0]); i++)
         good = strcmp(node, taken[i]) != 0;
     if (good)
         return TD_OK;
-    return error_set(err, TD_E_CONFIG, "\"%.200s\" cannot be a node's name: up to %d bytes of text without slashes; set tap.node", node,
+    return error_set(err, TD_E_CONFIG,
+                     "\"%.200s\" cannot be a node's name: up to %d bytes of text without slashes and no dot in front; set tap.node", node,
                      MANIFEST_MAX_NODE);
 }
 

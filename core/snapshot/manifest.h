@@ -105,7 +105,8 @@ struct manifest {
 
 /* [a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?; anything else is refused, never mended. */
 int manifest_check_name(const char *name, struct error *err) MUST_CHECK;
-/* UTF-8 without slashes and control characters, at most MANIFEST_MAX_NODE bytes; none of ".", "..", "dissections", "manifest.json". */
+/* UTF-8 without slashes and control characters, at most MANIFEST_MAX_NODE bytes, no dot in front; neither "dissections" nor
+ * "manifest.json". */
 int manifest_check_node(const char *node, struct error *err) MUST_CHECK;
 void manifest_new_id(int64_t now_ns, char out[MANIFEST_ID]);
 bool manifest_is_id(const char *text);
