@@ -49,6 +49,16 @@ int manifest_check_node(const char *node, struct error *err)
                      MANIFEST_MAX_NODE);
 }
 
+void manifest_cut_text(char *out, size_t n, const char *text)
+{
+    size_t length = strlen(text);
+    if (length >= n)
+        for (length = n - 1; length && ((uint8_t)text[length] & 0xc0) == 0x80;)
+            length--;
+    memcpy(out, text, length);
+    out[length] = 0;
+}
+
 enum { ID_TIME = 16, ID_RANDOM = 8, ID_LENGTH = ID_TIME + 1 + ID_RANDOM };
 
 void manifest_new_id(int64_t now_ns, char out[MANIFEST_ID])

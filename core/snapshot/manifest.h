@@ -108,6 +108,8 @@ int manifest_check_name(const char *name, struct error *err) MUST_CHECK;
 /* UTF-8 without slashes and control characters, at most MANIFEST_MAX_NODE bytes, no dot in front; neither "dissections" nor
  * "manifest.json". */
 int manifest_check_node(const char *node, struct error *err) MUST_CHECK;
+/* A copy of UTF-8 text that is cut, where it is too long, between characters. */
+void manifest_cut_text(char *out, size_t n, const char *text);
 void manifest_new_id(int64_t now_ns, char out[MANIFEST_ID]);
 bool manifest_is_id(const char *text);
 
