@@ -126,8 +126,10 @@ static int fetch(struct fetch *f, const char *what, struct error *err)
     for (unsigned attempt = 0; status == TD_OK; attempt++) {
         uint64_t before = f->at;
         status = ask(f, what, err);
-        if (status == TD_OK)
+        if (status == TD_OK || (status == TD_E_RETRY && f->at == f->size)) {
+            status = TD_OK;
             break;
+        }
         if (status != TD_E_RETRY || f->failed != TD_OK)
             return status;
         if (f->at > before + ACTIVE)

@@ -189,7 +189,7 @@ static int copy_pieces(struct create_node *n, struct error *err)
         return error_nomem(err);
     n->n = n->hold.segment_count;
     for (size_t i = 0; i < n->n; i++)
-        n->pieces[i].said = n->hold.segments[i];
+        n->pieces[i] = (struct piece){.said = n->hold.segments[i], .compressed = n->hold.segments[i].compressed};
     return TD_OK;
 }
 

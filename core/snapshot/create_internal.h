@@ -141,6 +141,8 @@ int create_fetch(struct fetch *, const char *what, struct error *err) MUST_CHECK
 
 /* SHA-256 and size of a file. Failing ends the run. */
 int create_hash(struct create *, int fd, uint8_t sha256[MANIFEST_SHA256], uint64_t *ret_bytes) MUST_CHECK;
+/* Is the piece's index in the work directory that of its data, and does it say what the worker said? Reads only the index. */
+bool create_is_promised(struct create_node *, const struct piece *);
 /* Looks at data and index in the work directory: is the index that of the data, and are packets, times and bytes as said? What the index
  * tells wrongly is counted again in the data, and the index made anew. Fills packets, captured_bytes, first_ns, last_ns. TD_E_CORRUPT: the
  * data is no segment, or has packets outside of the window. */
@@ -157,6 +159,8 @@ int create_open_folder(struct create *, struct create_node *) MUST_CHECK;
 
 /* ---- create_finish.c ---- */
 
+/* Appends why the node cannot give the whole window, as its hold says; nothing: it can. */
+void create_put_deficit(const struct create *, const struct create_node *, struct buf *);
 /* Everything is there: the manifest, and with it the snapshot. */
 int create_finish(struct create *, struct error *err) MUST_CHECK;
 
