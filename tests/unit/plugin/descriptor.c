@@ -125,7 +125,7 @@ static void test_sizes(void)
     my.fields[1].names.stride = 1;
     refused(PLUGIN_VERSION, "its struct td_name has 1 bytes");
     my.plugin.target_minor = my.plugin.header_minor = TD_ABI_MINOR + 7;
-    refused(PLUGIN_VERSION, "it needs plugin ABI 1.7");
+    refused(PLUGIN_VERSION, "it needs plugin ABI 1.8");
     my.plugin.target_minor = 0;
     my.plugin.header_minor = 0;
     ok(read_plugin(&my.plugin) == TD_OK, "the oldest minor will do");
@@ -142,8 +142,6 @@ static void test_components(void)
     refused(PLUGIN_VERSION, "more than 64 components");
     my.list[1] = my.list[0];
     refused(PLUGIN_TABLES, "dissector \"sample\": it is there twice in this plugin");
-    my.components[0].kind = TD_KIND_STORAGE;
-    refused(PLUGIN_VERSION, "storage plugin \"sample\": storage backends are not part of plugin ABI 1.0");
     my.components[0].kind = 9;
     refused(PLUGIN_VERSION, "component \"sample\": kind 9 is unknown");
     my.components[0].ops = NULL;
