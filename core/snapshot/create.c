@@ -193,7 +193,7 @@ static void check_names(struct create *c)
             const struct create_node *other = &c->nodes[k];
             if (other->missing || strcmp(other->name, n->name) != 0)
                 continue;
-            snprintf(n->reason, sizeof(n->reason), "the worker at %.200s calls itself %s, as the one at %.200s does; set tap.node",
+            snprintf(n->reason, sizeof(n->reason), "the worker at %.120s calls itself %s, as the one at %.120s does; set tap.node",
                      n->worker->url, n->name, other->worker->url);
             n->missing = true;
             n->status = TD_E_EXISTS;

@@ -302,7 +302,7 @@ static int check_any(const struct create *c, const struct manifest *m, struct er
 
 int create_finish(struct create *c, struct error *err)
 {
-    struct manifest *m;
+    struct manifest *m = NULL;
     int status = make_manifest(c, &m, err);
     if (status != TD_OK)
         return status;

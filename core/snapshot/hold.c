@@ -211,7 +211,7 @@ static int take_coverage(const struct reading *r, const json_t *root)
 static int take_identity(const struct reading *r, const json_t *root)
 {
     struct hold *h = r->h;
-    uint64_t expires_s;
+    uint64_t expires_s = 0;
     struct error why;
     const char *id = json_string_value(json_object_get(root, "id")), *node = json_string_value(json_object_get(root, "node"));
     const char *version = json_string_value(json_object_get(root, "version"));

@@ -189,7 +189,7 @@ static int take_segment(struct reading *r, const json_t *o, const struct manifes
 
 static int take_segments(struct reading *r, const json_t *o, struct manifest_node *n)
 {
-    const json_t *list;
+    const json_t *list = NULL;
     int status = take_array(r, o, "segments", MAX_SEGMENTS, &list);
     if (status != TD_OK)
         return status;
@@ -209,7 +209,7 @@ static int take_segments(struct reading *r, const json_t *o, struct manifest_nod
 
 static int take_gaps(struct reading *r, const json_t *o, struct manifest_node *n)
 {
-    const json_t *list;
+    const json_t *list = NULL;
     int status = take_array(r, o, "gaps", MAX_GAPS, &list);
     if (status != TD_OK)
         return status;
@@ -309,7 +309,7 @@ static int take_node(struct reading *r, const json_t *o, struct manifest_node *n
 static int take_nodes(struct reading *r, const json_t *root)
 {
     struct manifest *m = r->m;
-    const json_t *list;
+    const json_t *list = NULL;
     int status = take_array(r, root, "nodes", MANIFEST_MAX_NODES, &list);
     if (status != TD_OK)
         return status;

@@ -357,7 +357,7 @@ static int remove_manifest(struct snapshots *all, const char *id, struct error *
 
 int snapshots_delete(struct snapshots *all, const char *name, struct error *err)
 {
-    struct snapshot *s;
+    struct snapshot *s = NULL;
     struct error why;
     uint64_t removed = 0;
     pthread_mutex_lock(&all->lock);
