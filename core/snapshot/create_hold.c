@@ -26,7 +26,7 @@ static const char holds_path[] = "/api/v1/holds";
 
 int create_client(struct create *c, const struct create_node *n, struct http_client **ret, struct error *err)
 {
-    int64_t idle_s = c->patience_ns / NS_PER_S;
+    int64_t idle_s = c->patience_ns / 3 / NS_PER_S; /* so that there is time for another try */
     const struct http_client_options options = {.url = n->worker->url,
                                                 .token = n->worker->token,
                                                 .ca = n->worker->ca,
