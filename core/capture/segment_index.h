@@ -22,12 +22,15 @@ struct segment_bytes {
 };
 
 struct segment_frames; /* capture/frames.h: how a compressed segment is laid out */
+struct segment_index;
 
 /* ---- Making ---- */
 
 /* Appends the file's bytes. `frames`: NULL for a segment that is not compressed. Cost: about that of sorting the notes by key. */
 int segment_index_write(const struct notes *, const struct segment_summary *, const struct segment_frames *frames, struct buf *ret,
                         struct error *err) MUST_CHECK;
+/* The same file again with another summary, which differs in what is told of the segment's file and not in what is in it. */
+int segment_index_rewrite(const struct segment_index *, const struct segment_summary *, struct buf *ret, struct error *err) MUST_CHECK;
 /* An upper bound for the bytes of the index of what has been noted so far, to be kept free in the budget. [the writing thread] */
 uint64_t segment_index_bound(const struct notes *);
 
@@ -38,8 +41,6 @@ int segment_index_scan(const struct segment_bytes *, struct notes *notes, struct
                        struct error *err) MUST_CHECK;
 
 /* ---- Using ---- */
-
-struct segment_index;
 
 /* Reads and checks a file; parts are read when they are needed, so `fd` must stay open as long (it stays the caller's). TD_E_CORRUPT,
  * TD_E_UNSUPPORTED (a newer version): rebuild it. */
