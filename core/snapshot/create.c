@@ -414,6 +414,10 @@ static int take_all(struct create *c, struct error *err)
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
     pthread_join(renewer, NULL);
+    pthread_mutex_lock(&c->lock);
+    c->done = status == TD_OK ? c->all : c->done;
+    tell_progress(c, true);
+    pthread_mutex_unlock(&c->lock);
     return status;
 }
 

@@ -166,8 +166,8 @@ static int count_again(struct create *c, struct create_node *n, struct piece *p,
 
 /* ---- The index that came with it ---- */
 
-/* False: there is none, or it is that of another segment. */
-static bool read_index(struct create_node *n, const struct piece *p, struct segment_summary *ret)
+/* False: there is none, or it is that of another segment, or damaged; that is only seen if `all` of it is read. */
+static bool read_index(struct create_node *n, const struct piece *p, bool all, struct segment_summary *ret)
 {
     char name[CREATE_FILE];
     struct error why;
@@ -178,7 +178,7 @@ static bool read_index(struct create_node *n, const struct piece *p, struct segm
         const struct segment_frames *frames = segment_index_frames(index);
         *ret = *segment_index_summary(index);
         good = ret->sequence == p->said.sequence && p->compressed == (frames != NULL) &&
-               (frames ? frames->compressed : ret->bytes) == p->bytes;
+               (frames ? frames->compressed : ret->bytes) == p->bytes && (!all || segment_index_check(index, &why) == TD_OK);
         segment_index_close(index);
     }
     if (fd >= 0)
@@ -189,6 +189,8 @@ static bool read_index(struct create_node *n, const struct piece *p, struct segm
 static bool is_as_said(const struct piece *p, const struct segment_summary *s)
 {
     const struct hold_segment *said = &p->said;
+    if (s->hashed && said->hashed && memcmp(s->sha256, said->sha256, MANIFEST_SHA256) != 0)
+        return false;
     return s->packets == said->packets && s->captured_bytes == said->captured_bytes &&
            (!s->packets || (s->first_ns == said->first_ns && s->last_ns == said->last_ns));
 }
@@ -196,7 +198,7 @@ static bool is_as_said(const struct piece *p, const struct segment_summary *s)
 bool create_is_promised(struct create_node *n, const struct piece *p)
 {
     struct segment_summary s;
-    return read_index(n, p, &s) && is_as_said(p, &s);
+    return read_index(n, p, false, &s) && is_as_said(p, &s);
 }
 
 static void note_lie(struct piece *p, const struct segment_summary *s)
@@ -224,7 +226,7 @@ int create_check(struct create *c, struct create_node *n, struct piece *p, struc
 {
     char name[CREATE_FILE];
     struct segment_summary s = {0};
-    if (read_index(n, p, &s) && (p->kept || (p->said.whole && is_as_said(p, &s))))
+    if (read_index(n, p, true, &s) && (p->kept || (p->said.whole && is_as_said(p, &s))))
         return take_summary(c, p, &s, err);
     int fd = openat(n->dir_fd, create_file_name(p, CREATE_DATA, false, name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
