@@ -77,7 +77,7 @@ static void put_reason(const struct create *c, const struct create_node *n, cons
 {
     if (*n->reason)
         buf_puts(b, n->reason);
-    if (n->held || !n->missing) {
+    if (!n->missing) {
         put_coverage(c, n, b);
         put_gaps(&n->hold, b);
     }
@@ -150,10 +150,12 @@ static int compare_gaps(const void *a, const void *b)
 /* Those that the worker told, and those of segments that could not be taken. */
 static void make_gaps(struct making *k, const struct create_node *n, const struct outcome *o, struct manifest_node *m)
 {
-    m->gaps = take(k, n->hold.gap_count + o->failed, sizeof(*m->gaps));
-    for (size_t i = 0; !k->failed && i < n->hold.gap_count; i++)
-        m->gaps[m->gap_count++] =
-            (struct manifest_gap){n->hold.gaps[i].start_ns, n->hold.gaps[i].end_ns, copy_text(k, n->hold.gaps[i].reason)};
+    size_t told = n->missing ? 0 : n->hold.gap_count;
+    m->gaps = take(k, told + o->failed, sizeof(*m->gaps));
+    for (size_t i = 0; !k->failed && i < told; i++) {
+        const struct hold_gap *g = &n->hold.gaps[i];
+        m->gaps[m->gap_count++] = (struct manifest_gap){g->start_ns, g->end_ns, copy_text(k, g->reason)};
+    }
     for (size_t i = 0; !k->failed && i < n->n; i++) {
         const struct piece *p = &n->pieces[i];
         if (p->state == PIECE_DONE || p->state == PIECE_EMPTY || !p->said.whole || !p->said.packets)
@@ -183,16 +185,16 @@ static void make_node(struct making *k, const struct create_node *n, struct mani
 {
     struct outcome o = outcome_of(n);
     struct buf reason;
-    const struct hold *h = &n->hold;
-    bool has_hold = *h->id;
+    const struct hold none = {.covered_from_ns = k->c->request->start_ns, .covered_to_ns = k->c->request->start_ns};
+    const struct hold *h = n->missing ? &none : &n->hold;
     int64_t start_ns = k->c->request->start_ns;
     buf_init(&reason, 0);
     put_reason(k->c, n, &o, &reason);
     *m = (struct manifest_node){.name = copy_text(k, n->name),
                                 .version = *h->version ? copy_text(k, h->version) : NULL,
                                 .reason = reason.n ? copy_text(k, buf_cstr(&reason)) : NULL,
-                                .covered_from_ns = has_hold ? h->covered_from_ns : start_ns,
-                                .covered_to_ns = has_hold ? h->covered_to_ns : start_ns,
+                                .covered_from_ns = h->covered_from_ns,
+                                .covered_to_ns = h->covered_to_ns,
                                 .clock_offset_ns = n->offset_ns,
                                 .clock_error_ns = n->error_ns,
                                 .dropped_by_kernel = h->dropped_by_kernel,

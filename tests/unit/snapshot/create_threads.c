@@ -53,6 +53,7 @@ static void begin(size_t n)
         atomic_store(&w->cuts, 0);
         atomic_store(&w->stalls, 0);
         atomic_store(&w->drips, false);
+        atomic_store(&w->slow, false);
         atomic_store(&w->flips, 0);
         atomic_store(&w->forgets, 0);
         atomic_store(&w->gone, false);
@@ -521,11 +522,12 @@ static void test_bad_requests(void)
 static void test_cancel(void)
 {
     begin(1);
-    t.cancel_at = 600000;
-    atomic_store(&t.workers[0].cuts, 0);
+    t.cancel_at = 400000;
+    atomic_store(&t.workers[0].slow, true);
     is_int(run(), TD_E_CANCELLED, "cancelled");
     is_int(work_left(), 1, "what came stays");
     uint64_t before = atomic_load(&t.workers[0].served);
+    atomic_store(&t.workers[0].slow, false);
     atomic_store(&t.cancel, false);
     atomic_store(&t.workers[0].served, 0);
     t.cancel_at = 0;
@@ -535,7 +537,8 @@ static void test_cancel(void)
        (unsigned long)atomic_load(&t.workers[0].served));
     gone_again(s);
     begin(1);
-    t.cancel_at = 600000;
+    t.cancel_at = 400000;
+    atomic_store(&t.workers[0].slow, true);
     is_int(run(), TD_E_CANCELLED, "cancelled again");
     is_int(create_clean(t.rig.snapshots, t.rig.work, t.id, &t.err), TD_OK, "and removed");
     nothing_left("removed");

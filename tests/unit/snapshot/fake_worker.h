@@ -39,6 +39,7 @@ struct fake_worker {
     atomic_int cuts;         /* answers that end after `cut_after` bytes */
     size_t cut_after;
     atomic_int stalls;  /* answers that stop after `cut_after` bytes until the client leaves */
+    atomic_bool slow;   /* a block now and then */
     atomic_bool drips;  /* a byte now and then */
     atomic_int flips;   /* answers with a wrong byte */
     atomic_int forgets; /* requests that are told that the hold is gone */
@@ -309,6 +310,8 @@ static inline int fake_read_at(void *ctx, uint64_t offset, void *p, size_t n, si
         n = 1;
         usleep(20000);
     }
+    if (atomic_load(&f->w->slow))
+        usleep(3000);
     *ret_n = n < left ? n : left;
     memcpy(p, f->bytes.p + offset, *ret_n);
     if (f->flip && *ret_n)
