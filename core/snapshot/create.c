@@ -240,7 +240,7 @@ static int check_window(struct create *c, struct error *err)
         create_put_deficit(c, n, &why);
         if (!why.n || has_kept(n)) /* what was begun is not refused */
             continue;
-        lost += n->missing || n->hold.covered_from_ns >= n->hold.covered_to_ns;
+        lost += n->missing || n->offer.covered_from_ns >= n->offer.covered_to_ns;
         first = first ? first : n->status;
         buf_printf(&all, "%snode %s: %s", bad++ ? "; " : "", n->name, buf_cstr(&why));
     }
@@ -288,7 +288,7 @@ static int open_folders(struct create *c, struct error *err)
 static int open_work(struct create *c, struct error *err)
 {
     const struct create_request *r = c->request;
-    char path[HOLD_PATH];
+    char path[OFFER_PATH];
     int n = snprintf(path, sizeof(path), "%s/%s", r->work_dir, r->id);
     if (n >= (int)sizeof(path))
         return error_set(err, TD_E_CONFIG, "%s: the path is too long", r->work_dir);
@@ -380,7 +380,7 @@ static void clear(struct create *c)
         create_release(c, n);
         if (n->dir_fd >= 0)
             close(n->dir_fd);
-        hold_clear(&n->hold);
+        offer_clear(&n->offer);
         mem_free(n->pieces);
         pthread_mutex_destroy(&n->lock);
     }
@@ -470,7 +470,7 @@ int create_run(struct snapshots *snapshots, const struct create_request *r, stru
 
 static void estimate_node(const struct create *c, const struct create_node *n, struct create_estimate *e)
 {
-    const struct hold *h = &n->hold;
+    const struct offer *h = &n->offer;
     struct buf why;
     buf_init(&why, 0);
     create_put_deficit(c, n, &why);

@@ -188,7 +188,7 @@ static bool read_index(struct create_node *n, const struct piece *p, bool all, s
 
 static bool is_as_said(const struct piece *p, const struct segment_summary *s)
 {
-    const struct hold_segment *said = &p->said;
+    const struct offer_segment *said = &p->said;
     if (s->hashed && said->hashed && memcmp(s->sha256, said->sha256, MANIFEST_SHA256) != 0)
         return false;
     return s->packets == said->packets && s->captured_bytes == said->captured_bytes &&
@@ -203,7 +203,7 @@ bool create_is_promised(struct create_node *n, const struct piece *p)
 
 static void note_lie(struct piece *p, const struct segment_summary *s)
 {
-    const struct hold_segment *said = &p->said;
+    const struct offer_segment *said = &p->said;
     if (said->packets != s->packets)
         snprintf(p->lie, sizeof(p->lie), "the worker said that segment %llu has %llu packets, and it has %llu",
                  (unsigned long long)said->sequence, (unsigned long long)said->packets, (unsigned long long)s->packets);

@@ -104,7 +104,7 @@ static int ask(struct fetch *f, const char *what, struct error *err)
     buf_init(&path, 0);
     buf_lit(&path, "/api/v1/holds/");
     pthread_mutex_lock(&f->node->lock);
-    http_put_encoded(&path, f->node->hold.id);
+    http_put_encoded(&path, f->node->offer.id);
     pthread_mutex_unlock(&f->node->lock);
     buf_printf(&path, "/segments/%llu/%s", (unsigned long long)f->piece->said.sequence, what);
     struct http_call call = {.method = "GET", .path = buf_cstr(&path), .write = take_bytes, .head = take_head, .ctx = f};

@@ -42,7 +42,7 @@ static void begin_reason(struct buf *b)
 static void put_coverage(const struct create *c, const struct create_node *n, struct buf *b)
 {
     char from[UNITS_TEXT], to[UNITS_TEXT];
-    const struct hold *h = &n->hold;
+    const struct offer *h = &n->offer;
     if (h->covered_from_ns <= c->request->start_ns && h->covered_to_ns >= c->request->end_ns)
         return;
     begin_reason(b);
@@ -59,7 +59,7 @@ static void put_coverage(const struct create *c, const struct create_node *n, st
     buf_printf(b, " (its raw capture reaches from %s to %s)", from, to);
 }
 
-static void put_gaps(const struct hold *h, struct buf *b)
+static void put_gaps(const struct offer *h, struct buf *b)
 {
     char from[UNITS_TEXT], to[UNITS_TEXT];
     if (!h->gap_count)
@@ -79,7 +79,7 @@ static void put_reason(const struct create *c, const struct create_node *n, cons
         buf_puts(b, n->reason);
     if (!n->missing) {
         put_coverage(c, n, b);
-        put_gaps(&n->hold, b);
+        put_gaps(&n->offer, b);
     }
     if (o->failed) {
         begin_reason(b);
@@ -150,10 +150,10 @@ static int compare_gaps(const void *a, const void *b)
 /* Those that the worker told, and those of segments that could not be taken. */
 static void make_gaps(struct making *k, const struct create_node *n, const struct outcome *o, struct manifest_node *m)
 {
-    size_t told = n->missing ? 0 : n->hold.gap_count;
+    size_t told = n->missing ? 0 : n->offer.gap_count;
     m->gaps = take(k, told + o->failed, sizeof(*m->gaps));
     for (size_t i = 0; !k->failed && i < told; i++) {
-        const struct hold_gap *g = &n->hold.gaps[i];
+        const struct offer_gap *g = &n->offer.gaps[i];
         m->gaps[m->gap_count++] = (struct manifest_gap){g->start_ns, g->end_ns, copy_text(k, g->reason)};
     }
     for (size_t i = 0; !k->failed && i < n->n; i++) {
@@ -185,8 +185,8 @@ static void make_node(struct making *k, const struct create_node *n, struct mani
 {
     struct outcome o = outcome_of(n);
     struct buf reason;
-    const struct hold none = {.covered_from_ns = k->c->request->start_ns, .covered_to_ns = k->c->request->start_ns};
-    const struct hold *h = n->missing ? &none : &n->hold;
+    const struct offer none = {.covered_from_ns = k->c->request->start_ns, .covered_to_ns = k->c->request->start_ns};
+    const struct offer *h = n->missing ? &none : &n->offer;
     int64_t start_ns = k->c->request->start_ns;
     buf_init(&reason, 0);
     put_reason(k->c, n, &o, &reason);

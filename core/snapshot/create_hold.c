@@ -88,7 +88,7 @@ static int probe(struct create *c, struct create_node *n, struct http_client *cl
     buf_init(&answer, SMALL_ANSWER);
     for (int i = 0; status == TD_OK && i < PROBES; i++) {
         status = ask_again(c, client, "GET", "/api/v1/node", &answer, &res, err);
-        if (status == TD_OK && i && hold_parse_now(buf_slice(&answer), &now_ns)) /* the first one made the connection */
+        if (status == TD_OK && i && offer_parse_now(buf_slice(&answer), &now_ns)) /* the first one made the connection */
             probe_clock(n, &res, now_ns);
     }
     buf_clear(&answer);
@@ -109,17 +109,17 @@ static const char *put_window(struct buf *path, const struct create_request *r)
     return buf_cstr(path);
 }
 
-static int ask_hold(struct create *c, struct create_node *n, struct http_client *client, struct hold *ret, struct error *err)
+static int ask_hold(struct create *c, struct create_node *n, struct http_client *client, struct offer *ret, struct error *err)
 {
     struct http_result res;
     struct buf path, answer;
     buf_init(&path, 0);
-    buf_init(&answer, HOLD_MAX_BYTES);
+    buf_init(&answer, OFFER_MAX_BYTES);
     buf_puts(&path, holds_path);
     put_window(&path, c->request);
     int status = path.failed ? error_nomem(err) : ask_again(c, client, "POST", (const char *)path.p, &answer, &res, err);
     if (status == TD_OK)
-        status = hold_parse(buf_slice(&answer), c->request->start_ns, c->request->end_ns, ret, err);
+        status = offer_parse(buf_slice(&answer), c->request->start_ns, c->request->end_ns, ret, err);
     if (status == TD_OK)
         probe_clock(n, &res, ret->now_ns);
     buf_clear(&path);
@@ -150,7 +150,7 @@ static int drop_hold(struct http_client *client, const char *id, struct error *e
 }
 
 /* The hold of a window whose end has passed on the worker, and whose last packets have been captured. */
-static int ask_settled_hold(struct create *c, struct create_node *n, struct http_client *client, struct hold *ret, struct error *err)
+static int ask_settled_hold(struct create *c, struct create_node *n, struct http_client *client, struct offer *ret, struct error *err)
 {
     struct error why;
     int status = ask_hold(c, n, client, ret, err);
@@ -159,10 +159,10 @@ static int ask_settled_hold(struct create *c, struct create_node *n, struct http
         if (ahead_ns <= 0 || ahead_ns > (int64_t)AHEAD_S * NS_PER_S)
             break;
         if (drop_hold(client, ret->id, &why) == TD_E_CANCELLED || !create_sleep(c, ahead_ns)) {
-            hold_clear(ret);
+            offer_clear(ret);
             return error_set(err, TD_E_CANCELLED, "cancelled");
         }
-        hold_clear(ret);
+        offer_clear(ret);
         status = ask_hold(c, n, client, ret, err);
     }
     if (status == TD_OK && ret->covered_to_ns > ret->now_ns) /* nobody has captured the future */
@@ -177,44 +177,44 @@ static int ask_boundaries(struct create_node *n, struct http_client *client, str
     buf_init(&answer, SMALL_ANSWER);
     int status = ask(client, "GET", "/api/v1/data-boundaries", &answer, &res, err);
     if (status == TD_OK)
-        (void)hold_parse_boundaries(buf_slice(&answer), &n->ring_from_ns, &n->ring_to_ns);
+        (void)offer_parse_boundaries(buf_slice(&answer), &n->ring_from_ns, &n->ring_to_ns);
     buf_clear(&answer);
     return status;
 }
 
 static int copy_pieces(struct create_node *n, struct error *err)
 {
-    n->pieces = mem_calloc(n->hold.segment_count + 1, sizeof(*n->pieces));
+    n->pieces = mem_calloc(n->offer.segment_count + 1, sizeof(*n->pieces));
     if (!n->pieces)
         return error_nomem(err);
-    n->n = n->hold.segment_count;
+    n->n = n->offer.segment_count;
     for (size_t i = 0; i < n->n; i++)
-        n->pieces[i] = (struct piece){.said = n->hold.segments[i], .compressed = n->hold.segments[i].compressed};
+        n->pieces[i] = (struct piece){.said = n->offer.segments[i], .compressed = n->offer.segments[i].compressed};
     return TD_OK;
 }
 
 static bool is_covered(const struct create *c, const struct create_node *n)
 {
-    return n->hold.covered_from_ns <= c->request->start_ns && n->hold.covered_to_ns >= c->request->end_ns;
+    return n->offer.covered_from_ns <= c->request->start_ns && n->offer.covered_to_ns >= c->request->end_ns;
 }
 
 void create_ask(struct create *c, struct create_node *n)
 {
     struct error err = {0}, why;
     struct http_client *client = NULL;
-    struct hold hold = {0};
+    struct offer offer = {0};
     int status = create_client(c, n, &client, &err);
     if (status == TD_OK)
         status = probe(c, n, client, &err);
     if (status == TD_OK)
-        status = ask_settled_hold(c, n, client, &hold, &err);
+        status = ask_settled_hold(c, n, client, &offer, &err);
     if (status == TD_OK) {
         pthread_mutex_lock(&n->lock);
-        n->hold = hold;
+        n->offer = offer;
         n->held = true;
         n->renewed_ns = create_now();
         pthread_mutex_unlock(&n->lock);
-        snprintf(n->name, sizeof(n->name), "%s", hold.node);
+        snprintf(n->name, sizeof(n->name), "%s", offer.node);
         status = copy_pieces(n, &err);
     }
     if (status == TD_OK && !is_covered(c, n))
@@ -229,20 +229,20 @@ void create_ask(struct create *c, struct create_node *n)
 
 int create_hold_again(struct create *c, struct create_node *n, struct http_client *client, unsigned generation, struct error *err)
 {
-    struct hold hold = {0};
+    struct offer offer = {0};
     pthread_mutex_lock(&n->lock);
     int status = TD_OK;
     if (n->generation == generation) {
-        status = ask_hold(c, n, client, &hold, err);
-        if (status == TD_OK && strcmp(hold.node, n->name) != 0)
-            status = error_set(err, TD_E_CORRUPT, "the worker was node %s, and says now that it is %s", n->name, hold.node);
+        status = ask_hold(c, n, client, &offer, err);
+        if (status == TD_OK && strcmp(offer.node, n->name) != 0)
+            status = error_set(err, TD_E_CORRUPT, "the worker was node %s, and says now that it is %s", n->name, offer.node);
         if (status == TD_OK) {
-            hold_clear(&n->hold);
-            n->hold = hold;
+            offer_clear(&n->offer);
+            n->offer = offer;
             n->renewed_ns = create_now();
             n->generation++;
         } else {
-            hold_clear(&hold);
+            offer_clear(&offer);
         }
     }
     pthread_mutex_unlock(&n->lock);
@@ -251,13 +251,13 @@ int create_hold_again(struct create *c, struct create_node *n, struct http_clien
 
 /* ---- Renewing ---- */
 
-static bool is_due(struct create_node *n, char id[HOLD_ID])
+static bool is_due(struct create_node *n, char id[OFFER_ID])
 {
     pthread_mutex_lock(&n->lock);
-    bool due = n->held && !atomic_load(&n->lost) && create_now() - n->renewed_ns > n->hold.expires_s * NS_PER_S / 3;
+    bool due = n->held && !atomic_load(&n->lost) && create_now() - n->renewed_ns > n->offer.expires_s * NS_PER_S / 3;
     if (due) {
         n->renewed_ns = create_now();
-        snprintf(id, HOLD_ID, "%s", n->hold.id);
+        snprintf(id, OFFER_ID, "%s", n->offer.id);
     }
     pthread_mutex_unlock(&n->lock);
     return due;
@@ -285,7 +285,7 @@ static void renew(struct create *c, struct create_node *n, const char *id)
 void *create_renew(void *arg)
 {
     struct create *c = arg;
-    char id[HOLD_ID];
+    char id[OFFER_ID];
     bool goes_on = true;
     while (goes_on) {
         for (size_t i = 0; i < c->n && !atomic_load(&c->stop); i++)
@@ -307,11 +307,11 @@ void create_release(struct create *c, struct create_node *n)
 {
     struct http_client *client;
     struct error err;
-    char id[HOLD_ID];
+    char id[OFFER_ID];
     pthread_mutex_lock(&n->lock);
     bool held = n->held && !atomic_load(&n->lost);
     n->held = false;
-    snprintf(id, sizeof(id), "%s", n->hold.id);
+    snprintf(id, sizeof(id), "%s", n->offer.id);
     pthread_mutex_unlock(&n->lock);
     /* After a cancel as well: segments that nobody wants must not stay pinned. */
     const struct http_client_options options = {

@@ -16,7 +16,7 @@
 
 #include "net/http_client.h"
 #include "snapshot/create.h"
-#include "snapshot/hold.h"
+#include "snapshot/offer.h"
 
 enum {
     CREATE_FILE = 64,     /* bytes of a file's name in the work directory */
@@ -30,9 +30,9 @@ enum piece_state { PIECE_WANTED, PIECE_DONE, PIECE_EMPTY /* trimmed, without a p
 
 /* A segment on its way. */
 struct piece {
-    struct hold_segment said; /* by the worker */
-    bool kept;                /* of an earlier run; the worker has it no more, or is gone */
-    bool linked;              /* its data file is the worker's */
+    struct offer_segment said; /* by the worker */
+    bool kept;                 /* of an earlier run; the worker has it no more, or is gone */
+    bool linked;               /* its data file is the worker's */
     enum piece_state state;
     uint64_t reserved; /* bytes of the room */
     uint64_t counted;  /* bytes in the progress */
@@ -50,8 +50,8 @@ struct create_node {
     const struct create_worker *worker;
     char name[CREATE_NAME];
     pthread_mutex_t lock;
-    struct hold hold; /* [lock], as it is renewed when it was lost */
-    bool held;        /* [lock] */
+    struct offer offer; /* [lock], as it is renewed when it was lost */
+    bool held;          /* [lock] */
     unsigned generation;
     int64_t renewed_ns; /* monotonic */
     bool missing;       /* nothing can be had of it, for this: */

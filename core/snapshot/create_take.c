@@ -139,8 +139,8 @@ int create_open_folder(struct create *c, struct create_node *n)
 static int open_ring(const struct create_node *n)
 {
     struct stat st;
-    int fd = *n->hold.directory ? open(n->hold.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == n->hold.device)
+    int fd = *n->offer.directory ? open(n->offer.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == n->offer.device)
         return fd;
     if (fd >= 0)
         close(fd);
@@ -155,7 +155,7 @@ static bool link_file(const struct create_node *n, int ring_fd, const struct pie
     create_file_name(p, file, false, name);
     if (!inode || (linkat(ring_fd, name, n->dir_fd, name, 0) != 0 && errno != EEXIST))
         return false;
-    return fstatat(n->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_dev == n->hold.device &&
+    return fstatat(n->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_dev == n->offer.device &&
            st.st_ino == inode && (uint64_t)st.st_size == bytes;
 }
 
@@ -357,7 +357,7 @@ static int promise_again(struct create *c, struct create_node *n, struct http_cl
     if (status != TD_OK)
         return status;
     pthread_mutex_lock(&n->lock);
-    const struct hold_segment *said = hold_find(&n->hold, p->said.sequence);
+    const struct offer_segment *said = offer_find(&n->offer, p->said.sequence);
     bool there = said && said->whole >= p->said.whole;
     *generation = n->generation;
     if (there) {

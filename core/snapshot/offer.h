@@ -2,22 +2,22 @@
  *
  * It comes from elsewhere and is checked: names of files are those of segments and nothing else, numbers have limits, times lie within
  * the window. Whether it is true is another matter. */
-#ifndef SNAPSHOT_HOLD_H
-#define SNAPSHOT_HOLD_H
+#ifndef SNAPSHOT_OFFER_H
+#define SNAPSHOT_OFFER_H
 
 #include "snapshot/manifest.h"
 
 enum {
-    HOLD_MAX_BYTES = 32 << 20, /* of the answer */
-    HOLD_MAX_SEGMENTS = 65536,
-    HOLD_MAX_GAPS = 4096,
-    HOLD_ID = 80,
-    HOLD_VERSION = 64,
-    HOLD_PATH = 4096,
-    HOLD_REASON = 160
+    OFFER_MAX_BYTES = 32 << 20, /* of the answer */
+    OFFER_MAX_SEGMENTS = 65536,
+    OFFER_MAX_GAPS = 4096,
+    OFFER_ID = 80,
+    OFFER_VERSION = 64,
+    OFFER_PATH = 4096,
+    OFFER_REASON = 160
 };
 
-struct hold_segment {
+struct offer_segment {
     uint64_t sequence;
     bool whole; /* else only the next one is told */
     uint64_t estimated_bytes;
@@ -29,33 +29,33 @@ struct hold_segment {
     int64_t first_ns, last_ns; /* without packets INT64_MAX, INT64_MIN */
 };
 
-struct hold_gap {
+struct offer_gap {
     int64_t start_ns, end_ns;
-    char reason[HOLD_REASON];
+    char reason[OFFER_REASON];
 };
 
-struct hold {
-    char id[HOLD_ID], node[MANIFEST_MAX_NODE + 1], version[HOLD_VERSION];
+struct offer {
+    char id[OFFER_ID], node[MANIFEST_MAX_NODE + 1], version[OFFER_VERSION];
     int64_t now_ns, expires_s;
-    char directory[HOLD_PATH]; /* "": not told */
+    char directory[OFFER_PATH]; /* "": not told */
     uint64_t device;
     int64_t covered_from_ns, covered_to_ns; /* within the window; equal: not at all */
     uint64_t dropped_by_kernel, dropped_by_interface, dropped_by_disk;
-    struct hold_gap *gaps;
+    struct offer_gap *gaps;
     size_t gap_count;
-    struct hold_segment *segments; /* by sequence */
+    struct offer_segment *segments; /* by sequence */
     size_t segment_count;
 };
 
 /* TD_E_CORRUPT: it is none. *ret is to be cleared; it is left alone on errors. */
-int hold_parse(struct td_slice json, int64_t start_ns, int64_t end_ns, struct hold *ret, struct error *err) MUST_CHECK;
-void hold_clear(struct hold *);
+int offer_parse(struct td_slice json, int64_t start_ns, int64_t end_ns, struct offer *ret, struct error *err) MUST_CHECK;
+void offer_clear(struct offer *);
 /* NULL: it has none of this number. */
-const struct hold_segment *hold_find(const struct hold *, uint64_t sequence);
+const struct offer_segment *offer_find(const struct offer *, uint64_t sequence);
 
 /* "now" of any answer of a worker that has it. */
-bool hold_parse_now(struct td_slice json, int64_t *ret_ns);
+bool offer_parse_now(struct td_slice json, int64_t *ret_ns);
 /* What a worker's raw capture covers, from its data boundaries. False: nothing, or it cannot be understood. */
-bool hold_parse_boundaries(struct td_slice json, int64_t *ret_from_ns, int64_t *ret_to_ns);
+bool offer_parse_boundaries(struct td_slice json, int64_t *ret_from_ns, int64_t *ret_to_ns);
 
 #endif

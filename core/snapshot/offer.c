@@ -1,4 +1,4 @@
-#include "snapshot/hold.h"
+#include "snapshot/offer.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 enum { MAX_EXPIRES_S = 86400, MIN_BLOCK = 32 /* bytes of a packet's block */ };
 
 struct reading {
-    struct hold *h;
+    struct offer *h;
     int64_t start_ns, end_ns;
     struct error *err;
 };
@@ -56,7 +56,7 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static int take_sha256(const struct reading *r, const json_t *o, struct hold_segment *s)
+static int take_sha256(const struct reading *r, const json_t *o, struct offer_segment *s)
 {
     const json_t *v = json_object_get(o, "sha256");
     const char *text = json_string_value(v);
@@ -77,7 +77,7 @@ static int take_sha256(const struct reading *r, const json_t *o, struct hold_seg
 /* ---- Segments ---- */
 
 /* The only names that we would ever link. */
-static int check_files(const struct reading *r, const json_t *o, struct hold_segment *s)
+static int check_files(const struct reading *r, const json_t *o, struct offer_segment *s)
 {
     char name[SEGMENT_NAME];
     const char *file = json_string_value(json_object_get(o, "file")), *index = json_string_value(json_object_get(o, "index"));
@@ -91,7 +91,7 @@ static int check_files(const struct reading *r, const json_t *o, struct hold_seg
     return refuse(r, "file", "is not the name of this segment's file");
 }
 
-static int take_packets(const struct reading *r, const json_t *o, struct hold_segment *s)
+static int take_packets(const struct reading *r, const json_t *o, struct offer_segment *s)
 {
     s->first_ns = INT64_MAX;
     s->last_ns = INT64_MIN;
@@ -108,7 +108,7 @@ static int take_packets(const struct reading *r, const json_t *o, struct hold_se
     return status;
 }
 
-static int take_whole(const struct reading *r, const json_t *o, struct hold_segment *s)
+static int take_whole(const struct reading *r, const json_t *o, struct offer_segment *s)
 {
     int status = check_files(r, o, s);
     if (status == TD_OK)
@@ -127,7 +127,7 @@ static int take_whole(const struct reading *r, const json_t *o, struct hold_segm
     return status;
 }
 
-static int take_segment(const struct reading *r, const json_t *o, struct hold_segment *s)
+static int take_segment(const struct reading *r, const json_t *o, struct offer_segment *s)
 {
     const json_t *whole = json_object_get(o, "whole");
     int status = take_number(r, o, "sequence", INT64_MAX, &s->sequence);
@@ -141,10 +141,10 @@ static int take_segment(const struct reading *r, const json_t *o, struct hold_se
 
 static int take_segments(const struct reading *r, const json_t *root)
 {
-    struct hold *h = r->h;
+    struct offer *h = r->h;
     const json_t *list = json_object_get(root, "segments");
     size_t n = json_array_size(list);
-    if (!json_is_array(list) || n > HOLD_MAX_SEGMENTS)
+    if (!json_is_array(list) || n > OFFER_MAX_SEGMENTS)
         return refuse(r, "segments", "is no list of at most 65536");
     h->segments = mem_calloc(n + 1, sizeof(*h->segments));
     if (!h->segments)
@@ -168,10 +168,10 @@ static int64_t clip(const struct reading *r, int64_t ns)
 
 static int take_gaps(const struct reading *r, const json_t *root)
 {
-    struct hold *h = r->h;
+    struct offer *h = r->h;
     const json_t *list = json_object_get(root, "gaps");
     size_t n = json_array_size(list);
-    if (!json_is_array(list) || n > HOLD_MAX_GAPS)
+    if (!json_is_array(list) || n > OFFER_MAX_GAPS)
         return refuse(r, "gaps", "is no list of at most 4096");
     h->gaps = mem_calloc(n + 1, sizeof(*h->gaps));
     if (!h->gaps)
@@ -179,7 +179,7 @@ static int take_gaps(const struct reading *r, const json_t *root)
     for (size_t i = 0; i < n; i++) {
         const json_t *o = json_array_get(list, i);
         const char *reason = json_string_value(json_object_get(o, "reason"));
-        struct hold_gap *g = &h->gaps[h->gap_count];
+        struct offer_gap *g = &h->gaps[h->gap_count];
         if (!parse_time(json_object_get(o, "start"), &g->start_ns) || !parse_time(json_object_get(o, "end"), &g->end_ns))
             return refuse(r, "gaps", "have no times");
         g->start_ns = clip(r, g->start_ns);
@@ -193,7 +193,7 @@ static int take_gaps(const struct reading *r, const json_t *root)
 /* null, or both the same: nothing. */
 static int take_coverage(const struct reading *r, const json_t *root)
 {
-    struct hold *h = r->h;
+    struct offer *h = r->h;
     int64_t from, to;
     h->covered_from_ns = h->covered_to_ns = r->start_ns;
     if (json_is_null(json_object_get(root, "covered_from")) || json_is_null(json_object_get(root, "covered_to")))
@@ -210,7 +210,7 @@ static int take_coverage(const struct reading *r, const json_t *root)
 
 static int take_identity(const struct reading *r, const json_t *root)
 {
-    struct hold *h = r->h;
+    struct offer *h = r->h;
     uint64_t expires_s = 0;
     struct error why;
     const char *id = json_string_value(json_object_get(root, "id")), *node = json_string_value(json_object_get(root, "node"));
@@ -239,9 +239,9 @@ static int take_drops(const struct reading *r, const json_t *root)
     return status == TD_OK ? take_number(r, root, "dropped_by_disk", INT64_MAX, &r->h->dropped_by_disk) : status;
 }
 
-int hold_parse(struct td_slice json, int64_t start_ns, int64_t end_ns, struct hold *ret, struct error *err)
+int offer_parse(struct td_slice json, int64_t start_ns, int64_t end_ns, struct offer *ret, struct error *err)
 {
-    struct hold *h = mem_calloc(1, sizeof(*h));
+    struct offer *h = mem_calloc(1, sizeof(*h));
     json_error_t problem;
     const struct reading r = {h, start_ns, end_ns, err};
     if (!h)
@@ -260,19 +260,19 @@ int hold_parse(struct td_slice json, int64_t start_ns, int64_t end_ns, struct ho
     if (status == TD_OK)
         *ret = *h;
     else
-        hold_clear(h);
+        offer_clear(h);
     mem_free(h);
     return status;
 }
 
-void hold_clear(struct hold *h)
+void offer_clear(struct offer *h)
 {
     mem_free(h->gaps);
     mem_free(h->segments);
-    *h = (struct hold){0};
+    *h = (struct offer){0};
 }
 
-const struct hold_segment *hold_find(const struct hold *h, uint64_t sequence)
+const struct offer_segment *offer_find(const struct offer *h, uint64_t sequence)
 {
     size_t low = 0, high = h->segment_count;
     while (low < high) {
@@ -285,7 +285,7 @@ const struct hold_segment *hold_find(const struct hold *h, uint64_t sequence)
     return low < h->segment_count && h->segments[low].sequence == sequence ? &h->segments[low] : NULL;
 }
 
-bool hold_parse_now(struct td_slice json, int64_t *ret_ns)
+bool offer_parse_now(struct td_slice json, int64_t *ret_ns)
 {
     json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, 0, NULL);
     bool good = parse_time(json_object_get(root, "now"), ret_ns);
@@ -293,7 +293,7 @@ bool hold_parse_now(struct td_slice json, int64_t *ret_ns)
     return good;
 }
 
-bool hold_parse_boundaries(struct td_slice json, int64_t *ret_from_ns, int64_t *ret_to_ns)
+bool offer_parse_boundaries(struct td_slice json, int64_t *ret_from_ns, int64_t *ret_to_ns)
 {
     json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, 0, NULL);
     bool good =
