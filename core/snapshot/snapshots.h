@@ -58,6 +58,6 @@ int snapshot_add_dissection(struct snapshot *, const char *name, int dir_fd, con
 int snapshot_remove_dissection(struct snapshot *, const char *name, struct error *err) MUST_CHECK;
 bool snapshot_dissection_path(struct snapshot *, const char *name, char out[STORAGE_MAX_PATH]);
 typedef int snapshot_dissection_fn(void *ctx, const char *name, uint64_t bytes, int64_t mtime_ns);
-int snapshot_list_dissections(struct snapshot *, snapshot_dissection_fn *, void *ctx, struct error *err) MUST_CHECK;
+int snapshot_list_dissections(struct snapshot *, snapshot_dissection_fn *each, void *ctx, struct error *err) MUST_CHECK;
 
 #endif
