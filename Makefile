@@ -13,7 +13,7 @@ JOBS     ?= $(shell nproc)
 T        ?=
 MAKEFLAGS += --no-print-directory
 
-PACKAGES := yaml-0.1 jansson libzstd zlib libpcap libcrypto sqlite3 libmicrohttpd gnutls
+PACKAGES := yaml-0.1 jansson libzstd zlib libpcap libcrypto sqlite3 libmicrohttpd gnutls libcurl
 CFLAGS   ?= -O3 -g
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wimplicit-fallthrough
 # What may silently change the layout or the meaning of an interface is an error everywhere, WERROR or not.
@@ -22,6 +22,8 @@ WERROR   ?= -Werror
 SANITIZE ?=
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing \
              -pthread -Isdk/include -Icore -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
+# The core and its tests know the whole plugin interface; a plugin says itself which minor it needs.
+WHOLE_ABI := -DTD_TARGET_MINOR=TD_ABI_MINOR
 # Two shims over C++ libraries; the C++ library itself is linked by its name, so that $(CC) links everything.
 ALL_CXXFLAGS = -std=c++17 -fno-rtti -D_GNU_SOURCE $(CFLAGS) $(filter-out %-prototypes %-function-declaration %-pointer-types %int-conversion,$(WARN)) \
              $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing -pthread -Isdk/include -Icore -MMD -MP
@@ -39,7 +41,7 @@ UNIT     := $(patsubst %.c,%,$(wildcard tests/unit/*/*.c tests/conformance/*.c))
 BENCHES  := $(patsubst %.c,%,$(wildcard tests/bench/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
-ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c))
+ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c tests/conformance/abi/v*/*.c))
 
 .PHONY: all deps demo check docs bless asan tsan fuzz bench conformance conformance-cel conformance-kfl lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
@@ -65,12 +67,12 @@ $(OBJ)/plugins/%.o: plugins/%.c
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	@$(CC) $(ALL_CFLAGS) -Itests -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) $(WHOLE_ABI) -Itests -c -o $@ $<
 
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
-	@$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
+	@$(CXX) $(ALL_CXXFLAGS) $(WHOLE_ABI) -c -o $@ $<
 
 plugins: $(PLUGINS:%=plugin-%)
 .PHONY: $(PLUGINS:%=plugin-%)
@@ -80,11 +82,13 @@ $(PLUGINS:%=plugin-%): plugin-%:
 
 tests: $(UNIT:%=$(BUILD)/%) $(BENCHES:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES)
 
-# Sample plugins, built with the frozen headers as plugins in the world are.
+# Sample plugins, built with the frozen headers as plugins in the world are: those in a minor's folder with its header, the others
+# with the first.
 $(OBJ)/abi/%.so: tests/conformance/abi/%.c
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
-	@$(CC) -std=c17 $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden -Itests/conformance/abi/v1.0 \
+	@$(CC) -std=c17 $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden \
+		-Itests/conformance/abi/$(or $(filter v%,$(*D)),v1.0) \
 		-MMD -MP -MF $(@:.so=.d) -MT $@ -shared -o $@ $<
 
 $(UNIT:%=$(BUILD)/%) $(BENCHES:%=$(BUILD)/%): $(BUILD)/%: $(OBJ)/%.o $(TEST_OBJ) $(OBJ)/libcore.a $(OBJ)/libplugins.a

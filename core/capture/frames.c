@@ -112,8 +112,8 @@ static int squeeze_frame(struct squeeze *s, uint64_t offset, size_t n, size_t *r
     return TD_OK;
 }
 
-int segment_frames_write(int in, uint64_t size, int out, int level, const atomic_bool *cancel, bool (*room)(void *ctx, uint64_t bytes),
-                         void *room_ctx, struct segment_frames *ret, struct error *err)
+int segment_frames_write(int in, uint64_t size, int out, int level, const atomic_bool *cancel,
+                         bool (*room)(void *ctx, struct td_slice frame), void *room_ctx, struct segment_frames *ret, struct error *err)
 {
     uint64_t n = frames_for(size);
     if (n > MAX_FRAMES || level < MIN_LEVEL || level > MAX_LEVEL)
@@ -130,7 +130,7 @@ int segment_frames_write(int in, uint64_t size, int out, int level, const atomic
             break;
         }
         status = squeeze_frame(&s, at, size - at < FRAMES_BYTES ? (size_t)(size - at) : FRAMES_BYTES, &packed, err);
-        if (status == TD_OK && room && !room(room_ctx, packed))
+        if (status == TD_OK && room && !room(room_ctx, td_bytes(s.packed, packed)))
             status = error_set(err, TD_E_LIMIT, "there is no room for the compressed segment beside the plain one");
         if (status == TD_OK)
             status = write_all(out, s.packed, packed, err);

@@ -19,9 +19,10 @@ struct segment_frames {
 
 void segment_frames_clear(struct segment_frames *);
 /* Squeezes `size` bytes from `in` to the end of `out`, whose offset is at 0. `level`: 1 to 19. Stops with TD_E_CANCELLED when *cancel gets
- * true. `room`: is asked before each frame is written whether its bytes may be; false ends it with TD_E_LIMIT. */
-int segment_frames_write(int in, uint64_t size, int out, int level, const atomic_bool *cancel, bool (*room)(void *ctx, uint64_t bytes),
-                         void *room_ctx, struct segment_frames *ret, struct error *err) MUST_CHECK;
+ * true. `room`: is shown the bytes of each frame and asked whether they may be written; false ends it with TD_E_LIMIT. */
+int segment_frames_write(int in, uint64_t size, int out, int level, const atomic_bool *cancel,
+                         bool (*room)(void *ctx, struct td_slice frame), void *room_ctx, struct segment_frames *ret,
+                         struct error *err) MUST_CHECK;
 /* Finds the frames in a file without help. TD_E_CORRUPT: damaged, cut, or frames of another size. */
 int segment_frames_scan(int fd, struct segment_frames *ret, struct error *err) MUST_CHECK;
 

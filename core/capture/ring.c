@@ -119,7 +119,7 @@ static uint64_t space_shown(const struct ring *r)
     return fstatvfs(r->dir_fd, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
 }
 
-static int64_t uptime_ns(void)
+int64_t ring_uptime(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -134,7 +134,7 @@ static void await_space(struct ring *r, uint64_t removed, uint64_t before, uint6
     if (gained >= removed / 2) /* the rest went to somebody else */
         return;
     r->awaited += removed - gained;
-    r->awaited_until_ns = uptime_ns() + (int64_t)AWAITED_S * NS_PER_S;
+    r->awaited_until_ns = ring_uptime() + (int64_t)AWAITED_S * NS_PER_S;
     r->space_shown = shown;
 }
 
@@ -143,7 +143,7 @@ static uint64_t free_space(struct ring *r)
 {
     uint64_t space = space_shown(r), more = space > r->space_shown ? space - r->space_shown : 0;
     r->awaited -= more < r->awaited ? more : r->awaited;
-    if (r->awaited && uptime_ns() >= r->awaited_until_ns)
+    if (r->awaited && ring_uptime() >= r->awaited_until_ns)
         r->awaited = 0;
     r->space_shown = space;
     return space < UINT64_MAX - r->awaited ? space + r->awaited : UINT64_MAX;
@@ -173,6 +173,7 @@ bool ring_recycle_oldest(struct ring *r)
     /* Removing a large file may take a while. Nobody finds the body any more; those who have pinned it hold its pins. A file that nobody
      * reads is not opened: it would go with its descriptor, when the lock is held. */
     bool read = b->pins++ > 0;
+    b->current = false; /* from now on descriptors are all that there is */
     pthread_mutex_unlock(&r->lock);
     uint64_t before = space_shown(r);
     body_unlink(r, b, read, true);
@@ -294,7 +295,7 @@ static int new_ring(const char *dir, struct ring **ret, struct error *err)
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->keeper_work, NULL);
     pthread_cond_init(&r->next_ready, NULL);
-    pthread_cond_init(&r->squeezer_work, NULL);
+    pthread_cond_init(&r->tidier_work, NULL);
     *ret = r;
     if (!(r->dir = mem_strdup(dir)))
         return error_nomem(err);
@@ -315,8 +316,8 @@ static int start_threads(struct ring *r, struct error *err)
     int failure = pthread_create(&r->keeper, NULL, ring_keep, r);
     r->keeper_runs = !failure;
     if (!failure) {
-        failure = pthread_create(&r->squeezer, NULL, ring_squeeze, r);
-        r->squeezer_runs = !failure;
+        failure = pthread_create(&r->tidier, NULL, ring_tidy, r);
+        r->tidier_runs = !failure;
     }
     return failure ? error_set(err, TD_E_NOMEM, "cannot start a thread: %s", strerror(failure)) : TD_OK;
 }
@@ -388,12 +389,12 @@ static void stop_threads(struct ring *r)
 {
     pthread_mutex_lock(&r->lock);
     r->stop = true;
-    atomic_store(&r->squeeze_cancel, true);
+    atomic_store(&r->tidy_cancel, true);
     pthread_cond_broadcast(&r->keeper_work);
-    pthread_cond_broadcast(&r->squeezer_work);
+    pthread_cond_broadcast(&r->tidier_work);
     pthread_mutex_unlock(&r->lock);
-    if (r->squeezer_runs)
-        pthread_join(r->squeezer, NULL);
+    if (r->tidier_runs)
+        pthread_join(r->tidier, NULL);
     if (r->keeper_runs) /* after all that has ended is sealed */
         pthread_join(r->keeper, NULL);
 }
@@ -430,7 +431,7 @@ void ring_close(struct ring *r)
         close(r->lock_fd);
     if (r->dir_fd >= 0)
         close(r->dir_fd);
-    pthread_cond_destroy(&r->squeezer_work);
+    pthread_cond_destroy(&r->tidier_work);
     pthread_cond_destroy(&r->next_ready);
     pthread_cond_destroy(&r->keeper_work);
     pthread_mutex_destroy(&r->lock);
@@ -448,7 +449,7 @@ void ring_reconfigure(struct ring *r, const struct ring_options *o)
     r->options.node = node;
     r->segment_size = choose_segment_size(o);
     pthread_cond_signal(&r->keeper_work); /* a smaller budget is made true at once */
-    pthread_cond_signal(&r->squeezer_work);
+    pthread_cond_signal(&r->tidier_work);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -556,6 +557,7 @@ void ring_stats(struct ring *r, struct ring_stats *ret)
     ret->recovered = r->recovered;
     ret->rebuilt = r->rebuilt;
     ret->compressed = r->compressed;
+    ret->hashed = r->hashed;
     ret->trouble = !r->trouble && r->disk_failure ? "the disk does not take what is written" : r->trouble;
     ret->trouble_errno = r->trouble ? r->trouble_errno : r->disk_failure;
     pthread_mutex_unlock(&r->lock);

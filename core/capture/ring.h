@@ -10,8 +10,14 @@
  * what compressing takes meanwhile, and with recycled segments that somebody still reads. When there is no room the oldest segment is
  * recycled.
  *
- * Threads: one writer (ring_append() and its like), and any number of readers. The ring has threads of its own that write blocks, seal
- * and compress. */
+ * A sealed segment gets a digest: the SHA-256 of its file as it is, which then stands in its index and in its summary, so that whoever
+ * takes the file away need not make it. Of a compressed segment it is made while the file is written. Else the file has to be read again,
+ * which costs about as much as capturing did: so it is done when capturing is calm, which is when in each of the last RING_CALM_SECONDS
+ * seconds at most RING_CALM_BYTES of packets were appended, and given up in the middle when that ends. Under a lasting load segments stay
+ * without.
+ *
+ * Threads: one writer (ring_append() and its like), and any number of readers. The ring has threads of its own that write blocks, seal,
+ * compress and make digests. */
 #ifndef CAPTURE_RING_H
 #define CAPTURE_RING_H
 
@@ -29,7 +35,7 @@ struct ring_options {
     int compression_level; /* 0: none; 1 to 19 */
 };
 
-enum { RING_MIN_SEGMENTS = 4 };
+enum { RING_MIN_SEGMENTS = 4, RING_CALM_SECONDS = 3, RING_CALM_BYTES = 32 << 20 };
 
 struct ring_interface {
     const char *name, *description, *filter; /* NULL: none */
@@ -51,9 +57,9 @@ struct ring_stats {
     uint64_t waits;                                   /* times that the writer had to wait for the disk */
     uint64_t segments, bytes, reserved, pinned_bytes; /* what counts in the budget: bytes + reserved + pinned_bytes */
     uint64_t storage_size, segment_size;
-    uint64_t recycled, revoked, recovered, rebuilt, compressed; /* segments, since the ring was opened */
-    int64_t oldest_ns, newest_ns;                               /* first and last packet; oldest > newest: none */
-    const char *trouble;                                        /* NULL, or why it cannot write at the moment; a constant text */
+    uint64_t recycled, revoked, recovered, rebuilt, compressed, hashed; /* segments, since the ring was opened */
+    int64_t oldest_ns, newest_ns;                                       /* first and last packet; oldest > newest: none */
+    const char *trouble;                                                /* NULL, or why it cannot write at the moment; a constant text */
     int trouble_errno;
 };
 

@@ -2,7 +2,8 @@
  *
  * Who does what. The appending thread fills the open segment (ring_append.c). The block writer's thread brings it to the disk and
  * hands ended segments to the keeper. The keeper (ring_keep.c) has the next segment ready before it is needed, seals, and recycles. The
- * squeezer (ring_squeeze.c) compresses sealed segments at the lowest priority. `lock` guards everything that several of them touch. */
+ * tidier (ring_tidy.c) does with sealed segments, at the lowest priority, what can wait: it compresses them (ring_squeeze.c) and makes
+ * their digests (ring_hash.c). `lock` guards everything that several of them touch. */
 #ifndef CAPTURE_RING_INTERNAL_H
 #define CAPTURE_RING_INTERNAL_H
 
@@ -54,7 +55,9 @@ struct body {
     bool writing; /* not sealed */
     bool current; /* the ring has it; otherwise it only lives for those who pinned it */
     unsigned pins;
-    uint64_t cost; /* of the file and its index, in the budget */
+    unsigned readers; /* pins that have read: while there is one, descriptors stay open */
+    uint64_t cost;    /* of the file and its index, in the budget */
+    uint64_t stale;   /* the part of it that is an index which has been replaced, and which somebody still reads */
     uint64_t file_bytes;
     struct body *next_orphan;
     pthread_rwlock_t access; /* shared: reading from the descriptors; exclusive: opening and closing them */
@@ -67,6 +70,7 @@ struct entry {
     struct body *body;
     struct open_segment *open; /* NULL: sealed */
     bool stays_plain;          /* compressing it has failed */
+    bool stays_unhashed;       /* so has making its digest */
 };
 
 struct ring_interface_state {
@@ -100,13 +104,13 @@ struct ring {
 
     /* ---- Under the lock ---- */
     pthread_mutex_t lock;
-    pthread_cond_t keeper_work, next_ready, squeezer_work;
+    pthread_cond_t keeper_work, next_ready, tidier_work;
     struct entry *entries; /* by sequence */
     size_t n, cap;
     struct body *orphans;
     uint64_t next_sequence;
     uint64_t segment_size;
-    uint64_t used, reserved, pinned; /* bytes: of entries; of open, next and squeezed ones; of orphans */
+    uint64_t used, reserved, pinned; /* bytes: of entries; of open and next ones, and of what the tidier writes; of orphans */
     uint64_t awaited, space_shown;   /* bytes: removed, and not free yet for all that is seen; free when it was last looked at */
     int64_t awaited_until_ns;        /* CLOCK_MONOTONIC */
     struct open_segment *next;       /* prepared */
@@ -119,12 +123,12 @@ struct ring {
     int trouble_errno;
     int disk_failure;               /* errno: writing or flushing failed; */
     uint64_t disk_failure_sequence; /* over when a segment behind this one reaches the disk */
-    uint64_t recycled, revoked, recovered, rebuilt, compressed;
+    uint64_t recycled, revoked, recovered, rebuilt, compressed, hashed;
     bool stop;
-    uint64_t squeezing;         /* bytes of `reserved`: what the squeezer writes */
-    atomic_bool squeeze_cancel; /* it shall give up the segment at hand */
-    bool keeper_runs, squeezer_runs;
-    pthread_t keeper, squeezer;
+    uint64_t tidying;        /* bytes of `reserved`: what the tidier writes */
+    atomic_bool tidy_cancel; /* it shall give up the segment at hand */
+    bool keeper_runs, tidier_runs;
+    pthread_t keeper, tidier;
 };
 
 /* ---- ring.c: all with the lock held ---- */
@@ -148,12 +152,17 @@ bool ring_make_room(struct ring *, uint64_t need);
 bool ring_recycle_oldest(struct ring *);
 void ring_set_trouble(struct ring *, const char *what, int failure);
 void ring_set_disk_failure(struct ring *, uint64_t sequence, int failure);
+int64_t ring_uptime(void); /* CLOCK_MONOTONIC. [the lock need not be held] */
 
 /* ---- segment.c: with the lock held ---- */
 
 int segment_pin(struct ring *, struct entry *, struct segment **ret, struct error *err) MUST_CHECK;
 /* segment_read() for struct segment_bytes. [no lock held] */
 int segment_read_any(void *segment, uint64_t offset, void *p, size_t n, struct error *err);
+/* What was read of its file is not needed again soon: the system may use that memory. [no lock held] */
+void segment_forget(struct segment *);
+/* Its index with another summary, appended to `ret`; TD_E_CORRUPT: it has none that is right. [no lock held] */
+int segment_index_again(struct segment *, const struct segment_summary *, struct buf *ret, struct error *err) MUST_CHECK;
 
 /* ---- ring_append.c ---- */
 
@@ -170,12 +179,31 @@ void open_segment_unref(struct open_segment *);
 /* Writes an index beside its segment, under its unfinished name; ring_commit_index() gives it its own. */
 int ring_write_index(struct ring *, const struct notes *, const struct segment_summary *, const struct segment_frames *,
                      uint64_t *ret_bytes, struct error *err) MUST_CHECK;
-
+int ring_put_index(struct ring *, uint64_t sequence, struct td_slice bytes, bool flushed, struct error *err) MUST_CHECK;
 int ring_commit_index(struct ring *, uint64_t sequence, struct error *err) MUST_CHECK;
 
-/* ---- ring_squeeze.c ---- */
+/* ---- ring_tidy.c ---- */
 
-void *ring_squeeze(void *ring);
+void *ring_tidy(void *ring);
+/* Room for what the tidier is going to write, until the segment at hand is done. The segment is pinned, so it may be recycled meanwhile
+ * without harm. */
+bool ring_tidy_reserve(struct ring *, uint64_t bytes);
+
+/* ---- ring_squeeze.c, ring_hash.c: with a segment that the tidier has pinned; no lock held ---- */
+
+/* The compressed file takes the plain one's place. TD_E_CANCELLED: not now. */
+int ring_squeeze(struct ring *, struct segment *, int level, struct error *err) MUST_CHECK;
+
+/* How calm capturing is, as the tidier has seen it. */
+struct ring_calm {
+    int64_t since_ns; /* of the second at hand; CLOCK_MONOTONIC */
+    uint64_t bytes;   /* appended before it */
+    unsigned seconds; /* calm ones before it, in a row */
+};
+/* To be asked at least once a second while it matters. */
+bool ring_is_calm(const struct ring *, struct ring_calm *);
+/* Reads the segment's file and puts its digest into its index. TD_E_CANCELLED: not now. */
+int ring_hash(struct ring *, struct segment *, struct ring_calm *, struct error *err) MUST_CHECK;
 
 /* ---- ring_recover.c: before any thread runs ---- */
 

@@ -100,12 +100,12 @@ static struct open_segment *new_open_segment(struct ring *r, uint64_t sequence, 
     return s;
 }
 
-/* Lock held. Segments that are sealed soon can be recycled then; what is being compressed waits for capturing, not the other way round. */
+/* Lock held. Segments that are sealed soon can be recycled then; what the tidier does waits for capturing, not the other way round. */
 static bool room_will_come(struct ring *r)
 {
-    if (r->squeezing)
-        atomic_store(&r->squeeze_cancel, true);
-    return r->squeezing || r->unsealed;
+    if (r->tidying)
+        atomic_store(&r->tidy_cancel, true);
+    return r->tidying || r->unsealed;
 }
 
 /* Lock held; it is let go meanwhile. */
@@ -137,7 +137,7 @@ static void prepare_next(struct ring *r)
     } else {
         r->next = s;
         ring_set_trouble(r, NULL, 0);
-        pthread_cond_signal(&r->squeezer_work);
+        pthread_cond_signal(&r->tidier_work);
     }
     pthread_cond_broadcast(&r->next_ready);
 }
@@ -155,24 +155,30 @@ static int write_whole(int fd, const uint8_t *p, size_t n)
     return 0;
 }
 
+int ring_put_index(struct ring *r, uint64_t sequence, struct td_slice bytes, bool flushed, struct error *err)
+{
+    char name[SEGMENT_NAME];
+    segment_file_name(sequence, SEGMENT_FILE_INDEX, true, name);
+    int fd = openat(r->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    int failure = fd < 0 ? errno : write_whole(fd, bytes.p, bytes.n);
+    if (!failure && flushed && fdatasync(fd) != 0 && errno != EINVAL)
+        failure = errno;
+    if (fd >= 0 && close(fd) != 0 && !failure)
+        failure = errno;
+    if (!failure)
+        return TD_OK;
+    unlinkat(r->dir_fd, name, 0);
+    return error_set(err, failure == ENOSPC ? TD_E_LIMIT : TD_E_DENIED, "%s/%s: %s", r->dir, name, strerror(failure));
+}
+
 int ring_write_index(struct ring *r, const struct notes *notes, const struct segment_summary *summary, const struct segment_frames *frames,
                      uint64_t *ret_bytes, struct error *err)
 {
-    char name[SEGMENT_NAME];
     struct buf bytes;
     buf_init(&bytes, 0);
-    segment_file_name(summary->sequence, SEGMENT_FILE_INDEX, true, name);
-    int status = segment_index_write(notes, summary, frames, &bytes, err), failure = 0, fd = -1;
-    if (status == TD_OK) {
-        fd = openat(r->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-        failure = fd < 0 ? errno : write_whole(fd, bytes.p, bytes.n);
-        if (fd >= 0 && close(fd) != 0 && !failure)
-            failure = errno;
-    }
-    if (failure) {
-        unlinkat(r->dir_fd, name, 0);
-        status = error_set(err, failure == ENOSPC ? TD_E_LIMIT : TD_E_DENIED, "%s/%s: %s", r->dir, name, strerror(failure));
-    }
+    int status = segment_index_write(notes, summary, frames, &bytes, err);
+    if (status == TD_OK)
+        status = ring_put_index(r, summary->sequence, buf_slice(&bytes), false, err);
     *ret_bytes = bytes.n;
     buf_clear(&bytes);
     return status;
@@ -310,7 +316,7 @@ static void seal(struct ring *r, struct open_segment *s)
     if (s->mended)
         drop_notes(r, s->mended, s->size);
     open_segment_unref(s);
-    pthread_cond_signal(&r->squeezer_work);
+    pthread_cond_signal(&r->tidier_work);
     pthread_mutex_unlock(&r->lock);
 }
 

@@ -212,6 +212,7 @@ static int rebuild(struct recovery *v, struct error *err)
         read_head(v, end);
         v->summary.sequence = v->found->sequence;
         v->summary.bytes = end;
+        v->summary.hashed = false;                                   /* what the index said may have been of another file */
         v->summary.recovered |= !v->found->have[SEGMENT_FILE_INDEX]; /* nobody had sealed it */
         *(v->summary.recovered ? &r->recovered : &r->rebuilt) += 1;
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,6 +18,8 @@ struct segment {
     struct segment_summary summary;
     enum segment_state state;
     uint64_t file_bytes;
+    bool reads;            /* it counts among its body's readers */
+    bool looked_for_index; /* and opened what there is */
     struct segment_index *index;
     struct notes *rebuilt; /* what `index` is of, if the file was not right */
     struct segment_frames own_frames;
@@ -44,15 +47,45 @@ int segment_pin(struct ring *r, struct entry *e, struct segment **ret, struct er
     return TD_OK;
 }
 
+/* From the same state as that of `of`, whatever has become of the segment. */
+int segment_share(const struct segment *of, struct segment **ret, struct error *err)
+{
+    struct segment *s = mem_calloc(1, sizeof(*s));
+    if (!s)
+        return error_nomem(err);
+    s->ring = of->ring;
+    s->body = of->body;
+    s->open = of->open;
+    s->summary = of->summary;
+    s->state = of->state;
+    s->file_bytes = of->file_bytes;
+    pthread_mutex_lock(&s->ring->lock);
+    s->body->pins++;
+    if (s->open)
+        s->open->refs++;
+    pthread_mutex_unlock(&s->ring->lock);
+    *ret = s;
+    return TD_OK;
+}
+
+/* Lock held. Descriptors are not kept for nobody: pins may be many, and last. Without a name they are all that there is. */
+static void rest(struct ring *r, struct body *b)
+{
+    if (!b->current)
+        return;
+    pthread_rwlock_wrlock(&b->access);
+    body_close(b);
+    pthread_rwlock_unlock(&b->access);
+    r->used -= b->stale;
+    b->cost -= b->stale;
+    b->stale = 0;
+}
+
 /* Lock held; it is let go while a file is closed that has no name any more, since that removes it. The last who has pinned it leaves. */
 static void let_go(struct ring *r, struct body *b)
 {
-    if (b->current) { /* its descriptors are not kept for nobody */
-        pthread_rwlock_wrlock(&b->access);
-        body_close(b);
-        pthread_rwlock_unlock(&b->access);
+    if (b->current)
         return;
-    }
     for (struct body **p = &r->orphans; *p; p = &(*p)->next_orphan)
         if (*p == b) {
             *p = b->next_orphan;
@@ -77,6 +110,9 @@ void segment_unpin(struct segment *s)
     notes_free(s->rebuilt);
     pthread_mutex_lock(&r->lock);
     open_segment_unref(s->open);
+    s->body->readers -= s->reads;
+    if (!s->body->readers)
+        rest(r, s->body);
     if (--s->body->pins == 0)
         let_go(r, s->body);
     pthread_mutex_unlock(&r->lock);
@@ -100,22 +136,35 @@ uint64_t segment_file_bytes(const struct segment *s)
 
 /* ---- Reading ---- */
 
-/* Its body's descriptors are open and stay so until the matching unlock of `access`. */
+static int revoked(const struct segment *s, struct error *err)
+{
+    return error_set(err, TD_E_NOT_FOUND, "segment %llu was recycled while it was read: the raw capture needed its room",
+                     (unsigned long long)s->summary.sequence);
+}
+
+/* Its body's descriptors are open and stay so until the matching unlock of `access`; they stay the same as long as the pin, unless the
+ * ring takes them away. */
 static int begin_access(struct segment *s, struct error *err)
 {
     struct body *b = s->body;
+    if (!s->reads) {
+        pthread_mutex_lock(&s->ring->lock);
+        b->readers++;
+        s->reads = true;
+        pthread_mutex_unlock(&s->ring->lock);
+    }
     for (;;) {
         pthread_rwlock_rdlock(&b->access);
         if (b->revoked) {
             pthread_rwlock_unlock(&b->access);
-            return error_set(err, TD_E_NOT_FOUND, "segment %llu was recycled while it was read: the raw capture needed its room",
-                             (unsigned long long)s->summary.sequence);
+            return revoked(s, err);
         }
-        if (b->fd >= 0)
+        if (b->fd >= 0 && (b->index_fd >= 0 || s->open || s->looked_for_index))
             return TD_OK;
         pthread_rwlock_unlock(&b->access);
         pthread_rwlock_wrlock(&b->access);
         int status = b->revoked ? TD_OK : body_open(s->ring, b, s->state != SEGMENT_WRITING, err);
+        s->looked_for_index = true;
         pthread_rwlock_unlock(&b->access);
         if (status != TD_OK)
             return status;
@@ -166,6 +215,12 @@ static int read_open(struct segment *s, uint64_t offset, void *p, size_t n, stru
         n -= one;
     }
     return TD_OK;
+}
+
+static int check_sealed(const struct segment *s, struct error *err)
+{
+    return !s->open ? TD_OK
+                    : error_set(err, TD_E_UNSUPPORTED, "segment %llu is still being written", (unsigned long long)s->summary.sequence);
 }
 
 static int check_range(const struct segment *s, uint64_t offset, size_t n, uint64_t size, struct error *err)
@@ -312,20 +367,116 @@ int segment_index(struct segment *s, struct segment_index **ret, struct error *e
     return status;
 }
 
-int segment_link(struct segment *s, int dir_fd, const char *name, struct error *err)
+int segment_index_again(struct segment *s, const struct segment_summary *summary, struct buf *ret, struct error *err)
 {
-    char path[64];
-    if (s->open)
-        return error_set(err, TD_E_UNSUPPORTED, "segment %llu is still being written", (unsigned long long)s->summary.sequence);
-    int status = begin_access(s, err);
+    struct segment_index *index;
+    int status = segment_index(s, &index, err);
+    if (status == TD_OK && !segment_index_summary(index))
+        status = error_set(err, TD_E_CORRUPT, "its index is not right");
+    if (status == TD_OK)
+        status = begin_access(s, err);
     if (status != TD_OK)
         return status;
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", s->body->fd);
-    if (linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) != 0) {
-        status = errno == EXDEV ? TD_E_UNSUPPORTED : errno == EEXIST ? TD_E_EXISTS : errno == ENOENT ? TD_E_NOT_FOUND : TD_E_DENIED;
-        status = error_set(err, status, "segment %llu cannot be linked as %s: %s", (unsigned long long)s->summary.sequence, name,
-                           errno == ENOENT ? "it was recycled" : strerror(errno));
-    }
+    status = segment_index_rewrite(index, summary, ret, err);
+    pthread_rwlock_unlock(&s->body->access);
+    return status;
+}
+
+/* ---- Files ---- */
+
+/* By its descriptor, or by its name while it is not open: then it has one. [access held] */
+static int look_at(const struct segment *s, int fd, const char *name, struct stat *ret)
+{
+    return (fd >= 0 ? fstat(fd, ret) : fstatat(s->ring->dir_fd, name, ret, AT_SYMLINK_NOFOLLOW)) == 0 ? 0 : errno;
+}
+
+int segment_files(struct segment *s, struct segment_files *ret, struct error *err)
+{
+    struct body *b = s->body;
+    struct stat file, index;
+    struct segment_files f = {0};
+    int status = check_sealed(s, err);
+    if (status != TD_OK)
+        return status;
+    segment_file_name(s->summary.sequence, b->kind, false, f.name);
+    segment_file_name(s->summary.sequence, SEGMENT_FILE_INDEX, false, f.index_name);
+    pthread_rwlock_rdlock(&b->access);
+    int failure = b->revoked ? 0 : look_at(s, b->fd, f.name, &file);
+    f.has_index = !b->revoked && !failure && look_at(s, b->index_fd, f.index_name, &index) == 0;
+    if (b->revoked)
+        status = revoked(s, err);
+    pthread_rwlock_unlock(&b->access);
+    if (failure)
+        status = error_set(err, failure == ENOENT ? TD_E_NOT_FOUND : TD_E_DENIED, "%s/%s: %s", s->ring->dir, f.name, strerror(failure));
+    if (status != TD_OK)
+        return status;
+    f.device = (uint64_t)file.st_dev;
+    f.inode = (uint64_t)file.st_ino;
+    f.bytes = (uint64_t)file.st_size;
+    f.index_inode = f.has_index ? (uint64_t)index.st_ino : 0;
+    f.index_bytes = f.has_index ? (uint64_t)index.st_size : 0;
+    *ret = f;
+    return TD_OK;
+}
+
+int segment_read_index(struct segment *s, uint64_t offset, void *p, size_t n, struct error *err)
+{
+    int status = check_sealed(s, err);
+    if (status == TD_OK)
+        status = begin_access(s, err);
+    if (status != TD_OK)
+        return status;
+    if (s->body->index_fd < 0)
+        status = error_set(err, TD_E_CORRUPT, "segment %llu has no index", (unsigned long long)s->summary.sequence);
+    else
+        status = read_fully(s->body->index_fd, offset, p, n, s->summary.sequence, err);
+    pthread_rwlock_unlock(&s->body->access);
+    return status;
+}
+
+void segment_forget(struct segment *s)
+{
+    struct error ignored;
+    if (s->open || begin_access(s, &ignored) != TD_OK)
+        return;
+    posix_fadvise(s->body->fd, 0, 0, POSIX_FADV_DONTNEED);
+    pthread_rwlock_unlock(&s->body->access);
+}
+
+/* [access held] */
+static int link_as(const struct segment *s, int fd, int dir_fd, const char *name, struct error *err)
+{
+    char path[64];
+    if (fd < 0)
+        return error_set(err, TD_E_CORRUPT, "segment %llu has no index", (unsigned long long)s->summary.sequence);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) == 0)
+        return TD_OK;
+    int status = errno == EXDEV ? TD_E_UNSUPPORTED : errno == EEXIST ? TD_E_EXISTS : errno == ENOENT ? TD_E_NOT_FOUND : TD_E_DENIED;
+    return error_set(err, status, "segment %llu cannot be linked as %s: %s", (unsigned long long)s->summary.sequence, name,
+                     errno == ENOENT ? "it was recycled" : strerror(errno));
+}
+
+int segment_link(struct segment *s, int dir_fd, const char *name, struct error *err)
+{
+    int status = check_sealed(s, err);
+    if (status == TD_OK)
+        status = begin_access(s, err);
+    if (status != TD_OK)
+        return status;
+    status = link_as(s, s->body->fd, dir_fd, name, err);
+    pthread_rwlock_unlock(&s->body->access);
+    return status;
+}
+
+int segment_link_index(struct segment *s, int dir_fd, const char *name, struct error *err)
+{
+    int status = check_sealed(s, err);
+    if (status == TD_OK)
+        status = begin_access(s, err);
+    if (status != TD_OK)
+        return status;
+    status = link_as(s, s->body->index_fd, dir_fd, name, err);
     pthread_rwlock_unlock(&s->body->access);
     return status;
 }

@@ -9,6 +9,7 @@
 #ifndef CAPTURE_SEGMENT_H
 #define CAPTURE_SEGMENT_H
 
+#include "capture/segment_file.h"
 #include "capture/segment_index.h"
 
 enum segment_state { SEGMENT_WRITING, SEGMENT_SEALED, SEGMENT_COMPRESSED };
@@ -16,6 +17,8 @@ enum segment_state { SEGMENT_WRITING, SEGMENT_SEALED, SEGMENT_COMPRESSED };
 struct segment;
 
 void segment_unpin(struct segment *);
+/* Another pin of the same, for another thread; it may be recycled by now. [any thread, as long as the first pin lasts] */
+int segment_share(const struct segment *, struct segment **ret, struct error *err) MUST_CHECK;
 /* Constant while it is pinned, but of a segment that is being written: as of the pinning. */
 const struct segment_summary *segment_summary(const struct segment *);
 enum segment_state segment_state(const struct segment *);
@@ -31,8 +34,23 @@ void segment_will_read(struct segment *, uint64_t offset, uint64_t n);
 int segment_read_file(struct segment *, uint64_t offset, void *p, size_t n, struct error *err) MUST_CHECK;
 /* The index, read when it is first asked for; rebuilt if it is not right. Lives as long as the pin. */
 int segment_index(struct segment *, struct segment_index **ret, struct error *err) MUST_CHECK;
-/* Gives its file (not its index) another name on the same file system: a hard link. SEALED, COMPRESSED. TD_E_UNSUPPORTED: another
- * file system; copy it. */
+
+/* ---- Its files, as they are: SEALED, COMPRESSED ---- */
+
+/* While a segment is in the ring, its files have names there. Their numbers tell whether a name still is that file: one that was
+ * compressed or hashed meanwhile got another one, though who has read from its pin keeps what he has. */
+struct segment_files {
+    char name[SEGMENT_NAME], index_name[SEGMENT_NAME]; /* in the ring's directory */
+    uint64_t device, inode, bytes;
+    bool has_index;
+    uint64_t index_inode, index_bytes;
+};
+/* Opens nothing. */
+int segment_files(struct segment *, struct segment_files *ret, struct error *err) MUST_CHECK;
+/* Exactly `n` bytes of the file of its index. TD_E_CORRUPT: there are not so many, or there is none. */
+int segment_read_index(struct segment *, uint64_t offset, void *p, size_t n, struct error *err) MUST_CHECK;
+/* Gives a file another name on the same file system: a hard link. TD_E_UNSUPPORTED: another file system; copy it. */
 int segment_link(struct segment *, int dir_fd, const char *name, struct error *err) MUST_CHECK;
+int segment_link_index(struct segment *, int dir_fd, const char *name, struct error *err) MUST_CHECK;
 
 #endif

@@ -22,12 +22,15 @@ struct segment_bytes {
 };
 
 struct segment_frames; /* capture/frames.h: how a compressed segment is laid out */
+struct segment_index;
 
 /* ---- Making ---- */
 
 /* Appends the file's bytes. `frames`: NULL for a segment that is not compressed. Cost: about that of sorting the notes by key. */
 int segment_index_write(const struct notes *, const struct segment_summary *, const struct segment_frames *frames, struct buf *ret,
                         struct error *err) MUST_CHECK;
+/* The same file again with another summary, which differs in what is told of the segment's file and not in what is in it. */
+int segment_index_rewrite(const struct segment_index *, const struct segment_summary *, struct buf *ret, struct error *err) MUST_CHECK;
 /* An upper bound for the bytes of the index of what has been noted so far, to be kept free in the budget. [the writing thread] */
 uint64_t segment_index_bound(const struct notes *);
 
@@ -39,14 +42,14 @@ int segment_index_scan(const struct segment_bytes *, struct notes *notes, struct
 
 /* ---- Using ---- */
 
-struct segment_index;
-
 /* Reads and checks a file; parts are read when they are needed, so `fd` must stay open as long (it stays the caller's). TD_E_CORRUPT,
  * TD_E_UNSUPPORTED (a newer version): rebuild it. */
 int segment_index_open(int fd, struct segment_index **ret, struct error *err) MUST_CHECK;
 /* The same for a segment that is being written; sees what is published at that moment and later. */
 int segment_index_of_notes(const struct notes *, struct segment_index **ret, struct error *err) MUST_CHECK;
 void segment_index_close(struct segment_index *);
+/* Reads all of a file, so that later uses find no damage. TD_E_CORRUPT */
+int segment_index_check(struct segment_index *, struct error *err) MUST_CHECK;
 
 const struct segment_summary *segment_index_summary(const struct segment_index *); /* of a file; NULL for notes */
 const struct segment_frames *segment_index_frames(const struct segment_index *);   /* NULL: not compressed */

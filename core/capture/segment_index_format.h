@@ -1,4 +1,4 @@
-/* The file that holds the index of a segment, version 1; shared by those who write and read it.
+/* The file that holds the index of a segment, version 2; shared by those who write and read it.
  *
  * Numbers are little-endian; "varint" is unsigned LEB128 of at most 32 bits. The header says of each part how many elements and bytes it
  * has, and their checksum (hash_bytes() with INDEX_SEED); the parts follow it in this order, without room between them:
@@ -11,7 +11,7 @@
  *     pages        8 bytes each: the checksum of INDEX_PAGE bytes of postings, so that they are read in pieces
  *     postings     row by row the places of its packets, ascending: varints, each the distance to the one before, the first from 0
  *
- * Places are offsets in the segment in units of 4 bytes. */
+ * Places are offsets in the segment in units of 4 bytes. Version 1 had no digest of the segment's file in its header; it is still read. */
 #ifndef CAPTURE_SEGMENT_INDEX_FORMAT_H
 #define CAPTURE_SEGMENT_INDEX_FORMAT_H
 
@@ -22,11 +22,14 @@
 enum index_part { INDEX_INTERFACES, INDEX_FRAMES, INDEX_STRIDES, INDEX_ROWS, INDEX_PAGES, INDEX_POSTINGS, INDEX_PARTS };
 
 enum {
-    INDEX_VERSION = 1,
+    INDEX_VERSION = 2,
+    INDEX_VERSION_WITHOUT_DIGEST = 1,
     INDEX_SEED = 0x746470, /* of checksums */
     INDEX_MAGIC_BYTES = 8,
     INDEX_SUMMARY_BYTES = 12 * 8 + 2 * 4,
-    INDEX_HEADER_BYTES = INDEX_MAGIC_BYTES + 2 * 4 + 8 + INDEX_SUMMARY_BYTES + INDEX_PARTS * 3 * 8 + 8, /* the last 8: its checksum */
+    INDEX_DIGEST_BYTES = 8 + SEGMENT_SHA256, /* is there one, and which */
+    INDEX_HEADER_BYTES =
+        INDEX_MAGIC_BYTES + 2 * 4 + 8 + INDEX_SUMMARY_BYTES + INDEX_DIGEST_BYTES + INDEX_PARTS * 3 * 8 + 8, /* its checksum */
     INDEX_INTERFACE_BYTES = 16,
     INDEX_FRAME_BYTES = 4,
     INDEX_STRIDE_BYTES = 24,

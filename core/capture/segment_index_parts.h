@@ -10,6 +10,7 @@ struct segment_index {
     const struct notes *notes; /* NULL: it is a file */
     int fd;
     struct index_header header;
+    uint64_t header_bytes;         /* by its version */
     uint64_t offsets[INDEX_PARTS]; /* of the parts in the file */
     struct notes_interface *interfaces;
     size_t interface_n;
@@ -36,6 +37,8 @@ int index_load_rows(struct segment_index *, struct error *err) MUST_CHECK;
 int index_load_pages(struct segment_index *, struct error *err) MUST_CHECK;
 /* One page of postings, checked; its bytes go to *ret_n. */
 int index_read_page(const struct segment_index *, uint64_t page, uint8_t bytes[INDEX_PAGE], size_t *ret_n, struct error *err) MUST_CHECK;
+/* Exactly `n` bytes of the file. */
+int index_read_at(int fd, uint64_t offset, void *p, size_t n, struct error *err) MUST_CHECK;
 /* Says that a part is damaged, at which offset of the file, and how. */
 int index_damaged(const struct segment_index *, enum index_part part, uint64_t offset, const char *how, struct error *err);
 

@@ -24,7 +24,7 @@ int index_damaged(const struct segment_index *x, enum index_part part, uint64_t 
     return damaged_at(x->offsets[part] + offset, part_names[part], how, err);
 }
 
-static int read_at(int fd, uint64_t offset, void *p, size_t n, struct error *err)
+int index_read_at(int fd, uint64_t offset, void *p, size_t n, struct error *err)
 {
     uint8_t *to = p;
     for (size_t done = 0; done < n;) {
@@ -86,17 +86,29 @@ static void read_summary(struct td_cursor *in, struct segment_summary *s)
     s->recovered = td_le32(in);
 }
 
+static void read_digest(struct td_cursor *in, struct segment_summary *s)
+{
+    uint64_t hashed = td_le64(in);
+    const uint8_t *sha256 = td_claim_bytes(in, SEGMENT_SHA256);
+    in->failed |= hashed > 1;
+    s->hashed = hashed == 1 && sha256;
+    if (s->hashed)
+        memcpy(s->sha256, sha256, SEGMENT_SHA256);
+}
+
 static int read_header(struct segment_index *x, struct td_slice head, struct error *err)
 {
     struct td_cursor in = td_cursor(head);
     if (!td_eq(td_take(&in, INDEX_MAGIC_BYTES), TD_LIT(INDEX_MAGIC)))
         return damaged_at(0, "header", "not an index of a segment", err);
     uint32_t version = td_le32(&in), bytes = td_le32(&in);
-    if (version != INDEX_VERSION)
+    if (version != INDEX_VERSION && version != INDEX_VERSION_WITHOUT_DIGEST)
         return error_set(err, TD_E_UNSUPPORTED, "the index of a segment has version %u, this program knows %u; it must be rebuilt", version,
                          INDEX_VERSION);
     x->header.file_bytes = td_le64(&in);
     read_summary(&in, &x->header.summary);
+    if (version != INDEX_VERSION_WITHOUT_DIGEST)
+        read_digest(&in, &x->header.summary);
     for (int i = 0; i < INDEX_PARTS; i++) {
         x->header.parts[i].count = td_le64(&in);
         x->header.parts[i].bytes = td_le64(&in);
@@ -104,7 +116,8 @@ static int read_header(struct segment_index *x, struct td_slice head, struct err
     }
     size_t n = td_pos(&in);
     uint64_t checksum = td_le64(&in);
-    if (in.failed || bytes != INDEX_HEADER_BYTES)
+    x->header_bytes = td_pos(&in);
+    if (in.failed || bytes != x->header_bytes)
         return damaged_at(0, "header", "has another length", err);
     if (!checksum_fits(head.p, n, checksum))
         return damaged_at(0, "header", "wrong checksum", err);
@@ -146,7 +159,7 @@ static const char *fault_of_header(const struct index_header *h)
 /* The parts stand one behind the other and fill the file; their sizes are limited by now, so nothing overflows. */
 static bool place_parts(struct segment_index *x, uint64_t file_bytes)
 {
-    uint64_t at = INDEX_HEADER_BYTES;
+    uint64_t at = x->header_bytes;
     for (int i = 0; i < INDEX_PARTS; i++) {
         x->offsets[i] = at;
         at += x->header.parts[i].bytes;
@@ -167,7 +180,7 @@ static int read_part(const struct segment_index *x, enum index_part part, struct
     if (n && at + n <= head.n)
         memcpy(ret->p, head.p + at, (size_t)n);
     else
-        status = read_at(x->fd, at, ret->p, (size_t)n, err);
+        status = index_read_at(x->fd, at, ret->p, (size_t)n, err);
     if (status == TD_OK && !checksum_fits(ret->p, ret->n, x->header.parts[part].checksum))
         status = index_damaged(x, part, 0, "wrong checksum", err);
     return status;
@@ -334,11 +347,25 @@ int index_read_page(const struct segment_index *x, uint64_t page, uint8_t bytes[
     struct td_cursor sums = td_cursor(buf_slice(&x->pages));
     td_seek(&sums, (size_t)page * INDEX_CHECKSUM_BYTES);
     uint64_t checksum = td_le64(&sums);
-    int status = read_at(x->fd, x->offsets[INDEX_POSTINGS] + from, bytes, n, err);
+    int status = index_read_at(x->fd, x->offsets[INDEX_POSTINGS] + from, bytes, n, err);
     if (status == TD_OK && (sums.failed || !checksum_fits(bytes, n, checksum)))
         status = index_damaged(x, INDEX_POSTINGS, from, "wrong checksum", err);
     if (status == TD_OK)
         *ret_n = n;
+    return status;
+}
+
+int segment_index_check(struct segment_index *x, struct error *err)
+{
+    uint8_t bytes[INDEX_PAGE];
+    size_t n;
+    int status = index_load_strides(x, err);
+    if (status == TD_OK)
+        status = index_load_rows(x, err);
+    if (status == TD_OK)
+        status = index_load_pages(x, err);
+    for (uint64_t i = 0; status == TD_OK && i < x->header.parts[INDEX_PAGES].count; i++)
+        status = index_read_page(x, i, bytes, &n, err);
     return status;
 }
 
@@ -352,7 +379,7 @@ static int open_file(struct segment_index *x, struct error *err)
         return error_set(err, TD_E_INTERNAL, "cannot read the index of a segment: %m");
     uint64_t size = (uint64_t)info.st_size;
     struct td_slice head = td_bytes(bytes, size < sizeof(bytes) ? (size_t)size : sizeof(bytes));
-    int status = read_at(x->fd, 0, bytes, head.n, err);
+    int status = index_read_at(x->fd, 0, bytes, head.n, err);
     if (status == TD_OK)
         status = read_header(x, head, err);
     if (status != TD_OK)

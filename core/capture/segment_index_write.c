@@ -1,8 +1,7 @@
 /* Writing the index of a segment. */
 #include "base/hash.h"
 #include "base/mem.h"
-#include "capture/segment_index.h"
-#include "capture/segment_index_format.h"
+#include "capture/segment_index_parts.h"
 
 /* What is known of a row's postings while they are counted and written. */
 struct row {
@@ -171,6 +170,7 @@ static void put_postings(struct index_writer *w, uint64_t bytes)
 
 static void put_summary(struct buf *out, const struct segment_summary *s)
 {
+    static const uint8_t none[SEGMENT_SHA256];
     put_64(out, s->sequence);
     put_64(out, s->bytes);
     put_64(out, s->packets);
@@ -185,28 +185,36 @@ static void put_summary(struct buf *out, const struct segment_summary *s)
     put_64(out, s->dropped_by_disk);
     put_32(out, s->gap);
     put_32(out, s->recovered);
+    put_64(out, s->hashed);
+    buf_put(out, s->hashed ? s->sha256 : none, SEGMENT_SHA256);
 }
 
 /* Over the room that was left for it at `at`. */
-static void put_header(struct index_writer *w, size_t at)
+static void put_header(struct buf *out, size_t at, const struct index_header *h)
 {
     struct buf head = {0};
     buf_put(&head, INDEX_MAGIC, INDEX_MAGIC_BYTES);
     put_32(&head, INDEX_VERSION);
     put_32(&head, INDEX_HEADER_BYTES);
-    put_64(&head, w->out->n - at);
-    put_summary(&head, &w->header.summary);
+    put_64(&head, out->n - at);
+    put_summary(&head, &h->summary);
     for (int i = 0; i < INDEX_PARTS; i++) {
-        put_64(&head, w->header.parts[i].count);
-        put_64(&head, w->header.parts[i].bytes);
-        put_64(&head, w->header.parts[i].checksum);
+        put_64(&head, h->parts[i].count);
+        put_64(&head, h->parts[i].bytes);
+        put_64(&head, h->parts[i].checksum);
     }
     put_64(&head, head.failed ? 0 : hash_bytes(head.p, head.n, INDEX_SEED));
-    if (head.failed || w->out->failed)
-        w->out->failed = true;
+    if (head.failed || out->failed)
+        out->failed = true;
     else
-        memcpy(w->out->p + at, head.p, head.n);
+        memcpy(out->p + at, head.p, head.n);
     buf_clear(&head);
+}
+
+static void leave_room(struct buf *out)
+{
+    static const uint8_t zeros[INDEX_HEADER_BYTES];
+    buf_put(out, zeros, sizeof(zeros));
 }
 
 /* ---- All ---- */
@@ -237,19 +245,36 @@ int segment_index_write(const struct notes *notes, const struct segment_summary 
         status = error_nomem(err);
         goto out;
     }
-    memset(ret->p + at, 0, INDEX_HEADER_BYTES);
-    ret->n += INDEX_HEADER_BYTES;
+    leave_room(ret);
     put_interfaces(&w);
     put_frames(&w, frames);
     put_strides(&w, notes);
     count_postings(&w);
     put_postings(&w, put_rows(&w));
-    put_header(&w, at);
+    put_header(ret, at, &w.header);
     if (ret->failed)
         status = error_nomem(err);
 out:
     mem_free(w.rows);
     return status;
+}
+
+/* The parts stay as they are, with their checksums, right or wrong. */
+int segment_index_rewrite(const struct segment_index *x, const struct segment_summary *summary, struct buf *ret, struct error *err)
+{
+    struct index_header header = x->header;
+    uint64_t from = x->header_bytes, n = x->header.file_bytes - from;
+    size_t at = ret->n;
+    header.summary = *summary;
+    if (!buf_reserve(ret, INDEX_HEADER_BYTES + (size_t)n))
+        return error_nomem(err);
+    leave_room(ret);
+    int status = index_read_at(x->fd, from, ret->p + ret->n, (size_t)n, err);
+    if (status != TD_OK)
+        return status;
+    ret->n += (size_t)n;
+    put_header(ret, at, &header);
+    return ret->failed ? error_nomem(err) : TD_OK;
 }
 
 /* A posting takes one byte more for each power of 128 that its distance reaches; and of all distances in a segment, which together are at

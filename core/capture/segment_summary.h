@@ -2,6 +2,7 @@
 #ifndef CAPTURE_SEGMENT_SUMMARY_H
 #define CAPTURE_SEGMENT_SUMMARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Why there is a gap between a segment and the one before it; 0: there is none. Stands in files. */
@@ -14,6 +15,8 @@ enum segment_gap {
     GAP_COUNT
 };
 
+enum { SEGMENT_SHA256 = 32 /* bytes */ };
+
 struct segment_summary {
     uint64_t sequence;
     uint64_t bytes; /* of the pcapng, not compressed */
@@ -24,6 +27,8 @@ struct segment_summary {
     uint64_t dropped_by_kernel, dropped_by_interface, dropped_by_disk; /* packets */
     uint32_t gap;                                                      /* enum segment_gap: before it */
     uint32_t recovered;                                                /* 1: its end was cut after a crash */
+    bool hashed;                                                       /* false: not yet */
+    uint8_t sha256[SEGMENT_SHA256];                                    /* of its file as it is, compressed or not */
 };
 
 /* "the worker was killed" ... */

@@ -63,7 +63,7 @@ static bool has_filter(const struct window_request *want)
     return want->filter && *want->filter;
 }
 
-int window_open(struct ring *ring, const struct window_request *want, struct window **ret, struct error *err)
+static int new_window(const struct window_request *want, struct window **ret, struct error *err)
 {
     if (want->end_ns < want->start_ns)
         return error_set(err, TD_E_CONFIG, "the window ends before it starts");
@@ -80,12 +80,41 @@ int window_open(struct ring *ring, const struct window_request *want, struct win
             status = error_nomem(err);
     }
     if (status == TD_OK)
-        status = ring_pin(ring, want->start_ns, want->end_ns, &w->segments, &w->n, err);
+        *ret = w;
+    else
+        window_close(w);
+    return status;
+}
+
+int window_open(struct ring *ring, const struct window_request *want, struct window **ret, struct error *err)
+{
+    struct window *w = NULL;
+    int status = new_window(want, &w, err);
+    if (status != TD_OK)
+        return status;
+    status = ring_pin(ring, want->start_ns, want->end_ns, &w->segments, &w->n, err);
     if (status != TD_OK) {
         window_close(w);
         return status;
     }
     w->stats.segments = w->n;
+    *ret = w;
+    return TD_OK;
+}
+
+int window_open_segment(const struct segment *s, const struct window_request *want, struct window **ret, struct error *err)
+{
+    struct window *w = NULL;
+    int status = new_window(want, &w, err);
+    if (status != TD_OK)
+        return status;
+    w->segments = mem_calloc(1, sizeof(struct segment *));
+    status = w->segments ? segment_share(s, &w->segments[0], err) : error_nomem(err);
+    if (status != TD_OK) {
+        window_close(w);
+        return status;
+    }
+    w->stats.segments = w->n = 1;
     *ret = w;
     return TD_OK;
 }
@@ -122,8 +151,7 @@ const struct window_stats *window_stats(const struct window *w)
 
 /* ---- From segment to segment ---- */
 
-/* Sealed, and all its packets are of the window. */
-static bool is_whole(const struct segment_summary *s, enum segment_state state, int64_t start_ns, int64_t end_ns)
+bool window_has_whole(const struct segment_summary *s, enum segment_state state, int64_t start_ns, int64_t end_ns)
 {
     if (state == SEGMENT_WRITING)
         return false;
@@ -201,7 +229,7 @@ static int begin_segment(struct window *w, struct error *err)
         end_segment(w);
         return TD_OK;
     }
-    if (s->packets && !w->filter && is_whole(s, segment_state(w->segment), w->want.start_ns, w->want.end_ns)) {
+    if (s->packets && !w->filter && window_has_whole(s, segment_state(w->segment), w->want.start_ns, w->want.end_ns)) {
         w->source = AS_IT_IS;
         w->has_given = true;
         w->at = w->asked_to = 0;
@@ -429,6 +457,24 @@ int window_read(struct window *w, void *p, size_t n, size_t *ret_n, struct error
 
 /* ---- Pieces ---- */
 
+int window_estimate(const struct segment *of, int64_t start_ns, int64_t end_ns, uint64_t *ret_bytes, struct error *err)
+{
+    struct segment *s;
+    struct segment_index *index;
+    struct segment_choice choice = {0};
+    int status = segment_share(of, &s, err);
+    if (status != TD_OK)
+        return status;
+    status = segment_index(s, &index, err);
+    if (status == TD_OK)
+        status = segment_index_choose(index, start_ns, end_ns, NULL, &choice, err);
+    if (status == TD_OK)
+        *ret_bytes = choice.to - choice.from;
+    mem_free(choice.places);
+    segment_unpin(s);
+    return status;
+}
+
 int window_pieces(struct ring *ring, int64_t start_ns, int64_t end_ns, struct window_piece **ret, size_t *ret_n, struct error *err)
 {
     struct segment **segments;
@@ -441,7 +487,7 @@ int window_pieces(struct ring *ring, int64_t start_ns, int64_t end_ns, struct wi
         const struct segment_summary *s = segment_summary(segments[i]);
         enum segment_state state = segment_state(segments[i]);
         if (pieces)
-            pieces[i] = (struct window_piece){*s, state, segment_file_bytes(segments[i]), is_whole(s, state, start_ns, end_ns)};
+            pieces[i] = (struct window_piece){*s, state, segment_file_bytes(segments[i]), window_has_whole(s, state, start_ns, end_ns)};
         segment_unpin(segments[i]);
     }
     mem_free(segments);

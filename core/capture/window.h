@@ -27,11 +27,18 @@ struct window;
 
 /* TD_E_CONFIG: the filter is wrong, or end is before start. A window that the raw capture does not reach has no packets. */
 int window_open(struct ring *, const struct window_request *, struct window **ret, struct error *err) MUST_CHECK;
+/* Of this segment alone, through a pin of its own; without packets of the window an empty section. */
+int window_open_segment(const struct segment *, const struct window_request *, struct window **ret, struct error *err) MUST_CHECK;
 void window_close(struct window *);
 /* Up to `n` bytes of the stream (as many as there are at hand, at least 1); *ret_n is 0 at its end. TD_E_NOT_FOUND: a segment was recycled
  * meanwhile, which the text names; the stream is not whole. */
 int window_read(struct window *, void *p, size_t n, size_t *ret_n, struct error *err) MUST_CHECK;
 const struct window_stats *window_stats(const struct window *);
+
+/* Sealed, and all its packets are of the window. */
+bool window_has_whole(const struct segment_summary *, enum segment_state, int64_t start_ns, int64_t end_ns);
+/* About how many bytes of it the window has. */
+int window_estimate(const struct segment *, int64_t start_ns, int64_t end_ns, uint64_t *ret_bytes, struct error *err) MUST_CHECK;
 
 /* What a window is made of, for those who take segments as they are. */
 struct window_piece {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 
 enum { POLL_MS = 200 };
 
-static int64_t now(void)
+int64_t worker_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -167,7 +168,7 @@ static void *record(void *arg)
             usleep(POLL_MS * 1000);
         }
         ring_publish(w->ring);
-        int64_t now_ns = now();
+        int64_t now_ns = worker_now();
         if (now_ns >= next_tick_ns || next_tick_ns - now_ns > 2 * (int64_t)NS_PER_S) { /* or the clock was put back */
             tick(w, now_ns);
             next_tick_ns = now_ns + NS_PER_S / 2;
@@ -178,7 +179,7 @@ static void *record(void *arg)
     /* What the kernel has taken and not handed over yet, it hands over within a tenth of a second. */
     if (!ended && !worker_replays(w->config) && packet_source_run(w->source, POLL_MS, &ended, &err) != TD_OK)
         log_event(TD_LOG_ERROR, "worker", "the last packets: %s", err.text);
-    tick(w, now());
+    tick(w, worker_now());
     return NULL;
 }
 
@@ -192,6 +193,7 @@ static int open_source(struct worker *w, struct error *err)
                                       .pace = c->capture_source.pace == CAPTURE_PACE_ORIGINAL ? FILE_PACE_ORIGINAL : FILE_PACE_FULL,
                                       .times = c->capture_source.times == CAPTURE_TIMES_NOW ? FILE_TIMES_NOW : FILE_TIMES_ORIGINAL};
     const struct live_options live = worker_live_options(c, &w->own_port);
+    w->replays = worker_replays(c) && file.times == FILE_TIMES_ORIGINAL;
     if (!worker_replays(c))
         return packet_source_open_live(&live, &sink, &w->source, err);
     if (!config_path(c, c->capture_source.file, w->source_file, sizeof(w->source_file)))
@@ -212,17 +214,18 @@ int worker_open_server(struct worker *w, const struct config *c, struct error *e
     if (status == TD_OK && ((*c->worker_tls.certificate && !config_path(c, c->worker_tls.certificate, certificate, sizeof(certificate))) ||
                             (*c->worker_tls.key && !config_path(c, c->worker_tls.key, key, sizeof(key)))))
         status = error_set(err, TD_E_CONFIG, "a path in tap.worker.tls is too long");
-    const struct http_token tokens[] = {{token, HTTP_ADMIN}};
-    struct http_route_set set = {.ctx = w};
-    set.routes = worker_api_routes(&set.n);
+    const struct http_token tokens[] = {{.text = token, .role = HTTP_ADMIN}};
+    struct http_route_set sets[] = {{.ctx = w}, {.ctx = w}};
+    sets[0].routes = worker_api_routes(&sets[0].n);
+    sets[1].routes = worker_api_holds_routes(&sets[1].n);
     const struct http_server_options o = {.component = "worker",
                                           .listen = c->worker.listen,
                                           .tokens = tokens,
                                           .token_count = *token ? 1 : 0,
                                           .tls_certificate = certificate,
                                           .tls_key = key,
-                                          .sets = &set,
-                                          .set_count = 1};
+                                          .sets = sets,
+                                          .set_count = sizeof(sets) / sizeof(sets[0])};
     if (status == TD_OK && !w->server)
         status = http_server_open(&o, &w->server, err);
     else if (status == TD_OK)
@@ -246,6 +249,17 @@ static int give_directory(const struct worker *w, const char *user, struct error
     return TD_OK;
 }
 
+/* A recycled segment that somebody still holds takes two descriptors; nothing here uses select(). */
+static void allow_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_event(TD_LOG_DEBUG, "worker", "the limit of open files stays: %s", strerror(errno));
+}
+
 static int start(struct worker *w, struct error *err)
 {
     const struct config *c = w->config;
@@ -265,7 +279,10 @@ static int start(struct worker *w, struct error *err)
         return status;
     w->own_port = http_server_port(w->server);
     const struct ring_options ro = ring_options(c, w->dir, w->node);
+    allow_files();
     status = ring_open(&ro, &w->ring, err);
+    if (status == TD_OK)
+        status = holds_new(w->ring, HOLD_EXPIRES_S * (int64_t)NS_PER_S, &w->holds, err);
     if (status == TD_OK)
         status = open_source(w, err);
     if (status == TD_OK)
@@ -286,7 +303,7 @@ int worker_open(struct config *config, const char *version, struct worker **ret,
     }
     w->config = config;
     w->version = version;
-    w->started_ns = now();
+    w->started_ns = worker_now();
     pthread_mutex_init(&w->lock, NULL);
     int status = start(w, err);
     if (status == TD_OK)
@@ -307,6 +324,7 @@ void worker_close(struct worker *w)
     }
     packet_source_close(w->source); /* tells the ring which interfaces end */
     http_server_stop(w->server);    /* no window is open any more */
+    holds_free(w->holds);
     ring_close(w->ring);
     config_free(w->pending);
     config_free(w->config);

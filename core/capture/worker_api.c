@@ -1,98 +1,28 @@
 /* The worker's HTTP API: health, what it holds, what it counts, and windows of it. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "capture/coverage.h"
 #include "capture/window.h"
 #include "capture/worker_internal.h"
+#include "capture/worker_json.h"
 #include "net/http_request.h"
 #include "net/metrics.h"
 
 static const char json_type[] = "application/json", pcapng_type[] = "application/x-pcapng";
 
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-/* ---- JSON ---- */
-
-/* Before another member or element. */
-static void put_comma(struct buf *b)
-{
-    if (b->n && b->p[b->n - 1] != '{' && b->p[b->n - 1] != '[') /* empty: out of memory */
-        buf_putc(b, ',');
-}
-
-static void put_key(struct buf *b, const char *key)
-{
-    put_comma(b);
-    json_put_string(b, td_str(key));
-    buf_putc(b, ':');
-}
-
-static void put_text(struct buf *b, const char *key, const char *text)
-{
-    put_key(b, key);
-    json_put_string(b, td_str(text));
-}
-
-static void put_number(struct buf *b, const char *key, uint64_t v)
-{
-    put_key(b, key);
-    buf_u64(b, v);
-}
-
-static void put_bool(struct buf *b, const char *key, bool v)
-{
-    put_key(b, key);
-    buf_puts(b, v ? "true" : "false");
-}
-
-/* `known`: false writes null. */
-static void put_time(struct buf *b, const char *key, int64_t ns, bool known)
-{
-    char text[UNITS_TEXT];
-    put_key(b, key);
-    if (known)
-        json_put_string(b, td_bytes(text, units_format_time(ns, text)));
-    else
-        buf_lit(b, "null");
-}
-
 /* ---- Gaps ---- */
 
-/* Capture began with the segment, or with a packet that had waited in the kernel's buffer. */
-static int64_t gap_end(const struct segment_summary *before, const struct segment_summary *after)
-{
-    bool waited = after->first_ns >= before->covered_to_ns && after->first_ns < after->covered_from_ns;
-    return waited ? after->first_ns : after->covered_from_ns;
-}
-
-/* Calls `tell` for each stretch between the segments in which nothing was captured. */
-static void each_gap(const struct segment_summary *v, size_t n, void (*tell)(void *ctx, int64_t from, int64_t to, uint32_t gap), void *ctx)
-{
-    for (size_t i = 1; i < n; i++) {
-        bool missing = v[i].sequence != v[i - 1].sequence + 1; /* somebody has removed what was between them */
-        int64_t end_ns = gap_end(&v[i - 1], &v[i]);
-        if ((v[i].gap || missing) && end_ns > v[i - 1].covered_to_ns)
-            tell(ctx, v[i - 1].covered_to_ns, end_ns, v[i].gap);
-    }
-}
-
-static void put_gap(void *ctx, int64_t from, int64_t to, uint32_t gap)
+void worker_put_gap(void *ctx, int64_t from, int64_t to, uint32_t gap)
 {
     struct buf *b = ctx;
-    put_comma(b);
+    worker_put_comma(b);
     buf_putc(b, '{');
-    put_time(b, "start", from, true);
-    put_time(b, "end", to, true);
-    put_text(b, "reason", gap ? segment_gap_name(gap) : "segments are missing");
+    worker_put_time(b, "start", from, true);
+    worker_put_time(b, "end", to, true);
+    worker_put_text(b, "reason", gap ? segment_gap_name(gap) : "segments are missing");
     buf_putc(b, '}');
 }
 
@@ -143,21 +73,21 @@ static int get_ready(void *ctx, struct http_request *q, struct error *err)
 
 static void put_interfaces(struct worker *w, struct buf *b)
 {
-    put_key(b, "interfaces");
+    worker_put_key(b, "interfaces");
     buf_putc(b, '[');
     pthread_mutex_lock(&w->lock);
     for (size_t i = 0; i < WORKER_MAX_INTERFACES; i++) {
         const struct interface_status *s = &w->interfaces[i];
         if (!s->used)
             continue;
-        put_comma(b);
+        worker_put_comma(b);
         buf_putc(b, '{');
-        put_text(b, "name", s->name);
-        put_bool(b, "up", s->up);
-        put_number(b, "linktype", s->linktype);
-        put_number(b, "received_packets", s->received);
-        put_number(b, "dropped_by_kernel", s->by_kernel);
-        put_number(b, "dropped_by_interface", s->by_interface);
+        worker_put_text(b, "name", s->name);
+        worker_put_bool(b, "up", s->up);
+        worker_put_number(b, "linktype", s->linktype);
+        worker_put_number(b, "received_packets", s->received);
+        worker_put_number(b, "dropped_by_kernel", s->by_kernel);
+        worker_put_number(b, "dropped_by_interface", s->by_interface);
         buf_putc(b, '}');
     }
     pthread_mutex_unlock(&w->lock);
@@ -175,16 +105,16 @@ static int get_node(void *ctx, struct http_request *q, struct error *err)
     const char *wrong = what_is_wrong(w, &s, text);
     buf_init(&b, 0);
     buf_putc(&b, '{');
-    put_text(&b, "node", w->node);
-    put_text(&b, "version", w->version);
-    put_text(&b, "status", wrong ? "failing" : "capturing");
+    worker_put_text(&b, "node", w->node);
+    worker_put_text(&b, "version", w->version);
+    worker_put_text(&b, "status", wrong ? "failing" : "capturing");
     if (wrong)
-        put_text(&b, "reason", wrong);
-    put_time(&b, "started", w->started_ns, true);
-    put_time(&b, "now", now(), true);
+        worker_put_text(&b, "reason", wrong);
+    worker_put_time(&b, "started", w->started_ns, true);
+    worker_put_time(&b, "now", worker_now(), true);
     if (*w->source_file) {
-        put_text(&b, "source_file", w->source_file);
-        put_bool(&b, "source_ended", atomic_load(&w->source_ended));
+        worker_put_text(&b, "source_file", w->source_file);
+        worker_put_bool(&b, "source_ended", atomic_load(&w->source_ended));
     }
     put_interfaces(w, &b);
     buf_putc(&b, '}');
@@ -201,29 +131,30 @@ static int get_statistics(void *ctx, struct http_request *q, struct error *err)
     ring_stats(w->ring, &s);
     buf_init(&b, 0);
     buf_putc(&b, '{');
-    put_text(&b, "node", w->node);
+    worker_put_text(&b, "node", w->node);
     pthread_mutex_lock(&w->lock);
-    put_number(&b, "received_packets", w->received);
-    put_number(&b, "dropped_by_kernel", w->by_kernel);
-    put_number(&b, "dropped_by_interface", w->by_interface);
+    worker_put_number(&b, "received_packets", w->received);
+    worker_put_number(&b, "dropped_by_kernel", w->by_kernel);
+    worker_put_number(&b, "dropped_by_interface", w->by_interface);
     pthread_mutex_unlock(&w->lock);
-    put_number(&b, "dropped_by_disk", s.dropped_by_disk);
-    put_number(&b, "written_packets", s.packets);
-    put_number(&b, "captured_bytes", s.captured_bytes);
-    put_number(&b, "written_bytes", s.written_bytes);
-    put_number(&b, "waits_for_disk", s.waits);
-    put_key(&b, "ring");
+    worker_put_number(&b, "dropped_by_disk", s.dropped_by_disk);
+    worker_put_number(&b, "written_packets", s.packets);
+    worker_put_number(&b, "captured_bytes", s.captured_bytes);
+    worker_put_number(&b, "written_bytes", s.written_bytes);
+    worker_put_number(&b, "waits_for_disk", s.waits);
+    worker_put_key(&b, "ring");
     buf_putc(&b, '{');
-    put_number(&b, "storage_size", s.storage_size);
-    put_number(&b, "segment_size", s.segment_size);
-    put_number(&b, "used_bytes", s.bytes + s.reserved + s.pinned_bytes);
-    put_number(&b, "pinned_bytes", s.pinned_bytes);
-    put_number(&b, "segments", s.segments);
-    put_number(&b, "recycled", s.recycled);
-    put_number(&b, "revoked", s.revoked);
-    put_number(&b, "recovered", s.recovered);
-    put_number(&b, "rebuilt", s.rebuilt);
-    put_number(&b, "compressed", s.compressed);
+    worker_put_number(&b, "storage_size", s.storage_size);
+    worker_put_number(&b, "segment_size", s.segment_size);
+    worker_put_number(&b, "used_bytes", s.bytes + s.reserved + s.pinned_bytes);
+    worker_put_number(&b, "pinned_bytes", s.pinned_bytes);
+    worker_put_number(&b, "segments", s.segments);
+    worker_put_number(&b, "recycled", s.recycled);
+    worker_put_number(&b, "revoked", s.revoked);
+    worker_put_number(&b, "recovered", s.recovered);
+    worker_put_number(&b, "rebuilt", s.rebuilt);
+    worker_put_number(&b, "compressed", s.compressed);
+    worker_put_number(&b, "hashed", s.hashed);
     buf_putc(&b, '}');
     put_interfaces(w, &b);
     buf_putc(&b, '}');
@@ -234,38 +165,30 @@ static int get_statistics(void *ctx, struct http_request *q, struct error *err)
 static int get_boundaries(void *ctx, struct http_request *q, struct error *err)
 {
     struct worker *w = ctx;
-    struct segment_summary *v = NULL, sum = {.first_ns = INT64_MAX, .last_ns = INT64_MIN};
+    struct segment_summary *v = NULL;
+    struct coverage c;
     size_t n;
     struct buf b;
     int status = ring_summaries(w->ring, &v, &n, err);
     if (status != TD_OK)
         return status;
-    int64_t now_ns = now();
-    for (size_t i = 0; i < n; i++) {
-        sum.packets += v[i].packets;
-        sum.first_ns = v[i].first_ns < sum.first_ns ? v[i].first_ns : sum.first_ns;
-        sum.last_ns = v[i].last_ns > sum.last_ns ? v[i].last_ns : sum.last_ns;
-        sum.dropped_by_kernel += v[i].dropped_by_kernel;
-        sum.dropped_by_interface += v[i].dropped_by_interface;
-        sum.dropped_by_disk += v[i].dropped_by_disk;
-        if (v[i].covered_to_ns == INT64_MAX)
-            v[i].covered_to_ns = now_ns;
-    }
+    coverage_settle(v, n, worker_now(), w->replays);
+    coverage_of(v, n, INT64_MIN, INT64_MAX, &c);
     buf_init(&b, 0);
     buf_putc(&b, '{');
-    put_text(&b, "node", w->node);
-    put_time(&b, "oldest", sum.first_ns, sum.packets > 0);
-    put_time(&b, "newest", sum.last_ns, sum.packets > 0);
-    put_time(&b, "covered_from", n ? v[0].covered_from_ns : 0, n > 0);
-    put_time(&b, "covered_to", n ? v[n - 1].covered_to_ns : 0, n > 0);
-    put_number(&b, "packets", sum.packets);
-    put_number(&b, "segments", n);
-    put_number(&b, "dropped_by_kernel", sum.dropped_by_kernel);
-    put_number(&b, "dropped_by_interface", sum.dropped_by_interface);
-    put_number(&b, "dropped_by_disk", sum.dropped_by_disk);
-    put_key(&b, "gaps");
+    worker_put_text(&b, "node", w->node);
+    worker_put_time(&b, "oldest", c.first_ns, c.packets > 0);
+    worker_put_time(&b, "newest", c.last_ns, c.packets > 0);
+    worker_put_time(&b, "covered_from", c.from_ns, c.from_ns < c.to_ns);
+    worker_put_time(&b, "covered_to", c.to_ns, c.from_ns < c.to_ns);
+    worker_put_number(&b, "packets", c.packets);
+    worker_put_number(&b, "segments", n);
+    worker_put_number(&b, "dropped_by_kernel", c.dropped_by_kernel);
+    worker_put_number(&b, "dropped_by_interface", c.dropped_by_interface);
+    worker_put_number(&b, "dropped_by_disk", c.dropped_by_disk);
+    worker_put_key(&b, "gaps");
     buf_putc(&b, '[');
-    each_gap(v, n, put_gap, &b);
+    coverage_each_gap(v, n, INT64_MIN, INT64_MAX, worker_put_gap, &b);
     buf_lit(&b, "]}");
     mem_free(v);
     http_reply_body(q, 200, json_type, &b);
@@ -341,9 +264,9 @@ static int take_time(const struct http_request *q, const char *name, int64_t now
 }
 
 /* start, end, last: what is not said is open. */
-static int take_window(const struct http_request *q, int64_t *ret_start_ns, int64_t *ret_end_ns, struct error *err)
+int worker_take_window(const struct http_request *q, int64_t *ret_start_ns, int64_t *ret_end_ns, struct error *err)
 {
-    int64_t now_ns = now(), last_ns;
+    int64_t now_ns = worker_now(), last_ns;
     const char *last = http_parameter(q, "last");
     if (last && (http_parameter(q, "start") || http_parameter(q, "end")))
         return error_set(err, TD_E_CONFIG, "last=%.64s goes without start and end", last);
@@ -404,7 +327,7 @@ static int get_window(void *ctx, struct http_request *q, struct error *err)
     struct window *window;
     if (!is_for_this_node(w, q))
         return TD_OK;
-    int status = take_window(q, &want.start_ns, &want.end_ns, err);
+    int status = worker_take_window(q, &want.start_ns, &want.end_ns, err);
     if (status == TD_OK)
         status = window_open(w->ring, &want, &window, err);
     if (status != TD_OK)
@@ -427,22 +350,23 @@ static void put_piece(struct buf *b, const struct window_piece *p)
     static const char *const states[] = {"writing", "sealed", "compressed"};
     const struct segment_summary *s = &p->summary;
     buf_putc(b, '{');
-    put_number(b, "sequence", s->sequence);
-    put_text(b, "state", states[p->state]);
-    put_bool(b, "whole", p->whole);
-    put_number(b, "file_bytes", p->file_bytes);
-    put_number(b, "bytes", s->bytes);
-    put_number(b, "packets", s->packets);
-    put_time(b, "first", s->first_ns, s->packets > 0);
-    put_time(b, "last", s->last_ns, s->packets > 0);
-    put_time(b, "covered_from", s->covered_from_ns, true);
-    put_time(b, "covered_to", s->covered_to_ns, s->covered_to_ns != INT64_MAX);
-    put_number(b, "dropped_by_kernel", s->dropped_by_kernel);
-    put_number(b, "dropped_by_interface", s->dropped_by_interface);
-    put_number(b, "dropped_by_disk", s->dropped_by_disk);
+    worker_put_number(b, "sequence", s->sequence);
+    worker_put_text(b, "state", states[p->state]);
+    worker_put_bool(b, "whole", p->whole);
+    worker_put_number(b, "file_bytes", p->file_bytes);
+    worker_put_number(b, "bytes", s->bytes);
+    worker_put_number(b, "packets", s->packets);
+    worker_put_time(b, "first", s->first_ns, s->packets > 0);
+    worker_put_time(b, "last", s->last_ns, s->packets > 0);
+    worker_put_time(b, "covered_from", s->covered_from_ns, true);
+    worker_put_time(b, "covered_to", s->covered_to_ns, s->covered_to_ns != INT64_MAX);
+    worker_put_number(b, "dropped_by_kernel", s->dropped_by_kernel);
+    worker_put_number(b, "dropped_by_interface", s->dropped_by_interface);
+    worker_put_number(b, "dropped_by_disk", s->dropped_by_disk);
     if (s->gap)
-        put_text(b, "gap_before", segment_gap_name(s->gap));
-    put_bool(b, "recovered", s->recovered);
+        worker_put_text(b, "gap_before", segment_gap_name(s->gap));
+    worker_put_bool(b, "recovered", s->recovered);
+    worker_put_hex(b, "sha256", s->hashed ? s->sha256 : NULL, sizeof(s->sha256));
     buf_putc(b, '}');
 }
 
@@ -455,7 +379,7 @@ static int get_segments(void *ctx, struct http_request *q, struct error *err)
     struct buf b;
     if (!is_for_this_node(w, q))
         return TD_OK;
-    int status = take_window(q, &start_ns, &end_ns, err);
+    int status = worker_take_window(q, &start_ns, &end_ns, err);
     if (status == TD_OK)
         status = window_pieces(w->ring, start_ns, end_ns, &v, &n, err);
     if (status != TD_OK)

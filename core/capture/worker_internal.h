@@ -1,10 +1,11 @@
-/* The inside of the worker: shared by worker.c, which runs it, and worker_api.c, which serves it. */
+/* The inside of the worker: shared by worker.c, which runs it, and worker_api*.c, which serve it. */
 #ifndef CAPTURE_WORKER_INTERNAL_H
 #define CAPTURE_WORKER_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "capture/hold.h"
 #include "capture/worker.h"
 #include "net/http_server.h"
 
@@ -25,6 +26,8 @@ struct worker {
     int64_t started_ns;
     uint16_t own_port;
     struct ring *ring;
+    struct holds *holds;
+    bool replays; /* a file, with its original times */
     struct packet_source *source;
     struct http_server *server;
     pthread_t recorder;
@@ -47,7 +50,14 @@ struct live_options worker_live_options(const struct config *, const uint16_t *o
 /* Opens the API, or gives one that runs (`w->recording`) its new token and certificate. */
 int worker_open_server(struct worker *, const struct config *, struct error *err) MUST_CHECK;
 
+int64_t worker_now(void); /* since 1970 */
+
 /* The routes of the worker's API; `ctx` is the worker. */
 const struct http_route *worker_api_routes(size_t *ret_n);
+const struct http_route *worker_api_holds_routes(size_t *ret_n);
+/* The parameters start, end, last: what is not said is open. */
+int worker_take_window(const struct http_request *, int64_t *ret_start_ns, int64_t *ret_end_ns, struct error *err) MUST_CHECK;
+/* For coverage_each_gap(); ctx: struct buf. */
+void worker_put_gap(void *ctx, int64_t from_ns, int64_t to_ns, uint32_t gap);
 
 #endif

@@ -39,6 +39,9 @@ enum { OPT_START = 256, OPT_END, OPT_LAST, OPT_BPF };
 /* Measured: writes of a megabyte took two to five times as long on ext4 as these. */
 enum { COPY_BYTES = 128 << 10 };
 
+enum { SHORT_DIGEST = 6 /* bytes of it in the table; -o json tells all */ };
+_Static_assert(UNITS_TEXT <= 2 * SEGMENT_SHA256 + 1, "texts and digests share their room");
+
 struct raw_command {
     const char *verb, *dir, *out_path;
     struct window_request want;
@@ -117,9 +120,16 @@ static const char *time_text(int64_t ns, bool known, char out[UNITS_TEXT])
     return out;
 }
 
+static const char *hex_of(const uint8_t *p, size_t n, char out[2 * SEGMENT_SHA256 + 1])
+{
+    for (size_t i = 0; i < n; i++)
+        snprintf(out + 2 * i, 3, "%02x", p[i]);
+    return out;
+}
+
 static void put_row(struct table *t, const struct segment_summary *s)
 {
-    char text[UNITS_TEXT];
+    char text[2 * SEGMENT_SHA256 + 1];
     bool gap = s->gap != GAP_NONE && s->gap != GAP_FIRST;
     snprintf(text, sizeof(text), "%llu", (unsigned long long)s->sequence);
     table_cell(t, text);
@@ -130,18 +140,21 @@ static void put_row(struct table *t, const struct segment_summary *s)
     table_cell(t, units_format_size(s->bytes, text));
     snprintf(text, sizeof(text), "%llu", (unsigned long long)(s->dropped_by_kernel + s->dropped_by_interface + s->dropped_by_disk));
     table_cell(t, text);
+    table_cell(t, s->hashed ? hex_of(s->sha256, SHORT_DIGEST, text) : "-");
     table_cell(t, gap ? segment_gap_name(s->gap) : "");
 }
 
 static void put_object(struct buf *out, const struct segment_summary *s)
 {
-    char first[UNITS_TEXT], last[UNITS_TEXT];
+    char first[UNITS_TEXT], last[UNITS_TEXT], sha256[2 * SEGMENT_SHA256 + 1];
     units_format_time(s->first_ns, first);
     units_format_time(s->last_ns, last);
     buf_printf(out, "{\"sequence\":%llu,\"packets\":%llu,\"bytes\":%llu,", (unsigned long long)s->sequence, (unsigned long long)s->packets,
                (unsigned long long)s->bytes);
     if (s->packets)
         buf_printf(out, "\"first\":\"%s\",\"last\":\"%s\",", first, last);
+    if (s->hashed)
+        buf_printf(out, "\"sha256\":\"%s\",", hex_of(s->sha256, SEGMENT_SHA256, sha256));
     buf_printf(out, "\"dropped_by_kernel\":%llu,\"dropped_by_interface\":%llu,\"dropped_by_disk\":%llu,\"recovered\":%s,\"gap_before\":",
                (unsigned long long)s->dropped_by_kernel, (unsigned long long)s->dropped_by_interface,
                (unsigned long long)s->dropped_by_disk, s->recovered ? "true" : "false");
@@ -154,7 +167,7 @@ static void put_object(struct buf *out, const struct segment_summary *s)
 
 static int run_list(const struct raw_command *cmd, struct ring *ring)
 {
-    static const char *const heads[] = {"SEGMENT", "FIRST", "LAST", "PACKETS", "SIZE", "DROPPED", "GAP BEFORE"};
+    static const char *const heads[] = {"SEGMENT", "FIRST", "LAST", "PACKETS", "SIZE", "DROPPED", "SHA-256", "GAP BEFORE"};
     struct segment_summary *v;
     struct table table;
     struct buf out;

@@ -4,6 +4,16 @@
 #include "plugin/instance.h"
 #include "plugin/loader.h"
 
+/* An option without which nothing can be created, or NULL. */
+static const char *required_option(const struct plugin_component *component)
+{
+    const struct td_option *rows = component->c.options.v;
+    for (uint32_t i = 0; i < component->c.options.n; i++)
+        if (rows[i].flags & TD_OPT_REQUIRED)
+            return rows[i].name;
+    return NULL;
+}
+
 /* Creates with the options of the configuration and destroys, twice at once: instances must not share anything. */
 static bool check_create(const struct plugin_component *component, const struct config *config, struct buf *out)
 {
@@ -11,6 +21,12 @@ static bool check_create(const struct plugin_component *component, const struct 
     struct td_inst *first = NULL, *second = NULL;
     struct td_host host;
     struct error err;
+    const char *required = node ? NULL : required_option(component);
+    if (required) {
+        buf_printf(out, "-      %s %s: not created: the configuration (-c FILE) does not have its option \"%s\"\n",
+                   plugin_kind_name(component->c.kind), component->c.name, required);
+        return true;
+    }
     host_init_control(&host);
     int status = instance_create(component, node, &host, &first, &err);
     if (status == TD_OK)

@@ -121,6 +121,13 @@ static void put_points(const struct td_dissector *d, struct buf *out)
         buf_printf(out, "  %s  %s\n", points[i].name, points[i].doc);
 }
 
+static void put_storage(const struct td_storage *s, struct buf *out)
+{
+    buf_printf(out, "  objects  %s\n", s->path ? "as files, which can be read in place" : "read and written through the plugin only");
+    if (s->put_file)
+        buf_puts(out, "  files    taken over without a copy where that can be\n");
+}
+
 static void put_component(const struct plugin_component *component, size_t width, struct buf *out)
 {
     const struct plugin_file *file = component->file;
@@ -138,8 +145,10 @@ static void put_component(const struct plugin_component *component, size_t width
         put_claims(&component->dissector, out);
         put_fields(&component->dissector, out);
         put_points(&component->dissector, out);
-    } else {
+    } else if (component->c.kind == TD_KIND_EXPORTER) {
         buf_printf(out, "  output   %s, %s\n", component->exporter.media_type, component->exporter.suffix);
+    } else {
+        put_storage(&component->storage, out);
     }
     if (component->c.options.n)
         buf_printf(out, "\n%u options: tapedeck plugin help %s\n", component->c.options.n, component->c.name);
@@ -159,7 +168,8 @@ static void put_options(const struct plugin_component *component, size_t width, 
         buf_printf(out, "%s %s has no options.\n", kind, name);
         return;
     }
-    buf_printf(out, "Options of %s %s; in the configuration under tap.%s.%s:\n\n", kind, name, plugin_kind_folder(component->c.kind), name);
+    const char *section = component->c.kind == TD_KIND_STORAGE ? "snapshots.cloud" : plugin_kind_folder(component->c.kind);
+    buf_printf(out, "Options of %s %s; in the configuration under tap.%s.%s:\n\n", kind, name, section, name);
     options_help_put(out, component->c.options.v, component->c.options.n, width);
 }
 

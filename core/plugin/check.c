@@ -155,6 +155,23 @@ static int check_exporter(const struct td_exporter *e, struct error *err)
     return TD_OK;
 }
 
+static int check_storage(const struct td_storage *s, struct error *err)
+{
+    const char *missing = !s->check        ? "check"
+                          : !s->head       ? "head"
+                          : !s->get        ? "get"
+                          : !s->put_open   ? "put_open"
+                          : !s->put_write  ? "put_write"
+                          : !s->put_commit ? "put_commit"
+                          : !s->put_abort  ? "put_abort"
+                          : !s->list       ? "list"
+                          : !s->remove     ? "remove"
+                                           : NULL;
+    if (missing)
+        return error_set(err, TD_E_UNSUPPORTED, "it lacks the function %s()", missing);
+    return s->flags ? fault(err, "it has flags that do not exist") : TD_OK;
+}
+
 int component_check(const struct plugin_component *component, uint32_t header_minor, struct error *err)
 {
     const struct td_component *c = &component->c;
@@ -165,6 +182,8 @@ int component_check(const struct plugin_component *component, uint32_t header_mi
     int status = options_check_table(c->options.v, c->options.n, c->config_size, err);
     if (status != TD_OK)
         return status;
+    if (c->kind == TD_KIND_STORAGE)
+        return check_storage(&component->storage, err);
     return c->kind == TD_KIND_DISSECTOR ? check_dissector(&component->dissector, header_minor, err)
                                         : check_exporter(&component->exporter, err);
 }

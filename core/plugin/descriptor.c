@@ -4,8 +4,8 @@
 
 #include "plugin/check.h"
 
-/* What minor 0 of a struct reached up to: `last` was its last member. These never change within the major. */
-#define SIZE_V1_0(S, last) (offsetof(S, last) + sizeof(((const S *)0)->last))
+/* What the first minor that had a struct reached up to: `last` was its last member. These never change within the major. */
+#define FIRST_SIZE(S, last) (offsetof(S, last) + sizeof(((const S *)0)->last))
 
 /* ---- Copying ------------------------------------------------------------------------------------------------- */
 
@@ -22,14 +22,15 @@ static bool is_zero(const uint8_t *p, size_t n)
 struct shape {
     const char *name; /* of the struct in the header */
     size_t ours;      /* sizeof in this core */
-    size_t least;     /* size in minor 0 */
+    size_t least;     /* size in the first minor that had it */
+    int since;        /* that minor */
 };
 
 static int check_size(const struct shape *shape, size_t size, struct error *err)
 {
     if (size < shape->least)
-        return error_set(err, TD_E_UNSUPPORTED, "its struct %s has %zu bytes, fewer than the %zu of plugin ABI %d.0", shape->name, size,
-                         shape->least, TD_ABI_MAJOR);
+        return error_set(err, TD_E_UNSUPPORTED, "its struct %s has %zu bytes, fewer than the %zu of plugin ABI %d.%d", shape->name, size,
+                         shape->least, TD_ABI_MAJOR, shape->since);
     if (size > DESCRIPTOR_MAX_BYTES)
         return error_set(err, TD_E_UNSUPPORTED, "its struct %s claims %zu bytes, which cannot be", shape->name, size);
     return TD_OK;
@@ -80,8 +81,8 @@ static int copy_table(const struct shape *shape, struct td_table *table, uint32_
 
 static int copy_fields(struct td_dissector *dissector, struct arena *arena, struct error *err)
 {
-    static const struct shape field = {"td_field", sizeof(struct td_field), SIZE_V1_0(struct td_field, names)};
-    static const struct shape name = {"td_name", sizeof(struct td_name), SIZE_V1_0(struct td_name, name)};
+    static const struct shape field = {"td_field", sizeof(struct td_field), FIRST_SIZE(struct td_field, names), 0};
+    static const struct shape name = {"td_name", sizeof(struct td_name), FIRST_SIZE(struct td_name, name), 0};
     int status = copy_table(&field, &dissector->fields, DESCRIPTOR_MAX_FIELDS, arena, err);
     /* The rows are ours and were written just now: dropping const is safe. */
     struct td_field *rows = (struct td_field *)(uintptr_t)dissector->fields.v;
@@ -92,9 +93,9 @@ static int copy_fields(struct td_dissector *dissector, struct arena *arena, stru
 
 static int copy_dissector(const void *ops, struct td_dissector *dst, struct arena *arena, struct error *err)
 {
-    static const struct shape dissector = {"td_dissector", sizeof(struct td_dissector), SIZE_V1_0(struct td_dissector, close)};
-    static const struct shape claim = {"td_claim", sizeof(struct td_claim), SIZE_V1_0(struct td_claim, key)};
-    static const struct shape point = {"td_point", sizeof(struct td_point), SIZE_V1_0(struct td_point, doc)};
+    static const struct shape dissector = {"td_dissector", sizeof(struct td_dissector), FIRST_SIZE(struct td_dissector, close), 0};
+    static const struct shape claim = {"td_claim", sizeof(struct td_claim), FIRST_SIZE(struct td_claim, key), 0};
+    static const struct shape point = {"td_point", sizeof(struct td_point), FIRST_SIZE(struct td_point, doc), 0};
     int status = copy_sized(&dissector, ops, dst, err);
     if (status == TD_OK)
         status = copy_fields(dst, arena, err);
@@ -105,16 +106,29 @@ static int copy_dissector(const void *ops, struct td_dissector *dst, struct aren
     return status;
 }
 
-static int copy_ops(struct plugin_component *component, struct arena *arena, struct error *err)
+static int copy_storage(const void *ops, struct plugin_component *component, uint32_t target_minor, struct error *err)
 {
-    static const struct shape exporter = {"td_exporter", sizeof(struct td_exporter), SIZE_V1_0(struct td_exporter, end)};
+    enum { SINCE = 1 };
+    static const struct shape storage = {"td_storage", sizeof(struct td_storage), FIRST_SIZE(struct td_storage, path), SINCE};
+    if (target_minor < SINCE)
+        return error_set(
+            err, TD_E_UNSUPPORTED,
+            "storage backends are part of plugin ABI %d.%d, but the plugin says that %d.%u is enough; define TD_TARGET_MINOR %d",
+            TD_ABI_MAJOR, SINCE, TD_ABI_MAJOR, target_minor, SINCE);
+    component->c.ops = &component->storage;
+    return copy_sized(&storage, ops, &component->storage, err);
+}
+
+static int copy_ops(struct plugin_component *component, uint32_t target_minor, struct arena *arena, struct error *err)
+{
+    static const struct shape exporter = {"td_exporter", sizeof(struct td_exporter), FIRST_SIZE(struct td_exporter, end), 0};
     const void *ops = component->c.ops;
-    if (component->c.kind == TD_KIND_STORAGE)
-        return error_set(err, TD_E_UNSUPPORTED, "storage backends are not part of plugin ABI %d.%d", TD_ABI_MAJOR, TD_ABI_MINOR);
-    if (component->c.kind != TD_KIND_DISSECTOR && component->c.kind != TD_KIND_EXPORTER)
+    if (component->c.kind < TD_KIND_STORAGE || component->c.kind > TD_KIND_EXPORTER)
         return error_set(err, TD_E_UNSUPPORTED, "kind %u is unknown", component->c.kind);
     if (!ops)
         return error_set(err, TD_E_UNSUPPORTED, "it has no functions (ops is NULL)");
+    if (component->c.kind == TD_KIND_STORAGE)
+        return copy_storage(ops, component, target_minor, err);
     if (component->c.kind == TD_KIND_DISSECTOR) {
         component->c.ops = &component->dissector;
         return copy_dissector(ops, &component->dissector, arena, err);
@@ -133,14 +147,15 @@ static int blame(const struct plugin_component *component, struct error *err)
                         component->c.name ? findings_quote(component->c.name, quoted) : "without a name");
 }
 
-static int copy_component(const struct td_component *src, struct plugin_component *dst, struct arena *arena, struct error *err)
+static int copy_component(const struct td_component *src, uint32_t target_minor, struct plugin_component *dst, struct arena *arena,
+                          struct error *err)
 {
-    static const struct shape component = {"td_component", sizeof(struct td_component), SIZE_V1_0(struct td_component, ops)};
-    static const struct shape option = {"td_option", sizeof(struct td_option), SIZE_V1_0(struct td_option, choices)};
+    static const struct shape component = {"td_component", sizeof(struct td_component), FIRST_SIZE(struct td_component, ops), 0};
+    static const struct shape option = {"td_option", sizeof(struct td_option), FIRST_SIZE(struct td_option, choices), 0};
     int status = copy_sized(&component, src, &dst->c, err);
     if (status != TD_OK)
         return status;
-    status = copy_ops(dst, arena, err);
+    status = copy_ops(dst, target_minor, arena, err);
     if (status == TD_OK)
         status = copy_table(&option, &dst->c.options, OPTIONS_MAX, arena, err);
     return status == TD_OK ? TD_OK : blame(dst, err);
@@ -156,7 +171,7 @@ static int copy_components(const struct td_component *const *src, struct arena *
     if (!components)
         return error_nomem(err);
     for (size_t i = 0; i < n; i++) {
-        int status = copy_component(src[i], &components[i], arena, err);
+        int status = copy_component(src[i], file->target_minor, &components[i], arena, err);
         if (status != TD_OK)
             return status;
         components[i].file = file;
@@ -186,7 +201,7 @@ static int check_components(const struct plugin_file *file, struct error *err)
 
 static int read_version(const struct td_plugin *src, struct td_plugin *dst, struct error *err)
 {
-    static const struct shape plugin = {"td_plugin", sizeof(struct td_plugin), SIZE_V1_0(struct td_plugin, components)};
+    static const struct shape plugin = {"td_plugin", sizeof(struct td_plugin), FIRST_SIZE(struct td_plugin, components), 0};
     uint32_t size = src->size;
     int status = check_size(&plugin, size, err);
     if (status != TD_OK)

@@ -28,6 +28,7 @@ struct plugin_component {
     union {                            /* by c.kind */
         struct td_dissector dissector; /* fields (and their names), claims, points: rows of the header's structs */
         struct td_exporter exporter;
+        struct td_storage storage;
     };
     const struct plugin_file *file;
 };

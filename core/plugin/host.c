@@ -13,9 +13,7 @@ __attribute__((format(printf, 3, 4))) static int host_fail(struct td_inst *inst,
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    pthread_mutex_lock(&inst->lock);
-    error_set(&inst->last, status, "%s", text);
-    pthread_mutex_unlock(&inst->lock);
+    instance_failed(inst, status, text);
     return status;
 }
 

@@ -4,13 +4,39 @@
 
 #include "base/mem.h"
 
+/* This thread's text; else NULL, or with `make` the place that a new one may take. The lock is held. */
+static struct instance_failure *find_failure(struct td_inst *inst, bool make)
+{
+    struct instance_failure *oldest = inst->failure;
+    pthread_t self = pthread_self();
+    for (size_t i = 0; i < INSTANCE_ERRORS; i++) {
+        struct instance_failure *f = &inst->failure[i];
+        if (f->order && pthread_equal(f->thread, self))
+            return f;
+        if (f->order < oldest->order)
+            oldest = f;
+    }
+    return make ? oldest : NULL;
+}
+
+void instance_failed(struct td_inst *inst, int status, const char *text)
+{
+    pthread_mutex_lock(&inst->lock);
+    struct instance_failure *f = find_failure(inst, true);
+    f->thread = pthread_self();
+    f->order = ++inst->failures;
+    error_set(&f->error, status, "%s", text);
+    pthread_mutex_unlock(&inst->lock);
+}
+
 int instance_error(struct td_inst *inst, int status, struct error *err)
 {
     pthread_mutex_lock(&inst->lock);
-    bool told = inst->last.text[0] && inst->last.status == status;
+    struct instance_failure *f = find_failure(inst, false);
     error_set(err, status, "%s \"%s\": %s", plugin_kind_name(inst->component->c.kind), inst->component->c.name,
-              told ? inst->last.text : error_name(status));
-    inst->last.text[0] = 0;
+              f && f->error.text[0] && f->error.status == status ? f->error.text : error_name(status));
+    if (f)
+        f->order = 0;
     pthread_mutex_unlock(&inst->lock);
     return status;
 }

@@ -41,8 +41,12 @@ struct create_estimate {
 };
 int create_estimate(const struct create_request *, struct create_estimate *ret, struct error *err) MUST_CHECK;
 
-/* Makes the snapshot. TD_OK: it is there, though maybe with nodes that are partial or missing: ask its manifest. TD_E_LIMIT: no room.
- * TD_E_EXISTS: the name is in use. After a failure nothing of it is left, except after TD_E_CANCELLED with `keep_on_cancel`. */
+/* Makes the snapshot. TD_OK: it is there, though maybe with nodes that are partial or missing: ask its manifest; also if it was there
+ * already, made by an earlier run with this id. TD_E_LIMIT: no room. TD_E_EXISTS: the name is in use. TD_E_CONFIG: the window is not there.
+ * TD_E_RETRY: no worker could be reached. After a failure nothing of it is left, except after TD_E_CANCELLED: what came stays for another
+ * run with this id, until create_clean(). */
 int create_run(struct snapshots *, const struct create_request *, struct error *err) MUST_CHECK;
+/* Removes what runs with this id have left, in `work_dir` and in storage; of a snapshot that is there, only the former. */
+int create_clean(struct snapshots *, const char *work_dir, const char *id, struct error *err) MUST_CHECK;
 
 #endif

@@ -1,7 +1,10 @@
 /* A storage backend, as the core uses it: an instance of a storage plugin (sdk/include/tapedeck/plugin.h, struct td_storage).
  *
- * An object store seen through few verbs. Keys are UTF-8, at most STORAGE_MAX_KEY bytes, parts between slashes; no part is empty, "." or
- * "..". An object becomes visible whole or not at all. Any thread. */
+ * An object store seen through few verbs. Keys are UTF-8 without control characters, at most STORAGE_MAX_KEY bytes: parts of at most
+ * STORAGE_MAX_PART bytes between slashes, none empty or beginning with a dot; other keys are TD_E_UNSUPPORTED. An object becomes visible
+ * whole or not at all, and durable with that. Any thread.
+ *
+ * Errors are of the classes that plugin.h lists for storage: TD_E_RETRY is worth another try later, the rest is not. */
 #ifndef SNAPSHOT_STORAGE_H
 #define SNAPSHOT_STORAGE_H
 
@@ -9,7 +12,7 @@
 #include "plugin/instance.h"
 #include "plugin/registry.h"
 
-enum { STORAGE_MAX_KEY = 1024, STORAGE_ETAG = 128, STORAGE_MAX_PATH = 4096 };
+enum { STORAGE_MAX_KEY = TD_KEY_MAX, STORAGE_MAX_PART = TD_KEY_PART_MAX, STORAGE_ETAG = 128, STORAGE_MAX_PATH = 4096 };
 
 struct storage;
 
@@ -22,17 +25,24 @@ struct storage_object {
 /* `name`: of the plugin; `options`: its node in the configuration, or NULL. `host` must outlive it. */
 int storage_open(const struct registry *registry, const struct td_host *host, const char *name, const struct yaml_node *options,
                  struct storage **ret, struct error *err) MUST_CHECK;
+/* The plugin "local" on a directory, which need not be in the configuration; relative paths start from the current directory. */
+int storage_open_local(const struct registry *registry, const struct td_host *host, const char *dir, struct storage **ret,
+                       struct error *err) MUST_CHECK;
+/* No upload may be open. NULL is allowed. */
 void storage_close(struct storage *);
 const char *storage_name(const struct storage *); /* of the plugin: "local", "s3" */
 /* Calls that run end with TD_E_CANCELLED soon, as do later ones. */
 void storage_cancel(struct storage *);
 
-/* Proves that it can put, head, get, list and remove; says what is wrong and what to do. */
+bool storage_is_key(const char *key);
+
+/* Once, before all others. Proves that it can put, head, get, list and remove, with an object of its own; says what is wrong and what to
+ * do. The plugin cleans up what a process that was killed has left of uploads. */
 int storage_check(struct storage *, struct error *err) MUST_CHECK;
 /* TD_E_NOT_FOUND: there is none. */
 int storage_head(struct storage *, const char *key, struct storage_object *ret, struct error *err) MUST_CHECK;
 /* Bytes [offset, offset + n) go to `sink` in order; n UINT64_MAX: to the end. What `sink` returns, if it is not 0, ends it and is
- * returned. TD_E_NOT_FOUND; TD_E_LIMIT: the range does not lie within the object. */
+ * returned, with *err as it was. TD_E_NOT_FOUND; TD_E_LIMIT: the range does not lie within the object. */
 int storage_get(struct storage *, const char *key, uint64_t offset, uint64_t n, td_sink_fn *sink, void *ctx, struct error *err) MUST_CHECK;
 /* Whole objects that are small; more than `max` bytes are TD_E_LIMIT. Appended to `ret`. */
 int storage_get_bytes(struct storage *, const char *key, size_t max, struct buf *ret, struct error *err) MUST_CHECK;
@@ -40,9 +50,10 @@ int storage_get_bytes(struct storage *, const char *key, size_t max, struct buf 
 struct storage_upload;
 /* `expected`: bytes, for choosing how to send; UINT64_MAX: unknown. An object of this key is replaced at the commit. */
 int storage_put_open(struct storage *, const char *key, uint64_t expected, struct storage_upload **ret, struct error *err) MUST_CHECK;
+/* After a failure the upload can only be aborted, or committed, which fails likewise. */
 int storage_put_write(struct storage_upload *, struct td_slice, struct error *err) MUST_CHECK;
 /* Durable and visible from here; frees the upload, also when it fails (then nothing is left of it). `sha256` of all bytes if it is known,
- * for backends that check, else NULL. */
+ * for backends that check, else NULL. `ret` may be NULL. */
 int storage_put_commit(struct storage_upload *, const uint8_t *sha256, struct storage_object *ret, struct error *err) MUST_CHECK;
 void storage_put_abort(struct storage_upload *);
 int storage_put_bytes(struct storage *, const char *key, struct td_slice, struct error *err) MUST_CHECK;
@@ -51,7 +62,7 @@ int storage_put_bytes(struct storage *, const char *key, struct td_slice, struct
 int storage_put_file(struct storage *, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err) MUST_CHECK;
 
 /* Objects whose keys begin with `prefix`, ascending by the bytes of their keys, behind `after` (NULL: from the first). What `each`
- * returns, if it is not 0, ends it and is returned. */
+ * returns, if it is not 0, ends it and is returned, with *err as it was. It may call the storage, also to remove that object. */
 typedef int storage_list_fn(void *ctx, const char *key, const struct storage_object *);
 int storage_list(struct storage *, const char *prefix, const char *after, storage_list_fn *each, void *ctx, struct error *err) MUST_CHECK;
 /* TD_OK if there is none. */

@@ -67,7 +67,7 @@ static void refused(const char *sample, enum plugin_step step, const char *reaso
     snprintf(head, sizeof(head), "%s: %s", installed("single", sample), reason);
     like(err.text, head, "  the file and the reason are told");
     like(err.text, "(built 20", "  and when it was built");
-    like(err.text, "; this core offers plugin ABI 1.0)", "  and what this core offers");
+    like(err.text, "; this core offers plugin ABI 1.1)", "  and what this core offers");
 }
 
 static void test_refusals(void)
@@ -99,6 +99,29 @@ static void test_newer(void)
     struct plugin_file file = load("long_zero");
     ok(file.step == PLUGIN_LOADED, "a plugin of a newer header that uses nothing new is taken %s", err.text);
     ok(file.header_minor == 9 && file.target_minor == 0, "its minors are known");
+}
+
+static int count_objects(void *ctx, const char *key, const struct td_object *object)
+{
+    (void)key;
+    *(uint64_t *)ctx += object->bytes;
+    return TD_OK;
+}
+
+static void test_storage(void)
+{
+    struct plugin_file file = {0};
+    struct td_object object = {.size = sizeof(object)};
+    uint64_t bytes = 0;
+    int status = install("v1.1/storage", "single", "only") ? loader_load(installed("single", "only"), &arena, &file, &err) : TD_E_INTERNAL;
+    if (!ok(status == TD_OK && file.step == PLUGIN_LOADED && file.component_count == 1, "a storage backend of the header of 1.1 %s",
+            err.text))
+        return;
+    const struct plugin_component *only = &file.components[0];
+    const struct td_storage *ops = &only->storage;
+    ok(only->c.kind == TD_KIND_STORAGE && only->c.ops == ops && file.target_minor == 1, "is taken as one");
+    ok(ops->head(NULL, "only/key", &object) == TD_OK && object.bytes == 15 && ops->head(NULL, "x", &object) == TD_E_NOT_FOUND, "and asked");
+    ok(ops->list(NULL, "", NULL, count_objects, &bytes) == TD_OK && bytes == 15 && !ops->put_file && !ops->path, "as well as it answers");
 }
 
 /* ---- Two instances ------------------------------------------------------------------------------------------- */
@@ -227,6 +250,7 @@ int main(void)
         return tap_done();
     test_refusals();
     test_newer();
+    test_storage();
     test_instances();
     test_registry();
     ok(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0, "nothing is left behind");

@@ -47,7 +47,7 @@ run 2 "" "is no option here" config check -c x y
 run 2 "" "too few arguments; usage: tapedeck plugin help NAME" plugin help
 run 2 "" "too many arguments" config show x
 
-run 0 "NAME  KIND       VERSION" "" plugin list
+run 0 "NAME   KIND            VERSION" "" plugin list
 run 0 '{"name":"http","kind":"dissector"' "" plugin list -o json
 run 0 "/dissectors/http.so" "" plugin list --output table
 run 0 "status_code" "" plugin show http
@@ -56,6 +56,20 @@ run 3 "" 'there is no plugin "htpt"; did you mean "http"?' plugin show htpt
 run 3 "" 'there is no plugin "zzzzzz"' plugin help zzzzzz
 run 0 "maxBodySize: size" "" plugin help http
 run 0 "ok     dissector http: two instances created and destroyed" "" plugin check "${BUILD:-build}/plugins/dissectors/http.so"
+run 0 "storage plugin local" "" plugin show storage/local
+run 0 "  objects  as files, which can be read in place" "" plugin show local
+run 0 "under tap.snapshots.cloud.local:" "" plugin help local
+run 0 "path: text; required" "" plugin help local
+local=${BUILD:-build}/plugins/storage/local.so
+run 0 'not created: the configuration (-c FILE) does not have its option "path"' "" plugin check "$local"
+echo "tap: {snapshots: {cloud: {provider: local, local: {path: $dir/never}}}}" >"$dir/local.yaml"
+run 0 "ok     storage plugin local: two instances created and destroyed" "" plugin check -c "$dir/local.yaml" "$local"
+run 0 "ok" "" config check "$dir/local.yaml"
+run 0 "sync: true" "" config show -c "$dir/local.yaml"
+echo "tap: {snapshots: {cloud: {provider: local}}}" >"$dir/local.yaml"
+run 2 "" 'option "path"' config check "$dir/local.yaml"
+echo "tap: {snapshots: {cloud: {provider: local, local: {path: relative}}}}" >"$dir/local.yaml"
+run 1 'path "relative" must be absolute' "" plugin check -c "$dir/local.yaml" "$local"
 run 1 "FAILED the file and its directories cannot be written by others" "" plugin check /nowhere.so
 install -m 644 Makefile "$dir/text.so"
 run 1 "FAILED the dynamic linker takes it" "" plugin check "$dir/text.so"
@@ -99,7 +113,7 @@ run 2 "" "$dir/bad.yaml:4:12: unknown option \"maxBodySzie\" of dissector \"http
     config check "$dir/bad.yaml"
 run 2 "" "$dir/bad.yaml:4:43: option \"maxBodySize\" of dissector \"http\": \"lots\" is not a size" config check "$dir/bad.yaml"
 run 2 "" "$dir/bad.yaml:2:29: there is no dissector \"dsn\"; did you mean \"dns\"?" config check "$dir/bad.yaml"
-run 2 "" "$dir/bad.yaml:6:23: there is no storage plugin \"s3\"; available: none" config check "$dir/bad.yaml"
+run 2 "" "$dir/bad.yaml:6:23: there is no storage plugin \"s3\"; available: local" config check "$dir/bad.yaml"
 run 2 "configs/tapedeck.yaml: ok" "unknown option" config check configs/tapedeck.yaml "$dir/bad.yaml"
 run 2 "" "unknown option" config show -c "$dir/bad.yaml"
 

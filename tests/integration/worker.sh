@@ -98,7 +98,7 @@ check "with all packets" same_packets "$work/data/raw/0000000001.pcapng" "$repla
 check "tapedeck raw window: without the worker" same_packets "$work/offline.pcapng" "$replayed"
 lists() { "$tapedeck" raw list "$work/data/raw" | grep -qE "^1 +20.* $all "; }
 check "tapedeck raw list" lists
-config "$work/replay.yaml" "  capture: {source: {file: $replayed}, raw: {storageSize: 16Mi, minFreeSpace: 0}}"
+config "$work/replay.yaml" "  capture: {source: {file: $replayed, times: now}, raw: {storageSize: 16Mi, minFreeSpace: 0}}"
 run_worker "$work/replay.yaml"
 check "it is there after a restart, byte for byte" cmp <(get /api/v1/segments/1) "$work/data/raw/0000000001.pcapng"
 curl -sS -r 100-299 "$url/api/v1/segments/1" >"$work/range"

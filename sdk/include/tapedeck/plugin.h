@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 #define TD_ABI_MAJOR 1
-#define TD_ABI_MINOR 0
+#define TD_ABI_MINOR 1
 #ifndef TD_TARGET_MINOR
 #define TD_TARGET_MINOR 0
 #endif
@@ -200,7 +200,8 @@ enum td_dir { TD_CLIENT = 0, TD_SERVER = 1 }; /* who sent it: the client (reques
 struct td_host {
     uint32_t size, abi_minor;
 
-    /* [any] Records why something failed; returns `status`. The text is cut at 1 KiB. */
+    /* [any] Records why something failed; returns `status`. The text is cut at 1 KiB. To be called in the thread that
+     * returns this status to the core: texts are kept by thread. */
     int (*fail)(struct td_inst *, int status, const char *fmt, ...) TD_PRINTF(3, 4);
     /* [any] An event for the operator; rate-limited. Never for malformed traffic. */
     void (*log)(struct td_inst *, int level, const char *fmt, ...) TD_PRINTF(3, 4);
@@ -402,10 +403,97 @@ struct td_exporter {
     int (*end)(void *out, bool commit);
 };
 
+/* ---- Storage (since minor 1) --------------------------------------------------------------------------------- */
+
+#if TD_TARGET_MINOR >= 1
+/* An object store seen through few verbs. A component of this kind belongs to a plugin whose target minor is 1 or more.
+ *
+ * Keys. UTF-8 without control characters, at most TD_KEY_MAX bytes: parts of at most TD_KEY_PART_MAX bytes between slashes, none of
+ * them empty or beginning with a dot (such names are the backend's own). The core passes no others. Whether `a` can be there beside
+ * `a/b` depends on the backend; one that cannot have both refuses the later one with TD_E_EXISTS.
+ *
+ * Visibility. An object is there whole or not at all, for everybody, also if this process is killed or the machine loses power: it
+ * appears in put_commit() or put_file(), durable when these return TD_OK, and a key that had an object has the old or the new one at
+ * any instant. remove() is as durable.
+ *
+ * Threads. All functions are [io]: any number of threads at once on one instance, also on one key (the last commit wins), but never
+ * two on one upload, whose functions need not be called by the same thread. What takes long asks host->cancelled() at least once a
+ * second and then ends with TD_E_CANCELLED.
+ *
+ * Memory. Strings and structs passed in die with the call, as do the slices given to a sink and the key given to td_list_fn. An
+ * upload belongs to the plugin from put_open() until put_commit() or put_abort(), exactly one of which is called.
+ *
+ * Errors. Texts name the key or the place and say what to do. What the core does with each status:
+ *   TD_E_NOT_FOUND    no such object; from check(), put_*(): no such bucket, container or folder. Not tried again.
+ *   TD_E_RETRY        passing: a timeout, a broken connection, HTTP 429 or 5xx, too many open files. Tried again after a pause that
+ *                     grows, the whole operation from its beginning; the plugin itself does not wait and try again.
+ *   TD_E_LIMIT        no room, a quota, an object too large, a range that does not lie within the object. Not tried again.
+ *   TD_E_DENIED       credentials or permissions; read-only. Not tried again.
+ *   TD_E_EXISTS       the key cannot be there beside another one. Not tried again.
+ *   TD_E_UNSUPPORTED  this backend cannot keep such a key. Not tried again.
+ *   TD_E_CORRUPT      what was read or sent is not what it should be: a sum differs, the disk fails. Told as damage.
+ *   TD_E_CONFIG       from check(): an option cannot work.
+ *   TD_E_CANCELLED    cancelled() was true. */
+enum { TD_KEY_MAX = 1024, TD_KEY_PART_MAX = 255 };
+
+/* `size` is set by whoever provides the memory: the core for results, the plugin for td_list_fn. */
+struct td_object {
+    uint32_t size, flags; /* flags: reserved, 0 */
+    uint64_t bytes;
+    int64_t mtime_ns; /* when it was written; since 1970 UTC */
+    char etag[128];   /* changes whenever the object is replaced by other bytes; "": the backend has none */
+};
+
+struct td_put {
+    uint32_t size, flags; /* flags: reserved, 0 */
+    uint64_t expected;    /* bytes that are going to be written, for choosing how to send; UINT64_MAX: unknown. A hint */
+};
+
+/* An object that is there; 0: go on, anything else: stop and return it. May call the backend, also to remove that object. */
+typedef int td_list_fn(void *ctx, const char *key, const struct td_object *);
+
+struct td_storage {
+    uint32_t size, flags; /* flags: reserved, 0 */
+
+    /* Once, before all others: is the place there, are the credentials accepted? Also cleans up what a process that was killed has
+     * left behind. That objects can be put, read, listed and removed, the core proves itself, with an object of its own. */
+    int (*check)(void *self);
+    int (*head)(void *self, const char *key, struct td_object *ret);
+    /* Gives bytes [offset, offset + n) to `sink`, in order; n UINT64_MAX: to the end. Not 0 from `sink`: stops and returns it. The
+     * bytes are of one and the same object, even if it is replaced meanwhile. */
+    int (*get)(void *self, const char *key, uint64_t offset, uint64_t n, td_sink_fn *sink, void *ctx);
+
+    int (*put_open)(void *self, const char *key, const struct td_put *, void **ret_upload);
+    /* In order. After a failure only put_abort() is called. */
+    int (*put_write)(void *upload, struct td_slice);
+    /* Frees the upload, also when it fails: then nothing of it is left. `sha256`: 32 bytes, of all that was written, for backends that
+     * can have it checked; NULL: not known. */
+    int (*put_commit)(void *upload, const uint8_t *sha256, struct td_object *ret);
+    /* Frees the upload; nothing of it is left, parts included. */
+    void (*put_abort)(void *upload);
+
+    /* Objects whose keys begin with `prefix` (any bytes, perhaps none), ascending by the bytes of their keys, from the first behind
+     * `after` (NULL: from the first). Objects whose keys are not as above need not be passed over: the core does that. Objects that come
+     * or go meanwhile may be there or not. Memory is bounded, however many there are. */
+    int (*list)(void *self, const char *prefix, const char *after, td_list_fn *, void *ctx);
+    /* TD_OK also if there is none. */
+    int (*remove)(void *self, const char *key);
+
+    /* The rest may be NULL. */
+
+    /* A regular file, which nobody changes any more, becomes an object: name `name` in the open folder `dir_fd`. *ret_linked: the
+     * object is that very file, by a hard link. TD_E_UNSUPPORTED: not possible with this file; the core then copies it with
+     * put_open() and so on. */
+    int (*put_file)(void *self, const char *key, int dir_fd, const char *name, bool *ret_linked);
+    /* The absolute path of an object's file, for reading only; TD_E_LIMIT: it has no room in `n` bytes. */
+    int (*path)(void *self, const char *key, char *out, size_t n);
+};
+#endif
+
 /* ---- Components and the plugin ------------------------------------------------------------------------------- */
 
 enum td_kind {
-    TD_KIND_STORAGE = 1, /* reserved for a later minor */
+    TD_KIND_STORAGE = 1, /* since minor 1 */
     TD_KIND_DISSECTOR = 2,
     TD_KIND_EXPORTER = 3
 };
@@ -422,7 +510,7 @@ struct td_component {
     int (*create)(struct td_inst *, const struct td_host *, const void *config, void **ret_self);
     /* [control] Not called if create failed. May be NULL. */
     void (*destroy)(void *self);
-    const void *ops; /* struct td_dissector or struct td_exporter */
+    const void *ops; /* struct td_dissector, struct td_exporter or struct td_storage */
 };
 
 struct td_plugin {

@@ -1,6 +1,6 @@
-/* The layout of plugin ABI 1.0 on a 64-bit machine, in numbers: what plugins that exist were compiled with. Offsets and
+/* The layout of plugin ABI 1 on a 64-bit machine, in numbers: what plugins that exist were compiled with. Offsets and
  * values never change within the major; structs may only grow at their end, and those that are part of others or are passed by value
- * not even that. Included with the SDK's header and with the frozen one, so that neither this list nor the SDK can drift. */
+ * not even that. Included with the SDK's header and with the frozen ones, so that neither this list nor the SDK can drift. */
 #ifndef TESTS_ABI_LAYOUT_H
 #define TESTS_ABI_LAYOUT_H
 
@@ -241,6 +241,38 @@ VALUE(TD_CLOSE_TAKEOVER, 7);
 VALUE(TD_KIND_STORAGE, 1);
 VALUE(TD_KIND_DISSECTOR, 2);
 VALUE(TD_KIND_EXPORTER, 3);
+
+#if TD_ABI_MINOR >= 1 && TD_TARGET_MINOR >= 1
+GROWS(td_object, 152);
+AT(td_object, size, 0);
+AT(td_object, flags, 4);
+AT(td_object, bytes, 8);
+AT(td_object, mtime_ns, 16);
+AT(td_object, etag, 24);
+
+GROWS(td_put, 16);
+AT(td_put, size, 0);
+AT(td_put, flags, 4);
+AT(td_put, expected, 8);
+
+GROWS(td_storage, 96);
+AT(td_storage, size, 0);
+AT(td_storage, flags, 4);
+AT(td_storage, check, 8);
+AT(td_storage, head, 16);
+AT(td_storage, get, 24);
+AT(td_storage, put_open, 32);
+AT(td_storage, put_write, 40);
+AT(td_storage, put_commit, 48);
+AT(td_storage, put_abort, 56);
+AT(td_storage, list, 64);
+AT(td_storage, remove, 72);
+AT(td_storage, put_file, 80);
+AT(td_storage, path, 88);
+
+VALUE(TD_KEY_MAX, 1024);
+VALUE(TD_KEY_PART_MAX, 255);
+#endif
 
 #undef FROZEN
 #undef GROWS

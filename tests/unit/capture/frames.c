@@ -139,13 +139,13 @@ struct allowance {
     size_t asked;
 };
 
-static bool take_room(void *ctx, uint64_t bytes)
+static bool take_room(void *ctx, struct td_slice frame)
 {
     struct allowance *a = ctx;
     a->asked++;
-    if (bytes > a->left)
+    if (frame.n > a->left)
         return false;
-    a->left -= bytes;
+    a->left -= frame.n;
     return true;
 }
 

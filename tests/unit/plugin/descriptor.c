@@ -13,6 +13,7 @@ static struct {
     struct td_point points[2];
     struct td_dissector dissector;
     struct td_exporter exporter;
+    struct td_storage storage;
     struct td_component components[2];
     const struct td_component *list[70];
     struct td_plugin plugin;
@@ -125,10 +126,121 @@ static void test_sizes(void)
     my.fields[1].names.stride = 1;
     refused(PLUGIN_VERSION, "its struct td_name has 1 bytes");
     my.plugin.target_minor = my.plugin.header_minor = TD_ABI_MINOR + 7;
-    refused(PLUGIN_VERSION, "it needs plugin ABI 1.7");
+    refused(PLUGIN_VERSION, "it needs plugin ABI 1.8");
     my.plugin.target_minor = 0;
     my.plugin.header_minor = 0;
     ok(read_plugin(&my.plugin) == TD_OK, "the oldest minor will do");
+}
+
+static int storage_check(void *self)
+{
+    (void)self;
+    return TD_OK;
+}
+
+static int storage_head(void *self, const char *key, struct td_object *ret)
+{
+    (void)self, (void)key, (void)ret;
+    return TD_E_NOT_FOUND;
+}
+
+static int storage_get(void *self, const char *key, uint64_t offset, uint64_t n, td_sink_fn *sink, void *ctx)
+{
+    (void)self, (void)key, (void)offset, (void)n, (void)sink, (void)ctx;
+    return TD_E_NOT_FOUND;
+}
+
+static int storage_put_open(void *self, const char *key, const struct td_put *put, void **ret_upload)
+{
+    (void)self, (void)key, (void)put, (void)ret_upload;
+    return TD_E_DENIED;
+}
+
+static int storage_put_write(void *upload, struct td_slice bytes)
+{
+    (void)upload, (void)bytes;
+    return TD_OK;
+}
+
+static int storage_put_commit(void *upload, const uint8_t *sha256, struct td_object *ret)
+{
+    (void)upload, (void)sha256, (void)ret;
+    return TD_OK;
+}
+
+static void storage_put_abort(void *upload)
+{
+    (void)upload;
+}
+
+static int storage_list(void *self, const char *prefix, const char *after, td_list_fn *each, void *ctx)
+{
+    (void)self, (void)prefix, (void)after, (void)each, (void)ctx;
+    return TD_OK;
+}
+
+static int storage_remove(void *self, const char *key)
+{
+    (void)self, (void)key;
+    return TD_OK;
+}
+
+/* The first component becomes a storage backend. */
+static void make_storage(void)
+{
+    reset();
+    my.storage = (struct td_storage){sizeof(struct td_storage),
+                                     0,
+                                     storage_check,
+                                     storage_head,
+                                     storage_get,
+                                     storage_put_open,
+                                     storage_put_write,
+                                     storage_put_commit,
+                                     storage_put_abort,
+                                     storage_list,
+                                     storage_remove,
+                                     NULL,
+                                     NULL};
+    my.components[0].kind = TD_KIND_STORAGE;
+    my.components[0].ops = &my.storage;
+    my.plugin.target_minor = my.plugin.header_minor = 1;
+}
+
+static void test_storage(void)
+{
+    make_storage();
+    ok(read_plugin(&my.plugin) == TD_OK && file.components[0].storage.list == storage_list, "a storage backend %s", err.text);
+    ok(file.components[0].c.ops == &file.components[0].storage, "whose functions are the core's copy");
+    my.plugin.target_minor = 0;
+    refused(PLUGIN_VERSION,
+            "storage plugin \"sample\": storage backends are part of plugin ABI 1.1, but the plugin says that 1.0 is enough; "
+            "define TD_TARGET_MINOR 1");
+    make_storage();
+    my.storage.size = offsetof(struct td_storage, path);
+    refused(PLUGIN_VERSION, "storage plugin \"sample\": its struct td_storage has 88 bytes, fewer than the 96 of plugin ABI 1.1");
+    make_storage();
+    my.storage.flags = 1;
+    refused(PLUGIN_TABLES, "storage plugin \"sample\": it has flags that do not exist");
+    static const struct {
+        size_t offset;
+        const char *message;
+    } members[] = {
+        {offsetof(struct td_storage, check), "it lacks the function check()"},
+        {offsetof(struct td_storage, head), "it lacks the function head()"},
+        {offsetof(struct td_storage, get), "it lacks the function get()"},
+        {offsetof(struct td_storage, put_open), "it lacks the function put_open()"},
+        {offsetof(struct td_storage, put_write), "it lacks the function put_write()"},
+        {offsetof(struct td_storage, put_commit), "it lacks the function put_commit()"},
+        {offsetof(struct td_storage, put_abort), "it lacks the function put_abort()"},
+        {offsetof(struct td_storage, list), "it lacks the function list()"},
+        {offsetof(struct td_storage, remove), "it lacks the function remove()"},
+    };
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        make_storage();
+        memset((uint8_t *)&my.storage + members[i].offset, 0, sizeof(void (*)(void)));
+        refused(PLUGIN_TABLES, members[i].message);
+    }
 }
 
 static void test_components(void)
@@ -142,8 +254,6 @@ static void test_components(void)
     refused(PLUGIN_VERSION, "more than 64 components");
     my.list[1] = my.list[0];
     refused(PLUGIN_TABLES, "dissector \"sample\": it is there twice in this plugin");
-    my.components[0].kind = TD_KIND_STORAGE;
-    refused(PLUGIN_VERSION, "storage plugin \"sample\": storage backends are not part of plugin ABI 1.0");
     my.components[0].kind = 9;
     refused(PLUGIN_VERSION, "component \"sample\": kind 9 is unknown");
     my.components[0].ops = NULL;
@@ -266,6 +376,7 @@ int main(void)
     test_good();
     test_sizes();
     test_components();
+    test_storage();
     test_options();
     test_fields();
     test_claims();

@@ -61,6 +61,50 @@ static void test_two(void)
     instance_destroy(NULL);
 }
 
+struct failing {
+    struct td_inst *inst;
+    int number;
+    bool right;
+};
+
+/* Fails and asks why, again and again, while others do the same. */
+static void *fail_often(void *arg)
+{
+    struct failing *f = arg;
+    char want[64];
+    struct error why;
+    f->right = true;
+    for (int i = 0; i < 2000; i++) {
+        host.fail(f->inst, TD_E_RETRY, "thread %d, failure %d", f->number, i);
+        (void)instance_error(f->inst, TD_E_RETRY, &why);
+        snprintf(want, sizeof(want), "dissector \"sample\": thread %d, failure %d", f->number, i);
+        f->right = f->right && strcmp(why.text, want) == 0;
+    }
+    host.fail(f->inst, TD_E_RETRY, "nobody asks for this one");
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    enum { THREADS = 6, ROUNDS = 5 };
+    struct td_inst *inst = NULL;
+    pthread_t threads[THREADS];
+    struct failing failing[THREADS];
+    bool right = create("", &inst) == TD_OK;
+    for (int round = 0; round < ROUNDS && right; round++) {
+        for (int i = 0; i < THREADS; i++) {
+            failing[i] = (struct failing){.inst = inst, .number = i};
+            pthread_create(&threads[i], NULL, fail_often, &failing[i]);
+        }
+        for (int i = 0; i < THREADS; i++) {
+            pthread_join(threads[i], NULL);
+            right = right && failing[i].right;
+        }
+    }
+    ok(right, "each of %d threads is told its own failures, though %d texts are never asked for", THREADS, THREADS * ROUNDS);
+    instance_destroy(inst);
+}
+
 static void test_failures(void)
 {
     struct td_inst *inst = NULL;
@@ -149,6 +193,7 @@ int main(void)
         return tap_done();
     }
     test_two();
+    test_threads();
     test_failures();
     test_log();
     test_memory();

@@ -157,7 +157,7 @@ static const struct td_component *const sample_components[] = {&sample_dissector
 
 static const struct td_plugin sample_plugin = {
     .size = sizeof(struct td_plugin),
-    .target_minor = TD_TARGET_MINOR,
+    .target_minor = 0,
     .header_minor = TD_ABI_MINOR,
     .name = "sample",
     .version = "1.2",
