@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "net/http_events.h"
 #include "net/http_request.h"
 #include "tap.h"
 
@@ -31,6 +32,7 @@ struct service {
     atomic_uint opened, closed; /* streams and objects */
     atomic_uint waiting;        /* handlers that wait */
     atomic_bool release;
+    atomic_uint events; /* that have happened */
 };
 
 /* Byte `at` of every stream and object. */
@@ -174,8 +176,78 @@ static int wait_for_it(void *ctx, struct http_request *r, struct error *err)
     return hello(ctx, r, err);
 }
 
+/* JSON of about `size` bytes with a tag; of noise with "fail". */
+static int text(void *ctx, struct http_request *r, struct error *err)
+{
+    struct buf body = {.n = 0};
+    uint64_t size = number(r, "size", 0);
+    (void)ctx;
+    (void)err;
+    for (uint64_t i = 0; body.n < size; i++)
+        if (http_parameter(r, "fail"))
+            buf_putc(&body, (char)(i * 2654435761u >> 13 ^ i * i * 40503u >> 7));
+        else
+            buf_printf(&body, "{\"call\":%u}\n", (unsigned)i);
+    http_reply_header(r, "ETag", "%s\"t1\"", http_parameter(r, "length") ? "W/" : "");
+    http_reply_header(r, "Cache-Control", "no-cache");
+    http_reply_body(r, 200, http_parameter(r, "which") ? http_parameter(r, "which") : "application/json", &body);
+    return TD_OK;
+}
+
+/* The stream, as if it were text. */
+static int text_stream(void *ctx, struct http_request *r, struct error *err)
+{
+    int status = stream(ctx, r, err);
+    http_reply_compress(r, false);
+    return status;
+}
+
+/* ---- Events ---- */
+
+struct ticker {
+    struct service *service;
+    unsigned at, end, fail_at;
+};
+
+static int tick(void *ctx, unsigned wait_ms, struct buf *out, bool *ret_end, struct error *err)
+{
+    struct ticker *t = ctx;
+    char id[16], data[32];
+    if (t->at >= t->fail_at)
+        return error_set(err, TD_E_INTERNAL, "the clock stopped");
+    for (unsigned i = 0; i < wait_ms && t->at >= atomic_load(&t->service->events); i++)
+        usleep(1000);
+    for (; t->at < t->end && t->at < atomic_load(&t->service->events); t->at++) {
+        snprintf(id, sizeof(id), "%u", t->at);
+        snprintf(data, sizeof(data), "tick\r\n%u", t->at);
+        http_put_event(out, &(struct http_event){id, t->at % 2 ? "odd" : NULL, td_str(data)});
+    }
+    *ret_end = t->at >= t->end;
+    return TD_OK;
+}
+
+static void ticker_close(void *ctx)
+{
+    struct ticker *t = ctx;
+    atomic_fetch_add(&t->service->closed, 1);
+    mem_free(t);
+}
+
+static int events(void *ctx, struct http_request *r, struct error *err)
+{
+    struct ticker *t = mem_calloc(1, sizeof(*t));
+    const char *last = http_last_event_id(r);
+    (void)err;
+    *t = (struct ticker){ctx, last ? (unsigned)strtoul(last, NULL, 10) + 1 : 0, (unsigned)number(r, "size", UINT32_MAX),
+                         (unsigned)number(r, "fail", UINT32_MAX)};
+    atomic_fetch_add(&t->service->opened, 1);
+    http_reply_events(r, &(struct http_events){t, tick, ticker_close});
+    return TD_OK;
+}
+
 static const char *const thing_parameters[] = {"start", "end", NULL};
 static const char *const stream_parameters[] = {"size", "fail", "length", NULL};
+static const char *const text_parameters[] = {"size", "fail", "length", "which", NULL};
 static const char *const fail_parameters[] = {"which", NULL};
 
 static const struct http_route routes[] = {
@@ -187,6 +259,9 @@ static const struct http_route routes[] = {
     {"DELETE", "/things/{name}/part", HTTP_ADMIN, NULL, 0, thing},
     {"GET", "/stream", HTTP_VIEWER, stream_parameters, 0, stream},
     {"GET", "/object", HTTP_VIEWER, stream_parameters, 0, object},
+    {"GET", "/text", HTTP_VIEWER, text_parameters, 0, text},
+    {"GET", "/text_stream", HTTP_VIEWER, stream_parameters, 0, text_stream},
+    {"GET", "/events", HTTP_VIEWER, stream_parameters, 0, events},
     {"GET", "/fail", HTTP_VIEWER, fail_parameters, 0, fail},
     {"GET", "/silent", HTTP_VIEWER, NULL, 0, silent},
     {"GET", "/bad_field", HTTP_VIEWER, NULL, 0, bad_field},
