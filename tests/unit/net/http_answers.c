@@ -280,7 +280,7 @@ static bool comes(int fd, struct buf *all, const char *text)
     double until = seconds() + 5;
     for (struct pollfd p = {.fd = fd, .events = POLLIN}; seconds() < until;) {
         uint8_t part[4096];
-        if (memmem(all->p, all->n, text, strlen(text)))
+        if (all->n && memmem(all->p, all->n, text, strlen(text)))
             return true;
         ssize_t n = poll(&p, 1, 20) > 0 ? recv(fd, part, sizeof(part), 0) : 0;
         buf_put(all, part, n > 0 ? (size_t)n : 0);
@@ -305,7 +305,7 @@ static void test_events(void)
     is_str(buf_cstr(&chunks), ":\n\ndata: tick\ndata: 2\nid: 2\n\n", "it goes on behind the last one");
     ask("/events?fail=2", "", &all, &body);
     ok(!dechunk(body, &chunks), "an error cuts it");
-    ask("/events HTTP/1.0\r\nX: y", "", &all, &body);
+    like(ask("/events HTTP/1.0\r\nX: y", "", &all, &body), " 505 ", "it needs chunks");
 
     int fd = client_open(&service);
     const char *text = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -115,6 +115,22 @@ static int get(struct http_client *c, const char *path, struct taken *t, struct 
 
 /* ---- Our own server ---- */
 
+static void test_one_connection(struct http_client *c)
+{
+    struct http_result res;
+    struct error err = {.text = ""};
+    struct http_server_stats stats;
+    for (int i = 0; i < 5; i++)
+        is_int(http_client_run(c, &(struct http_call){.method = i % 2 ? "GET" : "DELETE", .path = "/things/a/part"}, &res, &err), TD_OK,
+               "call %d: %s", i, err.text);
+    http_server_stats(service.server, &stats);
+    is_int(stats.connections, 1, "calls use one connection");
+    for (int i = 0; i < 5; i++)
+        is_int(http_client_run(c, &(struct http_call){.method = "POST", .path = "/things/a/part"}, &res, &err), TD_OK, "POST: %s",
+               err.text);
+    ok(eventually((http_server_stats(service.server, &stats), stats.connections == 2)), "POST takes a new one, but not more and more");
+}
+
 static void test_bodies(struct http_client *c)
 {
     struct http_result res;
@@ -232,12 +248,14 @@ static void test_own_server(void)
     snprintf(with_slash, sizeof(with_slash), "%s//", url);
     struct http_client *c = client_new(with_slash, ADMIN, 5, NULL), *viewer = client_new(url, VIEWER, 5, NULL),
                        *nobody = client_new(url, NULL, 5, NULL);
+    test_one_connection(c);
     test_bodies(c);
     test_ranges(c);
-    struct http_server_stats stats;
-    http_server_stats(service.server, &stats);
-    is_int(stats.connections, 1, "all of it on one connection");
     test_errors(c, viewer, nobody);
+    http_client_free(c);
+    snprintf(with_slash, sizeof(with_slash), "https%s", url + 4);
+    c = client_new(with_slash, ADMIN, 5, NULL);
+    fails(c, "GET", "/hello", TD_E_RETRY, 0, "no TLS connection");
     http_client_free(c);
     http_client_free(viewer);
     http_client_free(nobody);

@@ -86,6 +86,8 @@ static uint64_t number(const struct http_request *r, const char *name, uint64_t 
 static struct counted *count(struct service *s, const struct http_request *r)
 {
     struct counted *c = mem_calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
     *c = (struct counted){s, 0, number(r, "size", UINT64_MAX), number(r, "fail", UINT64_MAX)};
     atomic_fetch_add(&s->opened, 1);
     return c;
@@ -128,7 +130,8 @@ static int thing(void *ctx, struct http_request *r, struct error *err)
 static int stream(void *ctx, struct http_request *r, struct error *err)
 {
     struct counted *c = count(ctx, r);
-    (void)err;
+    if (!c)
+        return error_nomem(err);
     http_reply_stream(r, 200, "application/octet-stream",
                       http_parameter(r, "length") ? (int64_t)number(r, "length", 0) : HTTP_LENGTH_UNKNOWN,
                       &(struct http_stream){c, counted_read, counted_close});
@@ -138,7 +141,8 @@ static int stream(void *ctx, struct http_request *r, struct error *err)
 static int object(void *ctx, struct http_request *r, struct error *err)
 {
     struct counted *c = count(ctx, r);
-    (void)err;
+    if (!c)
+        return error_nomem(err);
     http_reply_object(r, "application/octet-stream", &(struct http_object){c, c->size, "v1", counted_read_at, counted_close});
     return TD_OK;
 }
@@ -183,7 +187,7 @@ static int text(void *ctx, struct http_request *r, struct error *err)
     uint64_t size = number(r, "size", 0);
     (void)ctx;
     (void)err;
-    for (uint64_t i = 0; body.n < size; i++)
+    for (uint64_t i = 0; body.n < size && !body.failed; i++)
         if (http_parameter(r, "fail"))
             buf_putc(&body, (char)(i * 2654435761u >> 13 ^ i * i * 40503u >> 7));
         else
@@ -237,7 +241,8 @@ static int events(void *ctx, struct http_request *r, struct error *err)
 {
     struct ticker *t = mem_calloc(1, sizeof(*t));
     const char *last = http_last_event_id(r);
-    (void)err;
+    if (!t)
+        return error_nomem(err);
     *t = (struct ticker){ctx, last ? (unsigned)strtoul(last, NULL, 10) + 1 : 0, (unsigned)number(r, "size", UINT32_MAX),
                          (unsigned)number(r, "fail", UINT32_MAX)};
     atomic_fetch_add(&t->service->opened, 1);
