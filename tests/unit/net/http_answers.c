@@ -111,6 +111,7 @@ static void test_choice(void)
                  {"gzip;q=0.001", HTTP_GZIP},
                  {"zstd;q=0, gzip", HTTP_GZIP},
                  {"gzip;q=0.5, identity", HTTP_IDENTITY},
+                 {"zstd;q=0.5, identity;q=0.6", HTTP_IDENTITY},
                  {"gzip;q=0.5, identity;q=0.5", HTTP_GZIP},
                  {"identity;q=0, gzip;q=0.1", HTTP_GZIP},
                  {"identity;q=0", HTTP_IDENTITY},
