@@ -35,6 +35,13 @@ struct service {
     atomic_uint events; /* that have happened */
 };
 
+static inline double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 /* Byte `at` of every stream and object. */
 static inline uint8_t pattern(uint64_t at)
 {
@@ -219,7 +226,7 @@ static int tick(void *ctx, unsigned wait_ms, struct buf *out, bool *ret_end, str
     char id[16], data[32];
     if (t->at >= t->fail_at)
         return error_set(err, TD_E_INTERNAL, "the clock stopped");
-    for (unsigned i = 0; i < wait_ms && t->at >= atomic_load(&t->service->events); i++)
+    for (double until = seconds() + wait_ms / 1e3; seconds() < until && t->at >= atomic_load(&t->service->events);)
         usleep(1000);
     for (; t->at < t->end && t->at < atomic_load(&t->service->events); t->at++) {
         snprintf(id, sizeof(id), "%u", t->at);
@@ -295,13 +302,6 @@ static inline void service_stop(struct service *s)
 {
     http_server_stop(s->server);
     is_int(atomic_load(&s->closed), atomic_load(&s->opened), "every stream was closed");
-}
-
-static inline double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* Waits at most five seconds. */
