@@ -521,7 +521,7 @@ static bool is_path(const char *path)
 
 int http_client_run(struct http_client *c, const struct http_call *call, struct http_result *ret, struct error *err)
 {
-    struct error own;
+    struct error own = {.text = ""};
     struct buf url = {.n = 0};
     struct run r = {.client = c, .call = call, .result = ret, .err = err ? err : &own, .problem = {.max = HTTP_CLIENT_PROBLEM}};
     *ret = (struct http_result){.length = -1, .range_first = -1, .range_size = -1, .retry_after_s = -1};
