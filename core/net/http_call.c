@@ -49,6 +49,11 @@ static int64_t now_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+static bool is_cancelled(const struct run *r)
+{
+    return r->client->cancel && atomic_load(r->client->cancel);
+}
+
 static bool is_success(const struct run *r)
 {
     return r->result->status >= 200 && r->result->status < 300;
@@ -206,6 +211,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
         r->stop = STOP_ENOUGH;
     if (r->status != TD_OK)
         r->stop = STOP_CALLER;
+    else if (is_cancelled(r)) /* libcurl gives us up to a hundred full buffers before it comes back */
+        r->stop = STOP_CANCEL;
     r->active_ns = now_ns();
     return r->stop == STOP_NONE ? bytes.n : 0;
 }
@@ -263,6 +270,12 @@ static void add_fields(struct run *r)
         add_fieldf(r, "Content-Type: %s", call->body_type ? call->body_type : "application/json");
 }
 
+/* libcurl asks again by itself if a kept connection turns out to be dead, which might do a thing twice (RFC 9110 section 9.2.2). */
+static bool may_repeat(const char *method)
+{
+    return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0;
+}
+
 #define set(r, option, value) ((r)->failed = (r)->failed || curl_easy_setopt((r)->client->easy, (option), (value)) != CURLE_OK)
 
 static void set_method(struct run *r)
@@ -302,6 +315,7 @@ static void set_options(struct run *r)
     set(r, CURLOPT_QUICK_EXIT, 1L); /* a name that is looked up does not hold up the end */
     set(r, CURLOPT_TCP_KEEPALIVE, 1L);
     set(r, CURLOPT_MAXAGE_CONN, 30L); /* servers end what idles for longer, maybe in the moment of a request */
+    set(r, CURLOPT_FRESH_CONNECT, may_repeat(r->call->method) ? 0L : 1L);
     set(r, CURLOPT_CONNECTTIMEOUT, (long)c->connect_s);
     set(r, CURLOPT_BUFFERSIZE, (long)READ_SIZE);
     set(r, CURLOPT_USERAGENT, c->agent);
@@ -325,7 +339,7 @@ static bool must_stop(struct run *r)
 {
     curl_off_t up = 0, down = 0;
     int64_t now = now_ns();
-    if (r->client->cancel && atomic_load(r->client->cancel))
+    if (is_cancelled(r))
         r->stop = STOP_CANCEL;
     curl_easy_getinfo(r->client->easy, CURLINFO_SIZE_UPLOAD_T, &up);
     curl_easy_getinfo(r->client->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
@@ -507,7 +521,7 @@ static bool is_path(const char *path)
 
 int http_client_run(struct http_client *c, const struct http_call *call, struct http_result *ret, struct error *err)
 {
-    struct error own;
+    struct error own = {.text = ""};
     struct buf url = {.n = 0};
     struct run r = {.client = c, .call = call, .result = ret, .err = err ? err : &own, .problem = {.max = HTTP_CLIENT_PROBLEM}};
     *ret = (struct http_result){.length = -1, .range_first = -1, .range_size = -1, .retry_after_s = -1};

@@ -7,6 +7,7 @@
 #include "net/token.h"
 
 enum { MAX_URL = 2048 };
+#define MAX_CONNECTIONS 2L /* kept, to the one server that a client has */
 
 /* ---- The base ---- */
 
@@ -103,7 +104,7 @@ int http_client_new(const struct http_client_options *o, struct http_client **re
     if (status == TD_OK) {
         c->easy = curl_easy_init();
         c->multi = curl_multi_init();
-        if (!c->easy || !c->multi)
+        if (!c->easy || !c->multi || curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, MAX_CONNECTIONS) != CURLM_OK)
             status = error_nomem(err);
     }
     if (status == TD_OK)
@@ -134,13 +135,15 @@ void http_client_free(struct http_client *c)
 struct gather {
     struct buf *to;
     size_t room;
+    bool full;
 };
 
 static int gather(void *ctx, struct td_slice bytes, struct error *err)
 {
     struct gather *g = ctx;
-    if (bytes.n > g->room)
-        return error_set(err, TD_E_LIMIT, "the answer is longer than it may be");
+    g->full = bytes.n > g->room;
+    if (g->full)
+        return error_set(err, TD_E_LIMIT, "the answer is longer than it may be; is it the right server?");
     g->room -= bytes.n;
     buf_put_slice(g->to, bytes);
     return g->to->failed ? error_nomem(err) : TD_OK;
@@ -149,13 +152,13 @@ static int gather(void *ctx, struct td_slice bytes, struct error *err)
 int http_client_get(struct http_client *c, const char *path, size_t max, struct buf *ret, struct http_result *res, struct error *err)
 {
     struct http_result own;
-    struct gather g = {ret, max};
+    struct gather g = {.to = ret, .room = max};
     size_t begin = ret->n;
     int status = http_client_run(c, &(struct http_call){.method = "GET", .path = path, .write = gather, .ctx = &g}, res ? res : &own, err);
     if (status != TD_OK)
         ret->n = begin;
-    if (status == TD_E_LIMIT && g.room < max)
-        error_prefix(err, "GET %s%.200s, %zu bytes: ", c->url, path, max);
+    if (g.full)
+        error_prefix(err, "GET %s%.200s: ", c->url, path);
     return status;
 }
 

@@ -322,7 +322,7 @@ static void tell_answered(const struct http_request *r, enum MHD_RequestTerminat
                                                                          .address = r->client,
                                                                          .role = r->role,
                                                                          .method = r->method,
-                                                                         .path = r->text,
+                                                                         .path = r->text ? r->text : "",
                                                                          .status = r->queued ? r->reply.status : 0,
                                                                          .bytes = r->sent,
                                                                          .duration_ns = http_now_ns() - r->begin_ns,

@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include "net/http_answer.h"
 #include "net/http_range.h"
 #include "net/http_target.h"
 #include "net/listen_address.h"
@@ -219,6 +220,128 @@ static void test_tokens(void)
        "and nothing else");
 }
 
+static void roles_file(const char *path, const char *text, size_t n, int want, const char *part)
+{
+    struct token_roles roles;
+    struct error err = {.text = ""};
+    struct buf got = {.n = 0};
+    FILE *file = fopen(path, "w");
+    fwrite(text, 1, n, file);
+    fclose(file);
+    chmod(path, 0600);
+    is_int(token_read_roles(path, &roles, &err), want, "tokens file %.30s: %s", text, error_name(want));
+    for (size_t i = 0; i < roles.n && want == TD_OK; i++)
+        buf_printf(&got, "%d %s %s,", (int)roles.tokens[i].role, roles.tokens[i].text, roles.tokens[i].name ? roles.tokens[i].name : "-");
+    like(want == TD_OK ? buf_cstr(&got) : err.text, part, "%s", part);
+    if (want != TD_OK)
+        like(err.text, path, "the error names the file");
+    ok(!strstr(err.text, "0123456789abcdef"), "and no token");
+    buf_clear(&got);
+    token_roles_wipe(&roles);
+}
+
+#define TOKENS(text, want, part) roles_file(path, "" text, sizeof(text) - 1, want, part)
+
+static void test_token_roles(void)
+{
+    char path[] = "/tmp/net_roles.XXXXXX", place[64];
+    struct buf many = {.n = 0};
+    struct token_roles roles;
+    struct error err = {.text = ""};
+    int fd = mkstemp(path);
+    close(fd);
+    TOKENS("admin 0123456789abcdef", TD_OK, "3 0123456789abcdef -,");
+    TOKENS("# who\r\n\n  viewer\t0123456789abcdef0 # Vera \xc3\x84 # 2\t\r\noperator 0123456789abcdef1#2\nadmin 0123456789abcdef3 #\n",
+           TD_OK, "1 0123456789abcdef0 Vera \xc3\x84 # 2,2 0123456789abcdef1#2 -,3 0123456789abcdef3 -,");
+    snprintf(place, sizeof(place), "%s:2: ", path);
+    TOKENS("\nroot 0123456789abcdef", TD_E_CONFIG, place);
+    TOKENS("Admin 0123456789abcdef", TD_E_CONFIG, "viewer, operator or admin");
+    TOKENS("0123456789abcdef", TD_E_CONFIG, "begins with a role");
+    TOKENS("admin", TD_E_CONFIG, "no token behind the role");
+    TOKENS("admin # 0123456789", TD_E_CONFIG, "no token behind the role");
+    TOKENS("#\nadmin short", TD_E_CONFIG, place);
+    TOKENS("admin short", TD_E_CONFIG, "can be guessed");
+    TOKENS("admin 0123456789abcdef ada", TD_E_CONFIG, "only a comment");
+    TOKENS("admin 0123456789abcdef # a\x01", TD_E_CONFIG, "plain UTF-8");
+    TOKENS("admin 0123456789abcdef # \xff", TD_E_CONFIG, "plain UTF-8");
+    TOKENS("admin 0123456789abcdef # 0123456789 0123456789 0123456789 0123456789 0123456789 012345678", TD_E_CONFIG, "63 are the most");
+    TOKENS("admin 0123456789abcdef\nviewer 0123456789abcdef", TD_E_CONFIG, place);
+    TOKENS("admin 0123456789abcdef\nviewer 0123456789abcdef", TD_E_CONFIG, "there already");
+    TOKENS("admin 0123456789\0abcdef", TD_E_CONFIG, "zero");
+    TOKENS("", TD_E_CONFIG, "no token is in it");
+    TOKENS("# nothing\n", TD_E_CONFIG, "no token is in it");
+    for (int i = 0; i < 65; i++)
+        buf_printf(&many, "viewer 0123456789ABCDEF-%d # %d\n", i, i);
+    snprintf(place, sizeof(place), "%s:65: ", path);
+    roles_file(path, (const char *)many.p, many.n, TD_E_CONFIG, place);
+    roles_file(path, (const char *)many.p, many.n - strlen("viewer 0123456789ABCDEF-64 # 64\n"), TD_OK, "1 0123456789ABCDEF-63 63,");
+    buf_clear(&many);
+    chmod(path, 0640 | 04);
+    is_int(token_read_roles(path, &roles, &err), TD_E_DENIED, "a file that others can read");
+    like(err.text, "chmod 600", "with the remedy");
+    token_roles_wipe(&roles);
+    unlink(path);
+    is_int(token_read_roles(path, &roles, &err), TD_E_NOT_FOUND, "a file that is not there");
+    token_roles_wipe(&roles);
+}
+
+/* ---- Answers ---- */
+
+static void content_range_is(const char *text, int64_t first, int64_t n, int64_t size)
+{
+    struct http_content_range r = {-2, -2, -2};
+    bool good = http_content_range_parse(td_str(text), &r);
+    ok(good == (n > 0) && (!good || (r.first == first && r.n == n && r.size == size)), "Content-Range: %s", text ? text : "");
+}
+
+static void test_answer_fields(void)
+{
+    struct http_problem problem;
+    char tag[8];
+    content_range_is("bytes 0-0/1", 0, 1, 1);
+    content_range_is("Bytes 5-9/*", 5, 5, -1);
+    content_range_is("bytes 0-9223372036854775806/9223372036854775807", 0, INT64_MAX, INT64_MAX);
+    static const char *const wrong[] = {"bytes */10",
+                                        "bytes 5-4/10",
+                                        "bytes 0-10/10",
+                                        "bytes 0-1/",
+                                        "bytes 0-1/1x",
+                                        "bytes -1/10",
+                                        "bytes 0-/10",
+                                        "bytes=0-1/10",
+                                        "items 0-1/2",
+                                        "bytes 0-1",
+                                        "bytes 0-9223372036854775807/*",
+                                        "bytes 0-99999999999999999999/*",
+                                        "",
+                                        "bytes "};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        content_range_is(wrong[i], 0, 0, 0);
+    ok(http_etag_parse(TD_LIT("\"abc\""), tag, sizeof(tag)) && strcmp(tag, "abc") == 0, "a tag");
+    ok(http_etag_parse(TD_LIT("W/\"1234567\""), tag, sizeof(tag)) && strcmp(tag, "1234567") == 0, "a weak one");
+    ok(!http_etag_parse(TD_LIT("\"12345678\""), tag, sizeof(tag)) && !http_etag_parse(TD_LIT("abc"), tag, sizeof(tag)) &&
+           !http_etag_parse(TD_LIT("\""), tag, sizeof(tag)) && !http_etag_parse(TD_LIT("\"a\"b\""), tag, sizeof(tag)),
+       "and none");
+    http_problem_parse(TD_LIT("{\"code\":\"Not OK\",\"detail\":5,\"title\":\"T\"}"), &problem);
+    ok(!problem.code[0] && strcmp(problem.detail, "T") == 0, "a problem without code and detail has its title");
+    http_problem_parse(TD_LIT("{\"code\":\"a_b.c-1\",\"detail\":\"a\\u0085b\\u007f\\u00e4\"}"), &problem);
+    is_str(problem.code, "a_b.c-1", "a code");
+    is_str(problem.detail, "a  b \xc3\xa4", "a detail without controls");
+    char text[1200] = "{\"detail\":\"";
+    for (size_t i = strlen(text); i < 1100; i += 2)
+        memcpy(text + i, "\xc3\xa4", 3);
+    memcpy(text + strlen(text), "\"}", 3);
+    http_problem_parse(td_str(text), &problem);
+    is_int(strlen(problem.detail), 510, "a long one is cut between characters");
+    http_problem_parse(TD_LIT("[1]"), &problem);
+    ok(!problem.code[0] && !problem.detail[0], "what is no object tells nothing");
+    ok(http_same_origin("http://a", "http://A:80/x?y") && http_same_origin("https://[::1]/", "https://[::1]:443"), "the same origin");
+    ok(!http_same_origin("http://a", "https://a") && !http_same_origin("http://a", "http://a:81") &&
+           !http_same_origin("http://a", "http://b") && !http_same_origin("http://a", "http://a.b") &&
+           !http_same_origin("http://a", "nonsense:"),
+       "others");
+}
+
 /* ---- Metrics ---- */
 
 static void test_metrics(void)
@@ -288,6 +411,8 @@ int main(void)
     test_ranges();
     test_addresses();
     test_tokens();
+    test_token_roles();
+    test_answer_fields();
     test_metrics();
     return tap_done();
 }

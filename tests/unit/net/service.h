@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "net/http_events.h"
 #include "net/http_request.h"
 #include "tap.h"
 
@@ -31,7 +32,15 @@ struct service {
     atomic_uint opened, closed; /* streams and objects */
     atomic_uint waiting;        /* handlers that wait */
     atomic_bool release;
+    atomic_uint events; /* that have happened */
 };
+
+static inline double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 /* Byte `at` of every stream and object. */
 static inline uint8_t pattern(uint64_t at)
@@ -84,6 +93,8 @@ static uint64_t number(const struct http_request *r, const char *name, uint64_t 
 static struct counted *count(struct service *s, const struct http_request *r)
 {
     struct counted *c = mem_calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
     *c = (struct counted){s, 0, number(r, "size", UINT64_MAX), number(r, "fail", UINT64_MAX)};
     atomic_fetch_add(&s->opened, 1);
     return c;
@@ -126,7 +137,8 @@ static int thing(void *ctx, struct http_request *r, struct error *err)
 static int stream(void *ctx, struct http_request *r, struct error *err)
 {
     struct counted *c = count(ctx, r);
-    (void)err;
+    if (!c)
+        return error_nomem(err);
     http_reply_stream(r, 200, "application/octet-stream",
                       http_parameter(r, "length") ? (int64_t)number(r, "length", 0) : HTTP_LENGTH_UNKNOWN,
                       &(struct http_stream){c, counted_read, counted_close});
@@ -136,7 +148,8 @@ static int stream(void *ctx, struct http_request *r, struct error *err)
 static int object(void *ctx, struct http_request *r, struct error *err)
 {
     struct counted *c = count(ctx, r);
-    (void)err;
+    if (!c)
+        return error_nomem(err);
     http_reply_object(r, "application/octet-stream", &(struct http_object){c, c->size, "v1", counted_read_at, counted_close});
     return TD_OK;
 }
@@ -174,8 +187,79 @@ static int wait_for_it(void *ctx, struct http_request *r, struct error *err)
     return hello(ctx, r, err);
 }
 
+/* JSON of about `size` bytes with a tag; of noise with "fail". */
+static int text(void *ctx, struct http_request *r, struct error *err)
+{
+    struct buf body = {.n = 0};
+    uint64_t size = number(r, "size", 0);
+    (void)ctx;
+    (void)err;
+    for (uint64_t i = 0; body.n < size && !body.failed; i++)
+        if (http_parameter(r, "fail"))
+            buf_putc(&body, (char)(i * 2654435761u >> 13 ^ i * i * 40503u >> 7));
+        else
+            buf_printf(&body, "{\"call\":%u}\n", (unsigned)i);
+    http_reply_header(r, "ETag", "%s\"t1\"", http_parameter(r, "length") ? "W/" : "");
+    http_reply_header(r, "Cache-Control", "no-cache");
+    http_reply_body(r, 200, http_parameter(r, "which") ? http_parameter(r, "which") : "application/json", &body);
+    return TD_OK;
+}
+
+/* The stream, as if it were text. */
+static int text_stream(void *ctx, struct http_request *r, struct error *err)
+{
+    int status = stream(ctx, r, err);
+    http_reply_compress(r, false);
+    return status;
+}
+
+/* ---- Events ---- */
+
+struct ticker {
+    struct service *service;
+    unsigned at, end, fail_at;
+};
+
+static int tick(void *ctx, unsigned wait_ms, struct buf *out, bool *ret_end, struct error *err)
+{
+    struct ticker *t = ctx;
+    char id[16], data[32];
+    if (t->at >= t->fail_at)
+        return error_set(err, TD_E_INTERNAL, "the clock stopped");
+    for (double until = seconds() + wait_ms / 1e3; seconds() < until && t->at >= atomic_load(&t->service->events);)
+        usleep(1000);
+    for (; t->at < t->end && t->at < atomic_load(&t->service->events); t->at++) {
+        snprintf(id, sizeof(id), "%u", t->at);
+        snprintf(data, sizeof(data), "tick\r\n%u", t->at);
+        http_put_event(out, &(struct http_event){id, t->at % 2 ? "odd" : NULL, td_str(data)});
+    }
+    *ret_end = t->at >= t->end;
+    return TD_OK;
+}
+
+static void ticker_close(void *ctx)
+{
+    struct ticker *t = ctx;
+    atomic_fetch_add(&t->service->closed, 1);
+    mem_free(t);
+}
+
+static int events(void *ctx, struct http_request *r, struct error *err)
+{
+    struct ticker *t = mem_calloc(1, sizeof(*t));
+    const char *last = http_last_event_id(r);
+    if (!t)
+        return error_nomem(err);
+    *t = (struct ticker){ctx, last ? (unsigned)strtoul(last, NULL, 10) + 1 : 0, (unsigned)number(r, "size", UINT32_MAX),
+                         (unsigned)number(r, "fail", UINT32_MAX)};
+    atomic_fetch_add(&t->service->opened, 1);
+    http_reply_events(r, &(struct http_events){t, tick, ticker_close});
+    return TD_OK;
+}
+
 static const char *const thing_parameters[] = {"start", "end", NULL};
 static const char *const stream_parameters[] = {"size", "fail", "length", NULL};
+static const char *const text_parameters[] = {"size", "fail", "length", "which", NULL};
 static const char *const fail_parameters[] = {"which", NULL};
 
 static const struct http_route routes[] = {
@@ -187,6 +271,9 @@ static const struct http_route routes[] = {
     {"DELETE", "/things/{name}/part", HTTP_ADMIN, NULL, 0, thing},
     {"GET", "/stream", HTTP_VIEWER, stream_parameters, 0, stream},
     {"GET", "/object", HTTP_VIEWER, stream_parameters, 0, object},
+    {"GET", "/text", HTTP_VIEWER, text_parameters, 0, text},
+    {"GET", "/text_stream", HTTP_VIEWER, stream_parameters, 0, text_stream},
+    {"GET", "/events", HTTP_VIEWER, stream_parameters, 0, events},
     {"GET", "/fail", HTTP_VIEWER, fail_parameters, 0, fail},
     {"GET", "/silent", HTTP_VIEWER, NULL, 0, silent},
     {"GET", "/bad_field", HTTP_VIEWER, NULL, 0, bad_field},
@@ -215,13 +302,6 @@ static inline void service_stop(struct service *s)
 {
     http_server_stop(s->server);
     is_int(atomic_load(&s->closed), atomic_load(&s->opened), "every stream was closed");
-}
-
-static inline double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* Waits at most five seconds. */
