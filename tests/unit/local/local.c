@@ -61,6 +61,11 @@ int fsync(int fd)
     return note(folder ? "flush folder" : "flush file") ? (int)syscall(SYS_fsync, fd) : -1;
 }
 
+int syncfs(int fd)
+{
+    return note("flush all") ? (int)syscall(SYS_syncfs, fd) : -1;
+}
+
 int renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
     return note("rename") ? (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0) : -1;
@@ -256,11 +261,23 @@ static void test_order(void)
     watch(0, 0);
     is_int(storage_put_file(t.s, "file", dir, "file", NULL, &t.err), TD_OK, "a file");
     is_str(watched(), "flush file, link, rename, flush folder, remove file", "is flushed and linked");
+    watch(0, 0);
+    is_int(storage_put_file_later(t.s, "later", dir, "file", NULL, &t.err), TD_OK, "one that may be flushed later");
+    is_str(watched(), "link, rename, remove file", "is not");
+    watch(0, 0);
+    ok(storage_flush(t.s, "", &t.err) == TD_OK && storage_remove(t.s, "later", &t.err) == TD_OK, "until that is said, and it is removed");
+    is_str(watched(), "flush all, remove file, flush folder", "all at once");
     disk.link_failure = EXDEV;
     bool linked = true;
     watch(0, 0);
     ok(storage_put_file(t.s, "copy", dir, "file", &linked, &t.err) == TD_OK && !linked, "from another file system");
     is_str(watched(), "flush file, flush file, rename, flush folder", "it is copied");
+    watch(0, 0);
+    ok(storage_put_file_later(t.s, "copy", dir, "file", &linked, &t.err) == TD_OK && !linked, "also later");
+    is_str(watched(), "rename", "and not flushed then");
+    watch(1, EIO);
+    is_int(storage_flush(t.s, "", &t.err), TD_E_CORRUPT, "flushing that fails is told: %s", t.err.text);
+    (void)watched();
     disk.link_failure = EIO;
     is_int(storage_put_file(t.s, "none", dir, "file", &linked, &t.err), TD_E_CORRUPT, "a link that fails otherwise: %s", t.err.text);
     disk.link_failure = 0;
@@ -436,7 +453,7 @@ static void tell_parent(int pipe)
 
 static void half_put(int pipe)
 {
-    struct storage_upload *u;
+    struct storage_upload *u = NULL;
     struct storage *s = open_at(path("store"));
     if (storage_put_open(s, "half", UINT64_MAX, &u, &t.err) == TD_OK && storage_put_write(u, td_bytes(t.bytes, 5 * MIB), &t.err) == TD_OK)
         tell_parent(pipe);
@@ -490,7 +507,7 @@ static void test_kills(void)
 
 static void test_leftovers(void)
 {
-    struct storage_upload *u;
+    struct storage_upload *u = NULL;
     fresh();
     ok(storage_check(t.s, &t.err) == TD_OK && storage_put_open(t.s, "mine", 1, &u, &t.err) == TD_OK &&
            storage_put_write(u, TD_LIT("mine"), &t.err) == TD_OK,
