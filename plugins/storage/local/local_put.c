@@ -21,7 +21,6 @@ struct upload {
     struct local *local;
     int fd;
     bool later; /* not to be durable yet */
-    uint64_t bytes;
     char temporary[TEMPORARY_NAME];
     char key[TD_KEY_MAX + 1];
 };
@@ -70,7 +69,6 @@ int local_put_open(void *self, const char *key, const struct td_put *put, void *
     if (!u)
         return l->host->fail(l->inst, TD_E_NOMEM, "out of memory");
     u->local = l;
-    u->bytes = 0;
     u->later = put->flags & TD_PUT_LATER;
     memcpy(u->key, key, strlen(key) + 1);
     u->fd = open_temporary(u);
@@ -94,10 +92,6 @@ int local_put_write(void *upload, struct td_slice bytes)
             continue;
         if (n < 0)
             return local_fail(l, u->key, "cannot be written");
-        /* On its way to the disk now, so that the commit does not have all of it to wait for. */
-        if (l->sync && u->bytes / WRITE_BYTES != (u->bytes + (uint64_t)n) / WRITE_BYTES)
-            (void)sync_file_range(u->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-        u->bytes += (uint64_t)n;
         bytes = td_sub(bytes, (size_t)n, bytes.n);
     }
     return TD_OK;
