@@ -255,9 +255,10 @@ bool storage_path(struct storage *s, const char *key, char out[STORAGE_MAX_PATH]
 
 /* ---- Writing ---- */
 
-int storage_put_open(struct storage *s, const char *key, uint64_t expected, struct storage_upload **ret, struct error *err)
+static int open_upload(struct storage *s, const char *key, uint64_t expected, uint32_t flags, struct storage_upload **ret,
+                       struct error *err)
 {
-    struct td_put put = {.size = sizeof(put), .expected = expected};
+    struct td_put put = {.size = sizeof(put), .flags = flags, .expected = expected};
     int status = begin(s, key, err);
     if (status != TD_OK)
         return status;
@@ -271,6 +272,11 @@ int storage_put_open(struct storage *s, const char *key, uint64_t expected, stru
     else
         mem_free(u);
     return status;
+}
+
+int storage_put_open(struct storage *s, const char *key, uint64_t expected, struct storage_upload **ret, struct error *err)
+{
+    return open_upload(s, key, expected, 0, ret, err);
 }
 
 int storage_put_write(struct storage_upload *u, struct td_slice bytes, struct error *err)
@@ -344,7 +350,7 @@ static int write_file(int fd, uint64_t expected, const char *name, struct storag
     return status;
 }
 
-static int copy_file(struct storage *s, const char *key, int dir_fd, const char *name, struct error *err)
+static int copy_file(struct storage *s, const char *key, int dir_fd, const char *name, uint32_t flags, struct error *err)
 {
     struct storage_upload *u = NULL;
     struct stat st;
@@ -355,7 +361,7 @@ static int copy_file(struct storage *s, const char *key, int dir_fd, const char 
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         status = error_set(err, TD_E_UNSUPPORTED, "%.500s: is no regular file", name);
     if (status == TD_OK)
-        status = storage_put_open(s, key, (uint64_t)st.st_size, &u, err);
+        status = open_upload(s, key, (uint64_t)st.st_size, flags, &u, err);
     if (status == TD_OK) {
         status = write_file(fd, (uint64_t)st.st_size, name, u, err);
         if (status == TD_OK)
@@ -367,20 +373,36 @@ static int copy_file(struct storage *s, const char *key, int dir_fd, const char 
     return status;
 }
 
-int storage_put_file(struct storage *s, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err)
+static int put_file(struct storage *s, const char *key, int dir_fd, const char *name, uint32_t flags, bool *ret_linked, struct error *err)
 {
     bool linked = false;
     int status = begin(s, key, err);
     if (status != TD_OK)
         return status;
-    status = s->ops->put_file ? end(s, s->ops->put_file(s->inst->self, key, dir_fd, name, &linked), err) : TD_E_UNSUPPORTED;
+    status = s->ops->put_file ? end(s, s->ops->put_file(s->inst->self, key, dir_fd, name, flags, &linked), err) : TD_E_UNSUPPORTED;
     if (status == TD_E_UNSUPPORTED) {
         linked = false;
-        status = copy_file(s, key, dir_fd, name, err);
+        status = copy_file(s, key, dir_fd, name, flags, err);
     }
     if (status == TD_OK && ret_linked)
         *ret_linked = linked;
     return status;
+}
+
+int storage_put_file(struct storage *s, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err)
+{
+    return put_file(s, key, dir_fd, name, 0, ret_linked, err);
+}
+
+int storage_put_file_later(struct storage *s, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err)
+{
+    return put_file(s, key, dir_fd, name, TD_PUT_LATER, ret_linked, err);
+}
+
+int storage_flush(struct storage *s, const char *prefix, struct error *err)
+{
+    int status = begin(s, NULL, err);
+    return status == TD_OK && s->ops->flush ? end(s, s->ops->flush(s->inst->self, prefix), err) : status;
 }
 
 /* ---- Listing and removing ---- */

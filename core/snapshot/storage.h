@@ -60,6 +60,11 @@ int storage_put_bytes(struct storage *, const char *key, struct td_slice, struct
 /* A file becomes an object: by a hard link where the backend keeps files on the same file system, else by a copy. The file must not change
  * any more. *ret_linked may be NULL. */
 int storage_put_file(struct storage *, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err) MUST_CHECK;
+/* The same for many files, faster by far: until storage_flush() they may be lost or torn if the machine loses power (not if this process
+ * dies). So what says that they are there must be put behind that. */
+int storage_put_file_later(struct storage *, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err) MUST_CHECK;
+/* Everything below a prefix is durable now. */
+int storage_flush(struct storage *, const char *prefix, struct error *err) MUST_CHECK;
 
 /* Objects whose keys begin with `prefix`, ascending by the bytes of their keys, behind `after` (NULL: from the first). What `each`
  * returns, if it is not 0, ends it and is returned, with *err as it was. It may call the storage, also to remove that object. */

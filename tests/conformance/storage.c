@@ -257,7 +257,7 @@ static void test_absent(void)
 
 static void test_abort(void)
 {
-    struct storage_upload *u, *v;
+    struct storage_upload *u = NULL, *v = NULL;
     ok(storage_put_open(t.s, "abort/a", UINT64_MAX, &u, &t.err) == TD_OK && storage_put_open(t.s, "abort/b", 5, &v, &t.err) == TD_OK,
        "two uploads");
     ok(storage_put_write(u, td_bytes(t.bytes, 9 * MIB), &t.err) == TD_OK && storage_put_write(v, TD_LIT("hello"), &t.err) == TD_OK,
@@ -380,7 +380,7 @@ static void test_keys(void)
 static void refused(const char *key, const char *what)
 {
     struct storage_object object;
-    struct storage_upload *u;
+    struct storage_upload *u = NULL;
     struct compare c = {0};
     char path[STORAGE_MAX_PATH];
     int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -613,6 +613,11 @@ static void test_files(void)
     ok(storage_put_file(t.s, "files/two", dir, "file", NULL, &t.err) == TD_OK && count("") == 2, "under two names");
     ok(storage_put_file(t.s, "files/one", dir, "empty", NULL, &t.err) == TD_OK && whole("files/one", td_bytes(NULL, 0)),
        "an empty one replaces");
+    linked = !t.backend->links;
+    ok(storage_put_file_later(t.s, "files/later", dir, "file", &linked, &t.err) == TD_OK && linked == t.backend->links &&
+           whole("files/later", td_bytes(t.bytes, 3 * MIB + 5)) && storage_flush(t.s, "files/", &t.err) == TD_OK,
+       "one that is flushed later");
+    is_int(storage_remove(t.s, "files/later", &t.err), TD_OK, "and removed");
     is_int(faccessat(dir, "file", R_OK, 0), 0, "the file stays where it is");
     ok(unlinkat(dir, "file", 0) == 0 && whole("files/two", td_bytes(t.bytes, 3 * MIB + 5)), "without it, the object remains");
     is_int(storage_put_file(t.s, "files/three", dir, "file", NULL, &t.err), TD_E_NOT_FOUND, "a file that is not there: %s", t.err.text);
@@ -647,7 +652,7 @@ static int cancelling_sink(void *ctx, struct td_slice bytes)
 /* The last of a backend's tests. */
 static void test_cancel(void)
 {
-    struct storage_upload *u;
+    struct storage_upload *u = NULL;
     struct storage_object object;
     int calls = 0;
     ok(put("cancel", td_bytes(t.bytes, 8 * MIB)), "an object");
@@ -741,6 +746,7 @@ static void make_remote(void)
     memcpy(&remote_ops, remote_component.ops, sizeof(remote_ops));
     remote_ops.put_file = NULL;
     remote_ops.path = NULL;
+    remote_ops.flush = NULL;
     remote_component.ops = &remote_ops;
     remote_component.name = "remote";
     remote_plugin.components = remote_components;

@@ -199,6 +199,7 @@ static const struct td_storage ops = {
     .list = local_list,
     .remove = remove_object,
     .put_file = local_put_file,
+    .flush = local_flush,
     .path = object_path,
 };
 

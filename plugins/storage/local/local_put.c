@@ -20,7 +20,7 @@ enum {
 struct upload {
     struct local *local;
     int fd;
-    uint64_t bytes;
+    bool later; /* not to be durable yet */
     char temporary[TEMPORARY_NAME];
     char key[TD_KEY_MAX + 1];
 };
@@ -63,14 +63,13 @@ static int fail_key(struct local *l, const char *key)
 int local_put_open(void *self, const char *key, const struct td_put *put, void **ret_upload)
 {
     struct local *l = self;
-    (void)put;
     if (!local_is_key(key))
         return fail_key(l, key);
     struct upload *u = malloc(sizeof(*u));
     if (!u)
         return l->host->fail(l->inst, TD_E_NOMEM, "out of memory");
     u->local = l;
-    u->bytes = 0;
+    u->later = put->flags & TD_PUT_LATER;
     memcpy(u->key, key, strlen(key) + 1);
     u->fd = open_temporary(u);
     if (u->fd < 0) {
@@ -93,10 +92,6 @@ int local_put_write(void *upload, struct td_slice bytes)
             continue;
         if (n < 0)
             return local_fail(l, u->key, "cannot be written");
-        /* On its way to the disk now, so that the commit does not have all of it to wait for. */
-        if (l->sync && u->bytes / WRITE_BYTES != (u->bytes + (uint64_t)n) / WRITE_BYTES)
-            (void)sync_file_range(u->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-        u->bytes += (uint64_t)n;
         bytes = td_sub(bytes, (size_t)n, bytes.n);
     }
     return TD_OK;
@@ -105,7 +100,7 @@ int local_put_write(void *upload, struct td_slice bytes)
 /* ---- Placing ---- */
 
 /* Gives the file with a temporary name its own. What had that name is gone, whole, at the same instant. 0, or -1 with errno. */
-static int rename_to_key(struct local *l, const char *temporary, const char *key)
+static int rename_to_key(struct local *l, const char *temporary, const char *key, bool later)
 {
     const char *base;
     int at = local_temporary(l);
@@ -118,7 +113,7 @@ static int rename_to_key(struct local *l, const char *temporary, const char *key
         int result = renameat(at, temporary, folder, base);
         if (result != 0 && errno == EISDIR && unlinkat(folder, base, AT_REMOVEDIR) == 0)
             result = renameat(at, temporary, folder, base); /* it was empty: no object stands in the way */
-        if (result == 0 && local_sync(l, folder) != 0) {
+        if (result == 0 && !later && local_sync(l, folder) != 0) {
             int number = errno;
             unlinkat(folder, base, 0);
             errno = number;
@@ -141,9 +136,9 @@ static void remove_temporary(struct local *l, const char *temporary)
     errno = number;
 }
 
-static int place(struct local *l, const char *temporary, const char *key)
+static int place(struct local *l, const char *temporary, const char *key, bool later)
 {
-    if (rename_to_key(l, temporary, key) == 0)
+    if (rename_to_key(l, temporary, key, later) == 0)
         return TD_OK;
     remove_temporary(l, temporary);
     int status = local_fail(l, key, "cannot be put in its place");
@@ -160,12 +155,12 @@ int local_put_commit(void *upload, const uint8_t *sha256, struct td_object *ret)
     (void)sha256;
     /* To the nanosecond, where the file system's own clock has ticks: it tells objects of one key apart. */
     clock_gettime(CLOCK_REALTIME, &times[1]);
-    if (futimens(u->fd, times) != 0 || local_sync(l, u->fd) != 0 || fstat(u->fd, &st) != 0) {
+    if (futimens(u->fd, times) != 0 || (!u->later && local_sync(l, u->fd) != 0) || fstat(u->fd, &st) != 0) {
         int status = local_fail(l, u->key, "cannot be written");
         local_put_abort(u);
         return status;
     }
-    int status = place(l, u->temporary, u->key);
+    int status = place(l, u->temporary, u->key, u->later);
     if (status == TD_OK)
         local_object(&st, ret);
     close(u->fd);
@@ -201,9 +196,10 @@ static int link_temporary(struct local *l, int fd, char temporary[TEMPORARY_NAME
     return linkat(AT_FDCWD, self, at, temporary, AT_SYMLINK_FOLLOW);
 }
 
-int local_put_file(void *self, const char *key, int dir_fd, const char *name, bool *ret_linked)
+int local_put_file(void *self, const char *key, int dir_fd, const char *name, uint32_t flags, bool *ret_linked)
 {
     struct local *l = self;
+    bool later = flags & TD_PUT_LATER;
     struct stat st;
     char temporary[TEMPORARY_NAME];
     if (!local_is_key(key))
@@ -215,10 +211,10 @@ int local_put_file(void *self, const char *key, int dir_fd, const char *name, bo
     }
     int status;
     /* The lock keeps local_clean() off the temporary name. */
-    if (local_sync(l, fd) != 0 || flock(fd, LOCK_SH | LOCK_NB) != 0 || link_temporary(l, fd, temporary) != 0) {
+    if ((!later && local_sync(l, fd) != 0) || flock(fd, LOCK_SH | LOCK_NB) != 0 || link_temporary(l, fd, temporary) != 0) {
         status = means_copy(errno) ? TD_E_UNSUPPORTED : local_fail(l, key, "cannot be linked");
     } else {
-        status = place(l, temporary, key);
+        status = place(l, temporary, key, later);
         /* Renaming does nothing if the object is this very file already. */
         if (status == TD_OK)
             remove_temporary(l, temporary);
@@ -226,6 +222,17 @@ int local_put_file(void *self, const char *key, int dir_fd, const char *name, bo
     }
     close(fd);
     return status;
+}
+
+/* One flush of the file system takes about as long as one of a single object, but for what others have written. */
+int local_flush(void *self, const char *prefix)
+{
+    struct local *l = self;
+    int root = local_root(l, true);
+    (void)prefix;
+    if (root < 0 || (l->sync && syncfs(root) != 0))
+        return local_fail(l, NULL, "cannot be flushed");
+    return TD_OK;
 }
 
 /* ---- Cleaning up ---- */

@@ -414,7 +414,7 @@ struct td_exporter {
  *
  * Visibility. An object is there whole or not at all, for everybody, also if this process is killed or the machine loses power: it
  * appears in put_commit() or put_file(), durable when these return TD_OK, and a key that had an object has the old or the new one at
- * any instant. remove() is as durable.
+ * any instant. remove() is as durable. Only what is put with TD_PUT_LATER may be lost or torn by a loss of power until flush().
  *
  * Threads. All functions are [io]: any number of threads at once on one instance, also on one key (the last commit wins), but never
  * two on one upload, whose functions need not be called by the same thread. What takes long asks host->cancelled() at least once a
@@ -444,8 +444,12 @@ struct td_object {
     char etag[128];   /* changes whenever the object is replaced by other bytes; "": the backend has none */
 };
 
+enum td_put_flag {
+    TD_PUT_LATER = 1u << 0 /* need not be durable before the next flush(): for many objects, of which a last one tells */
+};
+
 struct td_put {
-    uint32_t size, flags; /* flags: reserved, 0 */
+    uint32_t size, flags; /* td_put_flag */
     uint64_t expected;    /* bytes that are going to be written, for choosing how to send; UINT64_MAX: unknown. A hint */
 };
 
@@ -482,9 +486,12 @@ struct td_storage {
     /* The rest may be NULL. */
 
     /* A regular file, which nobody changes any more, becomes an object: name `name` in the open folder `dir_fd`. *ret_linked: the
-     * object is that very file, by a hard link. TD_E_UNSUPPORTED: not possible with this file; the core then copies it with
-     * put_open() and so on. */
-    int (*put_file)(void *self, const char *key, int dir_fd, const char *name, bool *ret_linked);
+     * object is that very file, by a hard link. `flags`: td_put_flag. TD_E_UNSUPPORTED: not possible with this file; the core then
+     * copies it with put_open() and so on. */
+    int (*put_file)(void *self, const char *key, int dir_fd, const char *name, uint32_t flags, bool *ret_linked);
+    /* Objects whose keys begin with `prefix` and that were put with TD_PUT_LATER are durable when it returns TD_OK. NULL: such a flag
+     * makes no difference here. */
+    int (*flush)(void *self, const char *prefix);
     /* The absolute path of an object's file, for reading only; TD_E_LIMIT: it has no room in `n` bytes. */
     int (*path)(void *self, const char *key, char *out, size_t n);
 };

@@ -255,7 +255,7 @@ AT(td_put, size, 0);
 AT(td_put, flags, 4);
 AT(td_put, expected, 8);
 
-GROWS(td_storage, 96);
+GROWS(td_storage, 104);
 AT(td_storage, size, 0);
 AT(td_storage, flags, 4);
 AT(td_storage, check, 8);
@@ -268,8 +268,10 @@ AT(td_storage, put_abort, 56);
 AT(td_storage, list, 64);
 AT(td_storage, remove, 72);
 AT(td_storage, put_file, 80);
-AT(td_storage, path, 88);
+AT(td_storage, flush, 88);
+AT(td_storage, path, 96);
 
+VALUE(TD_PUT_LATER, 1);
 VALUE(TD_KEY_MAX, 1024);
 VALUE(TD_KEY_PART_MAX, 255);
 #endif

@@ -189,19 +189,16 @@ static int storage_remove(void *self, const char *key)
 static void make_storage(void)
 {
     reset();
-    my.storage = (struct td_storage){sizeof(struct td_storage),
-                                     0,
-                                     storage_check,
-                                     storage_head,
-                                     storage_get,
-                                     storage_put_open,
-                                     storage_put_write,
-                                     storage_put_commit,
-                                     storage_put_abort,
-                                     storage_list,
-                                     storage_remove,
-                                     NULL,
-                                     NULL};
+    my.storage = (struct td_storage){.size = sizeof(struct td_storage),
+                                     .check = storage_check,
+                                     .head = storage_head,
+                                     .get = storage_get,
+                                     .put_open = storage_put_open,
+                                     .put_write = storage_put_write,
+                                     .put_commit = storage_put_commit,
+                                     .put_abort = storage_put_abort,
+                                     .list = storage_list,
+                                     .remove = storage_remove};
     my.components[0].kind = TD_KIND_STORAGE;
     my.components[0].ops = &my.storage;
     my.plugin.target_minor = my.plugin.header_minor = 1;
@@ -218,7 +215,7 @@ static void test_storage(void)
             "define TD_TARGET_MINOR 1");
     make_storage();
     my.storage.size = offsetof(struct td_storage, path);
-    refused(PLUGIN_VERSION, "storage plugin \"sample\": its struct td_storage has 88 bytes, fewer than the 96 of plugin ABI 1.1");
+    refused(PLUGIN_VERSION, "storage plugin \"sample\": its struct td_storage has 96 bytes, fewer than the 104 of plugin ABI 1.1");
     make_storage();
     my.storage.flags = 1;
     refused(PLUGIN_TABLES, "storage plugin \"sample\": it has flags that do not exist");
