@@ -562,7 +562,7 @@ static void test_drops(void)
     struct ring *r = must_open(&o);
     uint32_t a = must_add(r, "eth0"), b = must_add(r, "eth1");
     const struct ring_drops drops[] = {{a, 1000, 17, 0}, {b, 5, 0, 3}};
-    struct segment_summary *v;
+    struct segment_summary *v = NULL;
     size_t n;
     struct error err;
     append(r, a, 0, 100);
