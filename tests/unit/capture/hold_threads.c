@@ -59,7 +59,16 @@ static void settle(struct ring *r)
     for (int i = 0, settled = 0; i < 1000 && settled < 3; i++) {
         ring_stats(r, &s);
         settled = s.reserved <= 2 * s.segment_size ? settled + 1 : 0;
-        usleep(5000);
+        usleep(2000);
+    }
+}
+
+/* So that no segment waits for being sealed: their room would be taken from pins. */
+static void append_slowly(struct ring *r, uint32_t iface, int from, int to)
+{
+    for (; from < to; from += 1000) {
+        append(r, iface, from, from + 1000 < to ? from + 1000 : to);
+        settle(r);
     }
 }
 
@@ -89,8 +98,7 @@ static void test_life(void)
     snprintf(id, sizeof(id), "%s", h->id);
     usleep(600000);
     is_int((int64_t)holds_count(x), 1, "in use it does not expire");
-    append(r, iface, 4500, 20000);
-    settle(r);
+    append_slowly(r, iface, 4500, 20000);
     ok(pinned(r) > 2 * MIB, "its segments stay when they are recycled");
     hold_done(h);
     for (int i = 0; i < 5; i++) {
@@ -168,8 +176,7 @@ static void test_files(void)
     is_int(segment_link_index(open, dir_fd, "open.idx", &err), TD_E_UNSUPPORTED, "to be linked");
     is_int(segment_files(first, &files, &err), TD_OK, "its files");
     ok(files.has_index && files.bytes == segment_summary(first)->bytes && strcmp(files.name, "0000000001.pcapng") == 0, "are told");
-    append(r, iface, 4500, 25000);
-    settle(r);
+    append_slowly(r, iface, 4500, 20000);
     is_int(segment_files(first, &later, &err), TD_OK, "and when it was recycled");
     ok(files.inode == later.inode && files.index_inode == later.index_inode && files.index_bytes == later.index_bytes, "the same");
     is_int(segment_share(first, &shared, &err), TD_OK, "another pin then");
@@ -279,8 +286,7 @@ static void test_window(void)
     is_int((int64_t)read_window(s, base_ns + 1, base_ns, &err), -1, "a window that ends before it starts");
     is_int(window_estimate(s, base_ns, first_ns + 100 * ms, &bytes, &err), TD_OK, "an estimate");
     ok(bytes >= 100 * 1056 && bytes < 100 * 1056 + (70 << 10), "that is near: %llu", (unsigned long long)bytes);
-    append(r, iface, 4500, 25000);
-    settle(r);
+    append_slowly(r, iface, 4500, 20000);
     is_int((int64_t)read_window(s, base_ns, first_ns + 100 * ms, &err), 100, "recycled, it is the same");
     segment_unpin(s);
     ring_close(r);
@@ -356,9 +362,12 @@ static void test_crowd(int level)
     struct ring_stats stats;
     if (holds_new(c.ring, 50 * 1000000, &c.holds, &err) != TD_OK)
         exit(1);
+    append_slowly(c.ring, iface, 0, 10000);
+    for (int i = 0; level && i < 2000 && (ring_stats(c.ring, &stats), stats.compressed < 3); i++)
+        usleep(10000);
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, use_holds, &c);
-    for (int i = 0; i < 60 || (level && i < 500 && atomic_load(&c.hashed) == 0); i++) { /* compressing waits for a processor */
+    for (int i = 10; i < 70; i++) {
         append(c.ring, iface, i * 1000, i * 1000 + 1000);
         usleep(20000);
     }
@@ -366,12 +375,15 @@ static void test_crowd(int level)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     holds_free(c.holds);
+    for (int i = 0; i < 500 && pinned(c.ring); i++) /* by what compresses */
+        usleep(10000);
     ring_stats(c.ring, &stats);
     ok(atomic_load(&c.wrong) == 0, "%u files were taken, %u of them with their digest, %u lost, %u wrong", atomic_load(&c.taken),
        atomic_load(&c.hashed), atomic_load(&c.lost), atomic_load(&c.wrong));
     ok(atomic_load(&c.taken) > 20 && (level == 0 || atomic_load(&c.hashed) > 0), "enough of them");
-    ok(stats.recycled > 5 && stats.pinned_bytes == 0 && stats.dropped_by_disk == 0, "%llu segments were recycled meanwhile",
-       (unsigned long long)stats.recycled);
+    ok(stats.recycled > 5, "%llu segments were recycled meanwhile", (unsigned long long)stats.recycled);
+    is_int((int64_t)stats.pinned_bytes, 0, "nothing is pinned any more");
+    is_int((int64_t)stats.dropped_by_disk, 0, "and nothing was lost");
     ring_close(c.ring);
 }
 
