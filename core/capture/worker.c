@@ -282,7 +282,7 @@ static int start(struct worker *w, struct error *err)
     allow_files();
     status = ring_open(&ro, &w->ring, err);
     if (status == TD_OK)
-        status = holds_new(w->ring, HOLD_EXPIRES_S * (int64_t)NS_PER_S, &w->holds, err);
+        status = holds_new(w->ring, (int64_t)HOLD_EXPIRES_S * NS_PER_S, &w->holds, err);
     if (status == TD_OK)
         status = open_source(w, err);
     if (status == TD_OK)

@@ -83,7 +83,8 @@ hold a "$window"
 check "a hold of six segments" is "$(json "$work/a.json" '[s["whole"] for s in o["segments"]]')" "[False, True, True, True, True, False]"
 check "covered as the capture was, not when it was replayed" is "$(json "$work/a.json" 'o["covered_from"], o["covered_to"]')" \
     "('2024-01-01T00:00:01.500000000Z', '2024-01-01T00:00:10.500000000Z')"
-check "without gaps and drops" is "$(json "$work/a.json" 'o["gaps"], o["dropped_by_kernel"], o["expires_s"], o["node"]')" "([], 0, 120, 'n1')"
+check "without gaps and drops" is "$(json "$work/a.json" 'o["gaps"], o["dropped_by_kernel"], o["expires_s"], o["node"]')" \
+    "([], 0, 120, 'n1')"
 check "its directory" is "$(json "$work/a.json" 'o["directory"], o["device"]')" "('$work/data/raw', $(stat -c %d "$work/data/raw"))"
 file=$work/data/raw/0000000002.pcapng
 check "segment 2: a file" is "$(json "$work/a.json" '[o["segments"][1][k] for k in ("file", "inode", "bytes", "sha256")]')" \
@@ -112,12 +113,14 @@ ends=$(($(count "$work/1.pcapng") + $(count "$work/6.pcapng")))
 check "the ends have the other packets of the window" is "$((whole + ends))" 9000
 check "first and last" is "$(tshark -n -r "$work/1.pcapng" -c 1 -T fields -e frame.time_epoch 2>/dev/null) $(
     tshark -n -r "$work/6.pcapng" -T fields -e frame.time_epoch 2>/dev/null | tail -n 1)" "1704067201.500000000 1704067210.499000000"
-check "the estimate is near" is "$(json "$work/a.json" "abs(o['segments'][0]['estimated_bytes'] - $(stat -c %s "$work/1.pcapng")) <= 140000")" True
+bytes=$(stat -c %s "$work/1.pcapng")
+check "the estimate is near" is "$(json "$work/a.json" "abs(o['segments'][0]['estimated_bytes'] - $bytes) <= 140000")" True
 get "$held/segments/3/window?start=2024-01-01T00:00:05Z&end=2024-01-01T00:00:05.1Z" >"$work/3.pcapng"
 check "another window of a segment" is "$(count "$work/3.pcapng")" 100
 get "$held/segments/1/window" >"$work/1-again.pcapng"
 check "without times it is that of the hold" cmp "$work/1.pcapng" "$work/1-again.pcapng"
-check "boundaries: covered as the capture was" is "$(get /api/v1/data-boundaries | grep -o '"covered_[a-z]*":"[^"]*' | cut -d'"' -f4 | xargs)" \
+check "boundaries: covered as the capture was" is \
+    "$(get /api/v1/data-boundaries | grep -o '"covered_[a-z]*":"[^"]*' | cut -d'"' -f4 | xargs)" \
     "2024-01-01T00:00:00.000000000Z 2024-01-01T00:00:11.999000001Z"
 
 # ---- What is not there ----
@@ -144,8 +147,13 @@ with=("${auth[@]}") auth=()
 check "without a token: 401" code 401 -X POST "$url/api/v1/holds?$window"
 check "for files, too" code 401 "$url/api/v1/holds/$id/segments/2/data"
 auth=("${with[@]}")
-for _ in $(seq 62); do printf 'next\nurl = "%s/api/v1/holds?%s"\nrequest = POST\nheader = "%s"\noutput = /dev/null\n' "$url" "$window" "${auth[1]}"; done |
-    tail -n +2 >"$work/curlrc"
+request='url = "%s/api/v1/holds?%s"\nrequest = POST\nheader = "%s"\noutput = /dev/null\n'
+for _ in $(seq 61); do
+    # shellcheck disable=SC2059
+    printf "${request}next\n" "$url" "$window" "${auth[1]}"
+done >"$work/curlrc"
+# shellcheck disable=SC2059
+printf "$request" "$url" "$window" "${auth[1]}" >>"$work/curlrc"
 curl -sS -K "$work/curlrc"
 check "64 holds are the most: 503" code 503 -X POST "$url/api/v1/holds?$window"
 check "which is told" told '"code":"too_many_holds"'
