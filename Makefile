@@ -22,6 +22,8 @@ WERROR   ?= -Werror
 SANITIZE ?=
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing \
              -pthread -Isdk/include -Icore -MMD -MP $(shell pkg-config --cflags $(PACKAGES))
+# The core and its tests know the whole plugin interface; a plugin says itself which minor it needs.
+WHOLE_ABI := -DTD_TARGET_MINOR=TD_ABI_MINOR
 # Two shims over C++ libraries; the C++ library itself is linked by its name, so that $(CC) links everything.
 ALL_CXXFLAGS = -std=c++17 -fno-rtti -D_GNU_SOURCE $(CFLAGS) $(filter-out %-prototypes %-function-declaration %-pointer-types %int-conversion,$(WARN)) \
              $(WERROR) $(SANITIZE) -fvisibility=hidden -fno-strict-aliasing -pthread -Isdk/include -Icore -MMD -MP
@@ -65,12 +67,12 @@ $(OBJ)/plugins/%.o: plugins/%.c
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	@$(CC) $(ALL_CFLAGS) -Itests -c -o $@ $<
+	@$(CC) $(ALL_CFLAGS) $(WHOLE_ABI) -Itests -c -o $@ $<
 
 $(OBJ)/%.o: %.cc
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
-	@$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
+	@$(CXX) $(ALL_CXXFLAGS) $(WHOLE_ABI) -c -o $@ $<
 
 plugins: $(PLUGINS:%=plugin-%)
 .PHONY: $(PLUGINS:%=plugin-%)

@@ -14,6 +14,10 @@
 struct window_request {
     int64_t start_ns, end_ns; /* [start, end) */
     const char *filter;       /* in the language of tcpdump; NULL or "": all */
+    /* Only these packets, by their numbers from 1 over all segments that are there, oldest first; ascending. NULL: any. The caller's until
+     * window_close(). */
+    const uint64_t *packets;
+    size_t packet_n;
 };
 
 struct window_stats {
@@ -21,6 +25,7 @@ struct window_stats {
     uint64_t packets; /* given out */
     uint64_t bytes;   /* of the stream */
     uint64_t bytes_read;
+    uint64_t bytes_done, bytes_all; /* of the segments, for progress: those done with, and all */
 };
 
 struct window;

@@ -67,7 +67,7 @@ static void refused(const char *sample, enum plugin_step step, const char *reaso
     snprintf(head, sizeof(head), "%s: %s", installed("single", sample), reason);
     like(err.text, head, "  the file and the reason are told");
     like(err.text, "(built 20", "  and when it was built");
-    like(err.text, "; this core offers plugin ABI 1.0)", "  and what this core offers");
+    like(err.text, "; this core offers plugin ABI 1.1)", "  and what this core offers");
 }
 
 static void test_refusals(void)
