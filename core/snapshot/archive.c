@@ -241,7 +241,7 @@ static int dissection_key(const struct archive *a, const char *name, bool with_i
 static int write_dissection(struct archive *a, const char *name, struct error *err)
 {
     char key[STORAGE_MAX_KEY];
-    struct storage_object object;
+    struct storage_object object = {0};
     int status = dissection_key(a, name, true, key, err);
     if (status == TD_OK)
         status = storage_head(a->request->storage, key, &object, err);

@@ -451,7 +451,7 @@ static bool parse_sum(char *line, uint8_t digest[SHA256_BYTES], char **ret_name)
 
 static int check_line(struct unpacking *u, char *line, struct error *err)
 {
-    struct seen key;
+    struct seen key = {0};
     if (!parse_sum(line, key.digest, &key.name))
         return error_set(err, TD_E_CORRUPT, "%s: SHA256SUMS has a line that is none: \"%.100s\"", u->in.path, line);
     if (strncmp(key.name, "./", 2) == 0)

@@ -163,7 +163,7 @@ static void test_tools(void)
         ok(write_file(name, buf_slice(&t.out)), "%zu bytes", t.out.n);
         snprintf(command, sizeof(command),
                  "rm -rf o; mkdir o; tar -C o -xf x%s && cd o/shop-outage && sha256sum --strict -c SHA256SUMS && cmp manifest.json "
-                 "../../*Z-*/manifest.json && cmp node-1/0000000000.pcapng ../../*Z-*/node-1/0000000000.pcapng && [ $(ls node-2/*.pcapng | "
+                 "../../*Z-*/manifest.json && cmp node-1/0000000001.pcapng ../../*Z-*/node-1/0000000001.pcapng && [ $(ls node-2/*.pcapng | "
                  "wc -l) -gt 1 ] && ! ls node-2 | grep -v 'pcapng$' && cmp dissections/default.calls ../../*Z-*/dissections/default.calls",
                  archive_suffix(packings[i]));
         ok(shell(command), "tar and sha256sum read %s", name);
@@ -213,9 +213,8 @@ static void test_back(void)
     is_int(write_archive(t.result.manifest, ARCHIVE_PLAIN, true), TD_OK, "an archive of it: %s", t.err.text);
     snprintf(command, sizeof(command), "%s/again.tar", t.snap.root);
     write_file(command, buf_slice(&t.out));
-    ok(shell("mkdir p && tar -C p -xf again.tar && cd p/shop-outage && sha256sum --strict -c SHA256SUMS && diff <(grep -v manifest "
-             "SHA256SUMS) <(grep -v manifest ../../o/shop-outage/SHA256SUMS)") ||
-           shell("cd p/shop-outage && grep -v manifest SHA256SUMS >a; grep -v manifest ../../o/shop-outage/SHA256SUMS >b; cmp a b"),
+    ok(shell("mkdir p && tar -C p -xf again.tar && cd p/shop-outage && sha256sum --strict -c SHA256SUMS && grep -v manifest SHA256SUMS "
+             ">../a; grep -v manifest ../../o/shop-outage/SHA256SUMS >../b; cmp ../a ../b"),
        "with the same files");
     is_int(import_with(command, 0), TD_OK, "is taken back as well: %s", t.err.text);
     snap_remove(again.dir, 0);
@@ -245,23 +244,23 @@ static void test_damage(void)
         const char *said;
     } cases[] = {
         {"true", TD_OK, ""},
-        {"printf x | dd of=node-1/0000000000.pcapng bs=1 seek=5000 conv=notrunc", TD_E_CORRUPT, "its size or SHA-256 is another"},
-        {"printf x | dd of=node-2/0000000000.pcapng bs=1 seek=5000 conv=notrunc", TD_E_CORRUPT, ""},
+        {"printf x | dd of=node-1/0000000001.pcapng bs=1 seek=5000 conv=notrunc", TD_E_CORRUPT, "its size or SHA-256 is another"},
+        {"printf x | dd of=node-2/0000000001.pcapng bs=1 seek=5000 conv=notrunc", TD_E_CORRUPT, ""},
         {"printf x >>dissections/default.calls", TD_E_CORRUPT, "is damaged: its SHA-256 is another"},
-        {"rm node-1/0000000001.pcapng", TD_E_CORRUPT, "is missing"},
-        {"rm node-1/0000000001.pcapng; sed -i /node-1.0000000001/d SHA256SUMS", TD_E_CORRUPT, "of the manifest is missing"},
+        {"rm node-1/0000000002.pcapng", TD_E_CORRUPT, "is missing"},
+        {"rm node-1/0000000002.pcapng; sed -i /node-1.0000000002/d SHA256SUMS", TD_E_CORRUPT, "of the manifest is missing"},
         {"rm SHA256SUMS", TD_E_CORRUPT, "SHA256SUMS is missing"},
         {"echo hello >>SHA256SUMS", TD_E_CORRUPT, "a line that is none"},
         {"sed -i 1d SHA256SUMS", TD_E_CORRUPT, "is not in SHA256SUMS"},
         {"echo more >extra", TD_E_CORRUPT, "is not in SHA256SUMS"},
         {"mkdir -p context; echo more >context/names.json; sha256sum context/names.json >>SHA256SUMS", TD_OK, ""},
-        {"rm node-1/0000000001.pcapng; ln -s /etc/passwd node-1/0000000001.pcapng", TD_E_CORRUPT, "neither a file nor a folder"},
+        {"rm node-1/0000000002.pcapng; ln -s /etc/passwd node-1/0000000002.pcapng", TD_E_CORRUPT, "neither a file nor a folder"},
         {"ln SHA256SUMS again", TD_E_CORRUPT, "neither a file nor a folder"},
         {"mkfifo pipe", TD_E_CORRUPT, "neither a file nor a folder"},
         {"echo '{' >manifest.json", TD_E_CORRUPT, ""},
         {"tar -C .. -cf ../x.tar s/SHA256SUMS s/manifest.json", TD_E_UNSUPPORTED, "not manifest.json"},
         {"tar -C .. -cf ../x.tar s/manifest.json s/manifest.json s/SHA256SUMS", TD_E_CORRUPT, ""},
-        {"tar -C .. -cf ../x.tar s/manifest.json s/node-1 s/node-1/0000000001.pcapng", TD_E_CORRUPT, ""},
+        {"tar -C .. -cf ../x.tar s/manifest.json s/node-1 s/node-1/0000000002.pcapng", TD_E_CORRUPT, ""},
         {"echo evil >evil; tar -C .. -cf ../x.tar s/manifest.json --transform 's,s/evil,../../evil,' -P s/evil", TD_E_CORRUPT,
          "not in the folder"},
         {"echo evil >evil; tar -C .. -cf ../x.tar s/manifest.json --transform 's,s/evil,s/node-1/../../evil,' -P s/evil s/SHA256SUMS",
@@ -292,7 +291,7 @@ static void test_damaged_objects(void)
                                           "rm $f"};
     char command[256];
     for (size_t i = 0; i < 8; i++) {
-        const char *file = i % 2 ? "node-2/0000000000.pcapng.zst" : "node-1/0000000000.pcapng";
+        const char *file = i % 2 ? "node-2/0000000001.pcapng.zst" : "node-1/0000000001.pcapng";
         snprintf(command, sizeof(command), "f=$(ls -d *Z-*)/%s; cp $f keep; %s", file, changes[i / 2]);
         ok(shell(command), "%s", command);
         ok(write_archive(t.snap.manifest, ARCHIVE_PLAIN, false) < 0, "becomes no archive: %s", t.err.text);
@@ -309,7 +308,8 @@ int main(void)
     if (snap_open(&t.snap)) {
         snprintf(t.path, sizeof(t.path), "%s/in.tar", t.snap.root);
         snprintf(t.work, sizeof(t.work), "%s/work", t.snap.root);
-        ok(shell("mkdir *Z-*/dissections && head -c 100000 /dev/urandom >$(ls -d *Z-*)/dissections/default.calls"), "a dissection");
+        ok(shell("mkdir $(ls -d *Z-*)/dissections && head -c 100000 /dev/urandom >$(ls -d *Z-*)/dissections/default.calls"),
+           "a dissection");
         test_tools();
         test_damaged_objects();
         test_back();
