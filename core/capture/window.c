@@ -56,8 +56,9 @@ struct window {
     bool has_given; /* of any segment */
 
     /* Packets by their numbers. */
-    uint64_t numbered; /* packets of the segments before the one at hand */
-    size_t wanted;     /* next of want.packets */
+    uint64_t numbered;       /* packets of the segments before the one at hand */
+    const uint64_t *numbers; /* of the packets that are wanted; NULL: any */
+    size_t number_n, wanted; /* wanted: the next of them */
 };
 
 /* ---- Opening ---- */
@@ -67,7 +68,8 @@ static bool has_filter(const struct window_request *want)
     return want->filter && *want->filter;
 }
 
-int window_open(struct ring *ring, const struct window_request *want, struct window **ret, struct error *err)
+int window_open_packets(struct ring *ring, const struct window_request *want, const uint64_t *numbers, size_t n, struct window **ret,
+                        struct error *err)
 {
     if (want->end_ns < want->start_ns)
         return error_set(err, TD_E_CONFIG, "the window ends before it starts");
@@ -75,6 +77,8 @@ int window_open(struct ring *ring, const struct window_request *want, struct win
     if (!w)
         return error_nomem(err);
     w->want = *want;
+    w->numbers = numbers;
+    w->number_n = n;
     w->want.filter = NULL;
     int status = segment_blocks_init(&w->blocks, err);
     if (status == TD_OK && has_filter(want)) {
@@ -84,8 +88,7 @@ int window_open(struct ring *ring, const struct window_request *want, struct win
             status = error_nomem(err);
     }
     if (status == TD_OK) /* numbers count from the first segment on */
-        status =
-            ring_pin(ring, want->packets ? INT64_MIN : want->start_ns, want->packets ? INT64_MAX : want->end_ns, &w->segments, &w->n, err);
+        status = ring_pin(ring, numbers ? INT64_MIN : want->start_ns, numbers ? INT64_MAX : want->end_ns, &w->segments, &w->n, err);
     if (status != TD_OK) {
         window_close(w);
         return status;
@@ -95,6 +98,11 @@ int window_open(struct ring *ring, const struct window_request *want, struct win
         w->stats.bytes_all += segment_summary(w->segments[i])->bytes;
     *ret = w;
     return TD_OK;
+}
+
+int window_open(struct ring *ring, const struct window_request *want, struct window **ret, struct error *err)
+{
+    return window_open_packets(ring, want, NULL, 0, ret, err);
 }
 
 static void end_segment(struct window *w)
@@ -158,7 +166,7 @@ static int find_packets(struct window *w, struct error *err)
     const struct segment_summary *s = segment_summary(w->segment);
     struct segment_choice *c = &w->choice;
     size_t end = w->wanted;
-    while (end < w->want.packet_n && w->want.packets[end] - w->numbered <= s->packets)
+    while (end < w->number_n && w->numbers[end] - w->numbered <= s->packets)
         end++;
     *c = (struct segment_choice){.placed = true, .to = s->bytes, .places = mem_calloc(end - w->wanted + 1, sizeof(*c->places))};
     if (!c->places)
@@ -166,7 +174,7 @@ static int find_packets(struct window *w, struct error *err)
     uint64_t at = 0, next = 0; /* the block at `at` is packet `next`, or stands before it */
     int status = TD_OK;
     while (w->wanted < end && status == TD_OK) {
-        uint64_t number = w->want.packets[w->wanted] - w->numbered - 1, near, before, until;
+        uint64_t number = w->numbers[w->wanted] - w->numbered - 1, near, before, until;
         status = segment_index_locate(w->index, number, &near, &before, err);
         if (status != TD_OK)
             break;
@@ -200,7 +208,7 @@ static int choose(struct window *w, struct error *err)
     const struct segment_summary *s = segment_summary(w->segment);
     int status = segment_index(w->segment, &w->index, err);
     segment_blocks_begin(&w->blocks, w->segment, s->bytes);
-    if (status == TD_OK && w->want.packets)
+    if (status == TD_OK && w->numbers)
         status = find_packets(w, err);
     else if (status == TD_OK)
         status = segment_index_choose(w->index, w->want.start_ns, w->want.end_ns, w->filter, &w->choice, err);
@@ -251,12 +259,12 @@ static int begin_segment(struct window *w, struct error *err)
     w->segment = w->segments[w->next++];
     const struct segment_summary *s = segment_summary(w->segment);
     bool may_be_empty = w->next == w->n && !w->has_given;
-    bool has_none = w->want.packets && (w->wanted == w->want.packet_n || w->want.packets[w->wanted] - w->numbered > s->packets);
+    bool has_none = w->numbers && (w->wanted == w->number_n || w->numbers[w->wanted] - w->numbered > s->packets);
     if ((!s->packets || has_none) && !may_be_empty) {
         end_segment(w);
         return TD_OK;
     }
-    if (s->packets && !w->filter && !w->want.packets && is_whole(s, segment_state(w->segment), w->want.start_ns, w->want.end_ns)) {
+    if (s->packets && !w->filter && !w->numbers && is_whole(s, segment_state(w->segment), w->want.start_ns, w->want.end_ns)) {
         w->source = AS_IT_IS;
         w->has_given = true;
         w->at = w->asked_to = 0;

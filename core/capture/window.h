@@ -14,10 +14,6 @@
 struct window_request {
     int64_t start_ns, end_ns; /* [start, end) */
     const char *filter;       /* in the language of tcpdump; NULL or "": all */
-    /* Only these packets, by their numbers from 1 over all segments that are there, oldest first; ascending. NULL: any. The caller's until
-     * window_close(). */
-    const uint64_t *packets;
-    size_t packet_n;
 };
 
 struct window_stats {
@@ -32,6 +28,10 @@ struct window;
 
 /* TD_E_CONFIG: the filter is wrong, or end is before start. A window that the raw capture does not reach has no packets. */
 int window_open(struct ring *, const struct window_request *, struct window **ret, struct error *err) MUST_CHECK;
+/* Of these only the packets with such numbers, counted from 1 over all segments that are there, oldest first; ascending. They stay the
+ * caller's until window_close(). */
+int window_open_packets(struct ring *, const struct window_request *, const uint64_t *numbers, size_t n, struct window **ret,
+                        struct error *err) MUST_CHECK;
 void window_close(struct window *);
 /* Up to `n` bytes of the stream (as many as there are at hand, at least 1); *ret_n is 0 at its end. TD_E_NOT_FOUND: a segment was recycled
  * meanwhile, which the text names; the stream is not whole. */

@@ -81,10 +81,6 @@ static void leave_to_window(struct source *s, struct window_request *want)
 {
     struct selection *own = &s->selection;
     *want = (struct window_request){.start_ns = own->start_ns, .end_ns = own->end_ns};
-    if (s->from->frames) {
-        want->packets = s->from->frames->v;
-        want->packet_n = s->from->frames->n;
-    }
     if (select_by_connection(own)) {
         if (want->start_ns > INT64_MIN + fragment_margin_ns)
             want->start_ns -= fragment_margin_ns;
@@ -102,12 +98,15 @@ static int open_folder(struct source *s, struct error *err)
 {
     struct window_request want;
     const struct capture_reader reader = {read_window, s, 0};
+    const struct select_frames *frames = s->from->frames;
+    static const uint64_t none = 0; /* no number at all is not any number */
     leave_to_window(s, &want);
     int status = ring_open_read_only(s->from->path, &s->ring, err);
     if (status == TD_OK)
         status = find_interfaces(s, &want, err);
     if (status == TD_OK)
-        status = window_open(s->ring, &want, &s->window, err);
+        status = frames ? window_open_packets(s->ring, &want, frames->n ? frames->v : &none, frames->n, &s->window, err)
+                        : window_open(s->ring, &want, &s->window, err);
     if (status == TD_OK)
         status = capture_open_reader(&reader, s->from->path, &s->capture, err);
     return status;

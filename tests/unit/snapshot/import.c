@@ -85,7 +85,7 @@ static void compare(const char *path, const char *node, const char *filter)
     snprintf(dir, sizeof(dir), "%s/%s", t.work, node);
     if (!ok(ring_open_read_only(dir, &ring, &t.err) == TD_OK, "a ring reads it: %s", t.err.text))
         return;
-    const struct window_request all = {INT64_MIN, INT64_MAX, filter, NULL, 0};
+    const struct window_request all = {INT64_MIN, INT64_MAX, filter};
     is_int(window_open(ring, &all, &window, &t.err), TD_OK, "a window");
     const struct capture_reader reader = {read_window, window, 0};
     is_int(capture_open_reader(&reader, "a window", &b, &t.err), TD_OK, "a capture from a callback: %s", t.err.text);
