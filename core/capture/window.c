@@ -68,8 +68,7 @@ static bool has_filter(const struct window_request *want)
     return want->filter && *want->filter;
 }
 
-int window_open_packets(struct ring *ring, const struct window_request *want, const uint64_t *numbers, size_t n, struct window **ret,
-                        struct error *err)
+static int new_window(const struct window_request *want, struct window **ret, struct error *err)
 {
     if (want->end_ns < want->start_ns)
         return error_set(err, TD_E_CONFIG, "the window ends before it starts");
@@ -77,8 +76,6 @@ int window_open_packets(struct ring *ring, const struct window_request *want, co
     if (!w)
         return error_nomem(err);
     w->want = *want;
-    w->numbers = numbers;
-    w->number_n = n;
     w->want.filter = NULL;
     int status = segment_blocks_init(&w->blocks, err);
     if (status == TD_OK && has_filter(want)) {
@@ -87,8 +84,29 @@ int window_open_packets(struct ring *ring, const struct window_request *want, co
         if (status == TD_OK && !w->filter_text)
             status = error_nomem(err);
     }
-    if (status == TD_OK) /* numbers count from the first segment on */
-        status = ring_pin(ring, numbers ? INT64_MIN : want->start_ns, numbers ? INT64_MAX : want->end_ns, &w->segments, &w->n, err);
+    if (status == TD_OK)
+        *ret = w;
+    else
+        window_close(w);
+    return status;
+}
+
+int window_open(struct ring *ring, const struct window_request *want, struct window **ret, struct error *err)
+{
+    return window_open_packets(ring, want, NULL, 0, ret, err);
+}
+
+int window_open_packets(struct ring *ring, const struct window_request *want, const uint64_t *numbers, size_t n, struct window **ret,
+                        struct error *err)
+{
+    struct window *w = NULL;
+    int status = new_window(want, &w, err);
+    if (status != TD_OK)
+        return status;
+    w->numbers = numbers;
+    w->number_n = n;
+    /* Numbers count from the first segment on. */
+    status = ring_pin(ring, numbers ? INT64_MIN : want->start_ns, numbers ? INT64_MAX : want->end_ns, &w->segments, &w->n, err);
     if (status != TD_OK) {
         window_close(w);
         return status;
@@ -98,11 +116,6 @@ int window_open_packets(struct ring *ring, const struct window_request *want, co
         w->stats.bytes_all += segment_summary(w->segments[i])->bytes;
     *ret = w;
     return TD_OK;
-}
-
-int window_open(struct ring *ring, const struct window_request *want, struct window **ret, struct error *err)
-{
-    return window_open_packets(ring, want, NULL, 0, ret, err);
 }
 
 static void end_segment(struct window *w)
