@@ -67,5 +67,8 @@ struct segment_choice {
 /* For packets of [start, end) that `filter` (NULL: all) may match. Places are not named if that would spare little. */
 int segment_index_choose(struct segment_index *, int64_t start_ns, int64_t end_ns, struct bpf *filter, struct segment_choice *ret,
                          struct error *err) MUST_CHECK;
+/* The nearest place known at or before packet `number`, which counts from 0: the offset of a packet's block, and how many packets stand
+ * before it. Behind the last packet it is the place nearest to the end; TD_E_NOT_FOUND: there is no packet. */
+int segment_index_locate(struct segment_index *, uint64_t number, uint64_t *ret_at, uint64_t *ret_before, struct error *err) MUST_CHECK;
 
 #endif

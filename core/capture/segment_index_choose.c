@@ -366,3 +366,28 @@ int segment_index_choose(struct segment_index *x, int64_t start_ns, int64_t end_
     mem_free(r.copy);
     return status;
 }
+
+int segment_index_locate(struct segment_index *x, uint64_t number, uint64_t *ret_at, uint64_t *ret_before, struct error *err)
+{
+    struct notes_view view = {0};
+    struct range r = {.start_ns = INT64_MIN, .end_ns = INT64_MAX};
+    if (x->notes)
+        notes_view(x->notes, &view);
+    int status = find_range(x, &view, &r, err);
+    if (status == TD_OK && !r.n)
+        status = error_set(err, TD_E_NOT_FOUND, "the segment has no packets");
+    size_t low = 0, high = r.n;
+    while (status == TD_OK && high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (r.strides[middle].packets <= number)
+            low = middle;
+        else
+            high = middle;
+    }
+    if (status == TD_OK) {
+        *ret_at = r.strides[low].from;
+        *ret_before = r.strides[low].packets;
+    }
+    mem_free(r.copy);
+    return status;
+}

@@ -54,6 +54,11 @@ struct window {
     size_t head_at;
     bool began;     /* the section's head was made */
     bool has_given; /* of any segment */
+
+    /* Packets by their numbers. */
+    uint64_t numbered;       /* packets of the segments before the one at hand */
+    const uint64_t *numbers; /* of the packets that are wanted; NULL: any */
+    size_t number_n, wanted; /* wanted: the next of them */
 };
 
 /* ---- Opening ---- */
@@ -88,16 +93,27 @@ static int new_window(const struct window_request *want, struct window **ret, st
 
 int window_open(struct ring *ring, const struct window_request *want, struct window **ret, struct error *err)
 {
+    return window_open_packets(ring, want, NULL, 0, ret, err);
+}
+
+int window_open_packets(struct ring *ring, const struct window_request *want, const uint64_t *numbers, size_t n, struct window **ret,
+                        struct error *err)
+{
     struct window *w = NULL;
     int status = new_window(want, &w, err);
     if (status != TD_OK)
         return status;
-    status = ring_pin(ring, want->start_ns, want->end_ns, &w->segments, &w->n, err);
+    w->numbers = numbers;
+    w->number_n = n;
+    /* Numbers count from the first segment on. */
+    status = ring_pin(ring, numbers ? INT64_MIN : want->start_ns, numbers ? INT64_MAX : want->end_ns, &w->segments, &w->n, err);
     if (status != TD_OK) {
         window_close(w);
         return status;
     }
     w->stats.segments = w->n;
+    for (size_t i = 0; i < w->n; i++)
+        w->stats.bytes_all += segment_summary(w->segments[i])->bytes;
     *ret = w;
     return TD_OK;
 }
@@ -123,8 +139,11 @@ static void end_segment(struct window *w)
 {
     mem_free(w->choice.places);
     w->choice = (struct segment_choice){0};
-    if (w->segment)
+    if (w->segment) {
+        w->stats.bytes_done += segment_summary(w->segment)->bytes;
+        w->numbered += segment_summary(w->segment)->packets;
         segment_unpin(w->segment);
+    }
     w->segment = NULL;
     w->index = NULL;
 }
@@ -170,12 +189,57 @@ static void find_interfaces(struct window *w, uint64_t end)
         w->interface_n++;
 }
 
+/* The places of the packets that are wanted by their numbers: from the nearest place that the index knows, block by block. */
+static int find_packets(struct window *w, struct error *err)
+{
+    const struct segment_summary *s = segment_summary(w->segment);
+    struct segment_choice *c = &w->choice;
+    size_t end = w->wanted;
+    while (end < w->number_n && w->numbers[end] - w->numbered <= s->packets)
+        end++;
+    *c = (struct segment_choice){.placed = true, .to = s->bytes, .places = mem_calloc(end - w->wanted + 1, sizeof(*c->places))};
+    if (!c->places)
+        return error_nomem(err);
+    uint64_t at = 0, next = 0; /* the block at `at` is packet `next`, or stands before it */
+    int status = TD_OK;
+    while (w->wanted < end && status == TD_OK) {
+        uint64_t number = w->numbers[w->wanted] - w->numbered - 1, near, before, until;
+        status = segment_index_locate(w->index, number, &near, &before, err);
+        if (status != TD_OK)
+            break;
+        if (before > next || !at) {
+            at = near;
+            next = before;
+        }
+        while (next <= number && status == TD_OK) {
+            struct segment_block b;
+            status = segment_blocks_get(&w->blocks, at, &b, &until, err);
+            if (status == 0) {
+                status = segment_blocks_read(&w->blocks, at, until > at + PIECE_ALIGN ? until : at + PIECE_ALIGN, err);
+                continue;
+            }
+            if (status < 0)
+                return status;
+            status = TD_OK;
+            if (b.type == BLOCK_TYPE_PACKET && next++ == number)
+                c->places[c->n++] = (uint32_t)(at / 4);
+            at += b.length;
+        }
+        w->wanted++;
+    }
+    c->packets = c->n;
+    return status;
+}
+
 /* Its index, and where packets can be. Of a segment that is being written it may know packets that came after the pinning. */
 static int choose(struct window *w, struct error *err)
 {
     const struct segment_summary *s = segment_summary(w->segment);
     int status = segment_index(w->segment, &w->index, err);
-    if (status == TD_OK)
+    segment_blocks_begin(&w->blocks, w->segment, s->bytes);
+    if (status == TD_OK && w->numbers)
+        status = find_packets(w, err);
+    else if (status == TD_OK)
         status = segment_index_choose(w->index, w->want.start_ns, w->want.end_ns, w->filter, &w->choice, err);
     if (status != TD_OK)
         return error_prefix(err, "segment %llu: ", (unsigned long long)s->sequence);
@@ -189,7 +253,6 @@ static int choose(struct window *w, struct error *err)
     w->place = w->asked = 0;
     w->run_at = w->run_end = w->ahead_at = w->ahead_end = 0;
     w->began = false;
-    segment_blocks_begin(&w->blocks, w->segment, s->bytes);
     return TD_OK;
 }
 
@@ -225,11 +288,12 @@ static int begin_segment(struct window *w, struct error *err)
     w->segment = w->segments[w->next++];
     const struct segment_summary *s = segment_summary(w->segment);
     bool may_be_empty = w->next == w->n && !w->has_given;
-    if (!s->packets && !may_be_empty) {
+    bool has_none = w->numbers && (w->wanted == w->number_n || w->numbers[w->wanted] - w->numbered > s->packets);
+    if ((!s->packets || has_none) && !may_be_empty) {
         end_segment(w);
         return TD_OK;
     }
-    if (s->packets && !w->filter && window_has_whole(s, segment_state(w->segment), w->want.start_ns, w->want.end_ns)) {
+    if (s->packets && !w->filter && !w->numbers && window_has_whole(s, segment_state(w->segment), w->want.start_ns, w->want.end_ns)) {
         w->source = AS_IT_IS;
         w->has_given = true;
         w->at = w->asked_to = 0;

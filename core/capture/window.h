@@ -21,6 +21,7 @@ struct window_stats {
     uint64_t packets; /* given out */
     uint64_t bytes;   /* of the stream */
     uint64_t bytes_read;
+    uint64_t bytes_done, bytes_all; /* of the segments, for progress: those done with, and all */
 };
 
 struct window;
@@ -29,6 +30,10 @@ struct window;
 int window_open(struct ring *, const struct window_request *, struct window **ret, struct error *err) MUST_CHECK;
 /* Of this segment alone, through a pin of its own; without packets of the window an empty section. */
 int window_open_segment(const struct segment *, const struct window_request *, struct window **ret, struct error *err) MUST_CHECK;
+/* Of these only the packets with such numbers, counted from 1 over all segments that are there, oldest first; ascending. They stay the
+ * caller's until window_close(). */
+int window_open_packets(struct ring *, const struct window_request *, const uint64_t *numbers, size_t n, struct window **ret,
+                        struct error *err) MUST_CHECK;
 void window_close(struct window *);
 /* Up to `n` bytes of the stream (as many as there are at hand, at least 1); *ret_n is 0 at its end. TD_E_NOT_FOUND: a segment was recycled
  * meanwhile, which the text names; the stream is not whole. */

@@ -266,11 +266,14 @@ static int export_packets(const struct call_command *cmd, const struct packet_li
     struct selection selection;
     struct export_stats stats;
     struct output_file output = {.fd = -1};
+    struct export_source sources[MAX_CAPTURES] = {0};
     selection_init(&selection);
-    selection.frames = p->lists;
+    for (size_t i = 0; i < cmd->capture_n; i++)
+        sources[i] = (struct export_source){.path = cmd->captures[i], .frames = &p->lists[i]};
     struct export_request request = {.exporter = exporter,
-                                     .paths = cmd->captures,
-                                     .path_count = cmd->capture_n,
+                                     .sources = sources,
+                                     .source_count = cmd->capture_n,
+                                     .application = "tapedeck " CLI_VERSION,
                                      .selection = &selection,
                                      .write = write_output,
                                      .write_ctx = &output,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/nearest.h"
 #include "base/units.h"
 #include "cli/cli.h"
@@ -281,10 +282,16 @@ static int prepare(struct export_command *cmd, struct error *err)
 
 static int run(struct export_command *cmd, struct export_stats *ret, struct error *err)
 {
+    struct export_source *sources = mem_calloc(cmd->file_n, sizeof(*sources));
+    if (!sources)
+        return error_nomem(err);
+    for (size_t i = 0; i < cmd->file_n; i++)
+        sources[i].path = cmd->files[i];
     struct export_request request = {
         .exporter = cmd->exporter,
-        .paths = (const char *const *)cmd->files,
-        .path_count = cmd->file_n,
+        .sources = sources,
+        .source_count = cmd->file_n,
+        .application = "tapedeck " CLI_VERSION,
         .selection = &cmd->selection,
         .write = write_output,
         .write_ctx = cmd,
@@ -294,6 +301,7 @@ static int run(struct export_command *cmd, struct export_stats *ret, struct erro
         .progress_ctx = cmd,
     };
     int status = export_run(&request, ret, err);
+    mem_free(sources);
     progress_end(&cmd->progress);
     return status == TD_OK ? output_file_commit(&cmd->output, err) : status;
 }

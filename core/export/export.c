@@ -1,5 +1,8 @@
 #include "export.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "export/source.h"
 
@@ -8,12 +11,13 @@ struct run {
     struct source **sources; /* as they were named */
     struct source **heap;    /* those that have a packet, the earliest first */
     size_t heap_n;
-    struct td_interface *rows;
-    uint32_t row_count;
+    struct interfaces interfaces;
+    struct td_resolved_name *names;
+    uint32_t name_count;
     bool begun;
     void *out;                /* the exporter's output */
     struct error write_fault; /* status TD_OK: none */
-    uint64_t size;            /* of all captures; 0: unknown */
+    uint64_t size;            /* of all sources; 0: unknown */
     struct export_stats stats;
 };
 
@@ -69,67 +73,85 @@ static int told(struct run *r, int status, struct error *err)
     return instance_error(r->request->exporter, status > 0 ? TD_E_INTERNAL : status, err);
 }
 
-/* All interfaces that the captures have shown so far: usually all there are, because they stand before the packets. */
-static int gather_interfaces(struct run *r, struct error *err)
+/* ---- Names of addresses ---- */
+
+struct named {
+    struct td_resolved_name name;
+    size_t order;
+};
+
+static int by_address(const void *a, const void *b)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < r->request->path_count; i++)
-        n += capture_interface_count(r->sources[i]->capture);
-    r->rows = mem_calloc(n, sizeof(*r->rows));
-    if (!r->rows)
+    const struct named *x = a, *y = b;
+    int versions = x->name.ip_version - y->name.ip_version, bytes = memcmp(x->name.ip, y->name.ip, sizeof(x->name.ip));
+    return versions ? versions : bytes ? bytes : (x->order > y->order) - (x->order < y->order);
+}
+
+/* What the captures have told so far, which is before their packets; the last name of an address is the one. */
+static int gather_names(struct run *r, struct error *err)
+{
+    size_t n = 0, kept = 0;
+    for (size_t i = 0, one; i < r->request->source_count; i++) {
+        (void)capture_names(r->sources[i]->capture, &one);
+        n += one;
+    }
+    if (!n)
+        return TD_OK;
+    struct named *all = mem_calloc(n, sizeof(*all));
+    r->names = mem_calloc(n, sizeof(*r->names));
+    if (!all || !r->names || n > UINT32_MAX) {
+        mem_free(all);
         return error_nomem(err);
-    for (size_t i = 0; i < r->request->path_count; i++) {
-        struct source *s = r->sources[i];
-        s->first_row = r->row_count;
-        s->known_interfaces = (uint32_t)capture_interface_count(s->capture);
-        for (uint32_t k = 0; k < s->known_interfaces; k++) {
-            const struct capture_interface *iface = capture_interface(s->capture, k);
-            r->rows[r->row_count++] = (struct td_interface){iface->name, iface->linktype, iface->snaplen, iface->ticks_per_s};
+    }
+    n = 0;
+    for (size_t i = 0, one; i < r->request->source_count; i++) {
+        const struct capture_name *names = capture_names(r->sources[i]->capture, &one);
+        for (size_t k = 0; k < one; k++, n++) {
+            all[n] = (struct named){{.ip_version = names[k].ip_version, .name = names[k].name}, n};
+            memcpy(all[n].name.ip, names[k].ip, names[k].ip_version == 4 ? 4 : 16);
         }
     }
+    qsort(all, n, sizeof(*all), by_address);
+    for (size_t i = 0; i < n; i++) {
+        bool last = i + 1 == n || all[i].name.ip_version != all[i + 1].name.ip_version ||
+                    memcmp(all[i].name.ip, all[i + 1].name.ip, sizeof(all[i].name.ip)) != 0;
+        if (last)
+            r->names[kept++] = all[i].name;
+    }
+    r->name_count = (uint32_t)kept;
+    mem_free(all);
     return TD_OK;
 }
 
+/* ---- The output ---- */
+
 static int begin(struct run *r, struct error *err)
 {
-    int status = gather_interfaces(r, err);
+    int status = gather_names(r, err);
+    for (size_t i = 0; i < r->request->source_count && status == TD_OK; i++)
+        status = source_add_interfaces(r->sources[i], err);
     if (status != TD_OK)
         return status;
     struct td_export export = {
         .size = sizeof(export),
-        .interfaces = {r->rows, r->row_count, sizeof(*r->rows)},
+        .interfaces = {r->interfaces.rows, r->interfaces.n, sizeof(*r->interfaces.rows)},
+        .application = r->request->application,
+        .comment = r->request->comment,
+        .names = {r->names, r->name_count, sizeof(*r->names)},
+        .statistics = {r->interfaces.statistics, r->interfaces.statistics_n, sizeof(*r->interfaces.statistics)},
     };
     status = told(r, exporter_ops(r)->begin(r->request->exporter->self, &export, sink, r, &r->out), err);
     r->begun = status == TD_OK;
     return status;
 }
 
-/* The row of a packet's interface. One that a capture shows only after the beginning goes by another of its link type. */
-static int find_row(const struct run *r, const struct source *s, const struct packet *p, uint32_t *ret_row, struct error *err)
-{
-    if (p->iface < s->known_interfaces) {
-        *ret_row = s->first_row + p->iface;
-        return TD_OK;
-    }
-    for (uint32_t i = 0; i < r->row_count; i++) {
-        uint32_t row = (s->first_row + i) % r->row_count; /* the capture's own first */
-        if (r->rows[row].linktype == p->linktype) {
-            *ret_row = row;
-            return TD_OK;
-        }
-    }
-    return error_set(err, TD_E_UNSUPPORTED,
-                     "%s: packet %llu is of link type %u, which nothing announced when the output began; choose one with --linktype",
-                     s->path, (unsigned long long)p->frame, p->linktype);
-}
-
-static int put_packet(struct run *r, const struct source *s, struct error *err)
+static int put_packet(struct run *r, struct source *s, struct error *err)
 {
     const struct packet *p = s->head;
     struct td_packet out = {.time_ns = p->time_ns, .orig_len = p->len, .bytes = td_bytes(p->p, p->caplen)};
     int status = r->begun ? TD_OK : begin(r, err);
     if (status == TD_OK)
-        status = find_row(r, s, p, &out.iface, err);
+        status = source_row(s, &out.iface, err);
     if (status == TD_OK)
         status = told(r, exporter_ops(r)->packet(r->out, &out), err);
     r->stats.packets++;
@@ -156,23 +178,23 @@ static void tell_progress(void *ctx)
 {
     const struct run *r = ctx;
     uint64_t done = 0;
-    for (size_t i = 0; i < r->request->path_count; i++)
-        done += capture_position(r->sources[i]->capture);
+    for (size_t i = 0; i < r->request->source_count; i++)
+        done += r->sources[i] ? source_position(r->sources[i]) : 0;
     r->request->progress(r->request->progress_ctx, done, r->size, r->stats.packets);
 }
 
 static int open_sources(struct run *r, struct error *err)
 {
     bool sized = true;
-    for (size_t i = 0; i < r->request->path_count; i++) {
-        int status = source_open(r->request->paths[i], r->request->selection, &r->sources[i], err);
+    for (size_t i = 0; i < r->request->source_count; i++) {
+        int status =
+            source_open(&r->request->sources[i], r->request->selection, r->request->cancel, &r->interfaces, i, &r->sources[i], err);
         if (status != TD_OK)
             return status;
         struct source *s = r->sources[i];
-        s->index = i;
         s->on_batch = r->request->progress ? tell_progress : NULL;
         s->on_batch_ctx = r;
-        uint64_t size = capture_size(s->capture);
+        uint64_t size = source_size(s);
         sized = sized && size;
         r->size += size;
     }
@@ -191,7 +213,7 @@ static void tell_damage(struct run *r, const struct source *s)
 
 static int fill_heap(struct run *r, struct error *err)
 {
-    for (size_t i = 0; i < r->request->path_count; i++) {
+    for (size_t i = 0; i < r->request->source_count; i++) {
         struct source *s = r->sources[i];
         int status = source_next(s, err);
         if (status != TD_OK)
@@ -227,14 +249,15 @@ static int merge(struct run *r, struct error *err)
 int export_run(const struct export_request *request, struct export_stats *ret, struct error *err)
 {
     struct run r = {.request = request};
-    r.sources = mem_calloc(request->path_count, sizeof(struct source *));
-    r.heap = mem_calloc(request->path_count, sizeof(struct source *));
+    interfaces_init(&r.interfaces);
+    r.sources = mem_calloc(request->source_count, sizeof(struct source *));
+    r.heap = mem_calloc(request->source_count, sizeof(struct source *));
     int status = r.sources && r.heap ? TD_OK : error_nomem(err);
     if (status == TD_OK)
         status = open_sources(&r, err);
     if (status == TD_OK)
         status = end(&r, merge(&r, err), err);
-    for (size_t i = 0; r.sources && i < request->path_count; i++) {
+    for (size_t i = 0; r.sources && i < request->source_count; i++) {
         if (r.sources[i]) {
             r.stats.packets_read += r.sources[i]->packets_read;
             r.stats.fragments_given_up += r.sources[i]->held.given_up;
@@ -243,7 +266,8 @@ int export_run(const struct export_request *request, struct export_stats *ret, s
     }
     mem_free(r.sources);
     mem_free(r.heap);
-    mem_free(r.rows);
+    mem_free(r.names);
+    interfaces_clear(&r.interfaces);
     if (status == TD_OK)
         *ret = r.stats;
     return status;

@@ -79,6 +79,18 @@ static bool is_connection(const struct select_connection *c, const struct decode
     return false;
 }
 
+static bool is_one_of(const struct connection_set *set, const struct decoded *d)
+{
+    struct select_connection c = {.ip_version = d->ip_version, .transport = d->transport};
+    size_t n = c.ip_version == 4 ? 4 : 16;
+    const uint8_t *addresses = d->ip + (c.ip_version == 4 ? 12 : 8);
+    for (size_t k = 0; k < 2; k++) {
+        memcpy(c.ip[k], addresses + k * n, n);
+        c.port[k] = bytes_u16(d->l4 + 2 * k, true);
+    }
+    return connection_set_has(set, &c);
+}
+
 static bool in_window(const struct selection *s, int64_t time_ns)
 {
     return time_ns >= s->start_ns && (time_ns < s->end_ns || s->end_ns == INT64_MAX);
@@ -87,7 +99,7 @@ static bool in_window(const struct selection *s, int64_t time_ns)
 struct select_result select_packet(const struct selection *s, struct decoder *decoder, const struct packet *p)
 {
     bool wanted = (s->linktype < 0 || p->linktype == s->linktype) && in_window(s, p->time_ns) && (!s->bpf || bpf_match(s->bpf, p));
-    if (!s->connection.ip_version)
+    if (!select_by_connection(s))
         return (struct select_result){.verdict = wanted ? SELECT_YES : SELECT_NO};
 
     /* Even what is not wanted itself may be the fragment that tells the ports of others. */
@@ -95,7 +107,7 @@ struct select_result select_packet(const struct selection *s, struct decoder *de
     enum decode_skip skip = decode_packet(decoder, p, &d);
     if (skip != DECODE_OK)
         return (struct select_result){.verdict = wanted && skip == DECODE_FRAGMENT ? SELECT_WAIT : SELECT_NO};
-    bool matches = is_connection(&s->connection, &d);
+    bool matches = (!s->connection.ip_version || is_connection(&s->connection, &d)) && (!s->connections || is_one_of(s->connections, &d));
     return (struct select_result){
         .verdict = wanted && matches ? SELECT_YES : SELECT_NO,
         .datagram = d.datagram,

@@ -2,18 +2,11 @@
 #ifndef EXPORT_SELECT_H
 #define EXPORT_SELECT_H
 
+#include "export/connection_set.h"
 #include "packet/bpf.h"
 #include "packet/decode.h"
 
-/* Both directions of it. */
-struct select_connection {
-    uint8_t ip[2][16]; /* IPv4 in the first four bytes, the rest zero */
-    uint16_t port[2];
-    uint8_t ip_version; /* 4 or 6; 0: any connection */
-    uint8_t transport;  /* 6 TCP, 17 UDP; 0: either */
-};
-
-/* Packets of one capture by their numbers, ascending. */
+/* Packets of one source by their numbers from 1, ascending. */
 struct select_frames {
     const uint64_t *v;
     size_t n;
@@ -24,7 +17,7 @@ struct selection {
     int32_t linktype;         /* -1: any */
     struct bpf *bpf;          /* NULL: no filter */
     struct select_connection connection;
-    const struct select_frames *frames; /* for each capture, in the order in which they are named; NULL: any packet */
+    const struct connection_set *connections; /* one of these; NULL: any */
 };
 
 /* Everything. */
@@ -38,13 +31,19 @@ enum select_verdict {
     SELECT_WAIT /* a fragment whose ports are not known yet */
 };
 
+/* Must packets be decoded for it? */
+static inline bool select_by_connection(const struct selection *s)
+{
+    return s->connection.ip_version || s->connections;
+}
+
 struct select_result {
     enum select_verdict verdict;
     struct decode_datagram *datagram; /* the packet made this fragmented datagram whole; NULL: none; the caller's to block_unref() */
     bool datagram_matches;            /* the connection, whatever the verdict on this one packet is */
 };
 
-/* `decoder`, one for each capture, is used if a connection is asked for. */
+/* `decoder`, one for each capture, is used if connections are asked for. */
 struct select_result select_packet(const struct selection *, struct decoder *, const struct packet *);
 
 #endif

@@ -188,6 +188,11 @@ void bpf_free(struct bpf *bpf)
     mem_free(bpf);
 }
 
+const char *bpf_expression(const struct bpf *bpf)
+{
+    return bpf->expression;
+}
+
 static struct bpf_compiled *find_program(struct bpf *bpf, uint32_t linktype)
 {
     for (size_t i = 0; i < bpf->n; i++)

@@ -14,6 +14,7 @@ struct bpf;
  * makes no sense (ports on a link without IP) matches nothing, with a warning. */
 int bpf_compile(const char *expression, struct bpf **ret, struct error *err) MUST_CHECK;
 void bpf_free(struct bpf *);
+const char *bpf_expression(const struct bpf *);
 bool bpf_match(struct bpf *, const struct packet *);
 
 /* What is known of packets without having them. Bit by bit: where a bit of `mask` is 1, every one of those packets has the bit of

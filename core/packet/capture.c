@@ -60,10 +60,11 @@ static int open_format(struct capture *c, struct error *err)
     return error_set(err, TD_E_UNSUPPORTED, "%s", foreign_describe(head));
 }
 
-/* Where a capture comes from: the first of these that is there. */
+/* Where a capture comes from: one of these. */
 struct origin {
     const char *path; /* or NULL */
     int fd, cancel_fd;
+    const struct capture_reader *reader;
     struct td_slice data;
 };
 
@@ -71,6 +72,8 @@ static int open_input(struct input *in, const struct origin *from, struct error 
 {
     if (from->path)
         return input_open(in, from->path, err);
+    if (from->reader)
+        return input_open_reader(in, from->reader->read, from->reader->ctx, from->reader->size, err);
     if (from->fd < 0)
         return input_open_memory(in, from->data, err);
     int status = input_open_fd(in, from->fd, from->cancel_fd, err);
@@ -113,6 +116,11 @@ int capture_open(const char *path, struct capture **ret, struct error *err)
 int capture_open_fd(int fd, const char *name, int cancel_fd, struct capture **ret, struct error *err)
 {
     return capture_new(&(struct origin){.fd = fd, .cancel_fd = cancel_fd}, name, ret, err);
+}
+
+int capture_open_reader(const struct capture_reader *reader, const char *name, struct capture **ret, struct error *err)
+{
+    return capture_new(&(struct origin){.fd = -1, .reader = reader}, name, ret, err);
 }
 
 int capture_open_memory(struct td_slice data, struct capture **ret, struct error *err)

@@ -1,4 +1,5 @@
-/* Reading a capture: pcap in all its kinds or pcapng, bare or inside gzip or zstd, from a file or a pipe.
+/* Reading a capture: pcap in all its kinds or pcapng, bare or inside gzip or zstd, from a file, a pipe
+ * or a callback.
  *
  * Everything is read into reused buffers: measured against mapping a file's pages, that took a fifth less of the
  * processors' time, and a file that shrinks while it is read ends in an error, not in a signal. Packets point into a
@@ -34,11 +35,20 @@ struct capture_secrets { /* from decryption-secrets blocks */
     struct td_slice data;
 };
 
+struct capture_reader {
+    /* Up to `n` bytes, in order; *ret_n is 0 at the end. A failure ends the capture as damage does, with its status and words. */
+    int (*read)(void *ctx, void *p, size_t n, size_t *ret_n, struct error *err);
+    void *ctx;
+    uint64_t size; /* about how many bytes there are, for capture_size(); 0: unknown */
+};
+
 /* "-" is standard input. A file that is neither of the formats is an error that says what it looks like. */
 int capture_open(const char *path, struct capture **ret, struct error *err) MUST_CHECK;
 /* From a descriptor, which it takes over, also when it fails; `name` is for errors. When `cancel_fd` gets readable (-1: none), opening and
  * reading end with TD_E_CANCELLED, also where they wait for a pipe's writer. */
 int capture_open_fd(int fd, const char *name, int cancel_fd, struct capture **ret, struct error *err) MUST_CHECK;
+/* From wherever `reader` takes it; what it reads goes straight to where packets lie. It must outlive the capture. */
+int capture_open_reader(const struct capture_reader *, const char *name, struct capture **ret, struct error *err) MUST_CHECK;
 /* A capture that lies in memory (tests, fuzzers); `data` stays the caller's and must outlive it. */
 int capture_open_memory(struct td_slice data, struct capture **ret, struct error *err) MUST_CHECK;
 void capture_close(struct capture *);

@@ -83,6 +83,18 @@ static int open_path(const char *path, int *ret_fd, struct error *err)
     return error_set(err, status, "cannot open: %s", strerror(errno));
 }
 
+/* Whatever it is packed in. */
+static int open_raw(struct input *in, struct raw *raw, struct error *err)
+{
+    struct td_slice head;
+    int status = raw_peek(raw, &head, err);
+    if (status != TD_OK)
+        return status;
+    enum decompress_kind kind = decompress_detect(head);
+    in->packing = packing_name(kind);
+    return stream_open(in, raw, kind, err);
+}
+
 int input_open_fd(struct input *in, int fd, int cancel_fd, struct error *err)
 {
     *in = (struct input){0};
@@ -100,14 +112,16 @@ int input_open_fd(struct input *in, int fd, int cancel_fd, struct error *err)
     if (start >= 0)
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* read further ahead */
     struct raw raw;
-    struct td_slice head;
     raw_open_fd(&raw, fd, cancel_fd);
-    int status = raw_peek(&raw, &head, err);
-    if (status != TD_OK)
-        return status;
-    enum decompress_kind kind = decompress_detect(head);
-    in->packing = packing_name(kind);
-    return stream_open(in, &raw, kind, err);
+    return open_raw(in, &raw, err);
+}
+
+int input_open_reader(struct input *in, raw_read_fn *read, void *ctx, uint64_t size, struct error *err)
+{
+    struct raw raw;
+    *in = (struct input){.size = size, .size_is_a_hint = true};
+    raw_open_reader(&raw, read, ctx);
+    return open_raw(in, &raw, err);
 }
 
 int input_open(struct input *in, const char *path, struct error *err)

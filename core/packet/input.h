@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "packet/block.h"
+#include "packet/raw.h"
 
 struct input;
 
@@ -28,6 +29,7 @@ struct input {
     struct error error;  /* what ended it too early, without the file's name; status TD_OK: nothing */
     bool ended;          /* nothing follows `end` */
     bool live;           /* a pipe: more may arrive later */
+    bool size_is_a_hint;
     const char *packing; /* "gzip", "zstd" or NULL */
     const struct input_ops *ops;
     void *source; /* the ops' own */
@@ -37,6 +39,8 @@ struct input {
 int input_open(struct input *in, const char *path, struct error *err) MUST_CHECK;
 /* Takes `fd` over when it succeeds. `cancel_fd`: see raw.h; -1: none. */
 int input_open_fd(struct input *in, int fd, int cancel_fd, struct error *err) MUST_CHECK;
+/* `size`: about how many bytes there are, for progress; 0: unknown. */
+int input_open_reader(struct input *in, raw_read_fn *read, void *ctx, uint64_t size, struct error *err) MUST_CHECK;
 /* `data` must outlive the blocks. */
 int input_open_memory(struct input *in, struct td_slice data, struct error *err) MUST_CHECK;
 /* Blocks that others still hold live on. */

@@ -11,6 +11,11 @@ void raw_open_fd(struct raw *r, int fd, int cancel_fd)
     *r = (struct raw){.fd = fd, .cancel_fd = cancel_fd};
 }
 
+void raw_open_reader(struct raw *r, raw_read_fn *read, void *ctx)
+{
+    *r = (struct raw){.fd = -1, .cancel_fd = -1, .read = read, .read_ctx = ctx};
+}
+
 void raw_open_memory(struct raw *r, struct td_slice data)
 {
     *r = (struct raw){.fd = -1, .cancel_fd = -1, .memory = data};
@@ -31,6 +36,8 @@ static int wait_for_data(const struct raw *r, struct error *err)
 /* 0 bytes: the end. */
 static int read_some(struct raw *r, uint8_t *to, size_t n, size_t *ret_n, struct error *err)
 {
+    if (r->read)
+        return r->read(r->read_ctx, to, n, ret_n, err);
     if (r->fd < 0) {
         *ret_n = n < r->memory.n ? n : r->memory.n;
         if (*ret_n)

@@ -142,9 +142,8 @@ static void stream_more(struct input *in, size_t n)
     size_t got = 0;
     if (read_stream(s, b->data + b->used, room, &got, &in->error) != TD_OK || got == 0)
         in->ended = true;
-    if (in->ended && in->error.status == TD_OK && !s->decompress && in->end_offset < in->size)
-        error_set(&in->error, TD_E_CORRUPT, "offset %llu: the file was made shorter while it was read",
-                  (unsigned long long)in->end_offset);
+    if (in->ended && in->error.status == TD_OK && !s->decompress && !in->size_is_a_hint && in->end_offset < in->size)
+        error_set(&in->error, TD_E_CORRUPT, "offset %llu: the file was made shorter while it was read", (unsigned long long)in->end_offset);
     b->used += got;
     in->end = b->data + b->used;
     in->end_offset += got;

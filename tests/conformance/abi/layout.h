@@ -120,6 +120,26 @@ GROWS(td_export, 24);
 AT(td_export, size, 0);
 AT(td_export, flags, 4);
 AT(td_export, interfaces, 8);
+#if TD_ABI_MINOR >= 1 && TD_TARGET_MINOR >= 1
+GROWS(td_export, 72);
+AT(td_export, application, 24);
+AT(td_export, comment, 32);
+AT(td_export, names, 40);
+AT(td_export, statistics, 56);
+
+GROWS(td_resolved_name, 32);
+AT(td_resolved_name, ip, 0);
+AT(td_resolved_name, ip_version, 16);
+AT(td_resolved_name, name, 24);
+
+GROWS(td_interface_statistics, 48);
+AT(td_interface_statistics, iface, 0);
+AT(td_interface_statistics, start_ns, 8);
+AT(td_interface_statistics, end_ns, 16);
+AT(td_interface_statistics, received, 24);
+AT(td_interface_statistics, dropped_by_interface, 32);
+AT(td_interface_statistics, dropped_by_kernel, 40);
+#endif
 
 GROWS(td_packet, 32);
 AT(td_packet, time_ns, 0);

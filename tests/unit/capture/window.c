@@ -178,11 +178,12 @@ static int read_stream(struct window *window, size_t most, struct stream *ret, s
     }
 }
 
-static int read_window(struct ring *ring, const struct window_request *want, size_t most, struct stream *ret, struct error *err)
+static int read_packets(struct ring *ring, const struct window_request *want, const uint64_t *numbers, size_t n, size_t most,
+                        struct stream *ret, struct error *err)
 {
     struct window *window;
     ret->n = 0;
-    int status = window_open(ring, want, &window, err);
+    int status = numbers ? window_open_packets(ring, want, numbers, n, &window, err) : window_open(ring, want, &window, err);
     if (status != TD_OK)
         return status;
     status = read_stream(window, most, ret, err);
@@ -218,6 +219,11 @@ static bool holds(const struct stream *s, const struct kept **want, size_t n, st
     if (got == 0)
         error_set(err, TD_OK, "%zu packets, %zu of them right; %zu wanted", seen, alike, n);
     return got == 0 && seen == n && alike == n;
+}
+
+static int read_window(struct ring *ring, const struct window_request *want, size_t most, struct stream *ret, struct error *err)
+{
+    return read_packets(ring, want, NULL, 0, most, ret, err);
 }
 
 /* ---- 500 windows ---- */
@@ -293,6 +299,55 @@ static void test_windows(const struct world *w, int level)
     ok(whole > 15 && with_packets > WINDOWS / 2, "of all kinds");
     free(s.p);
     free(want);
+}
+
+/* Packets by their numbers, few and many, near and far, with times and filters or without. */
+static void test_numbers(const struct world *w, int level)
+{
+    enum { TIMES = 100 };
+    const struct kept **want = calloc(PACKETS, sizeof(struct kept *));
+    uint64_t *numbers = calloc(PACKETS + 1, sizeof(*numbers));
+    struct stream s = {0};
+    size_t right = 0;
+    uint64_t read = 0;
+    for (size_t i = 0; i < TIMES; i++) {
+        struct window_request request = {INT64_MIN, INT64_MAX, NULL};
+        size_t chosen = 0;
+        struct error err = {0};
+        uint32_t one_of = i == 0 ? 1 : i == 1 ? PACKETS / 4 : 1 + draw(3000);
+        size_t n = 0;
+        if (i % 4 == 3) {
+            struct window_request times = random_window(w);
+            request.start_ns = times.start_ns;
+            request.end_ns = times.end_ns;
+            request.filter = times.filter;
+        }
+        size_t all = expected(w, &request, want);
+        for (size_t k = 0, at = 0; k < w->n; k++) {
+            bool fits = at < all && want[at] == &w->kept[k];
+            at += fits;
+            if (draw(one_of))
+                continue;
+            numbers[chosen++] = k + 1;
+            if (fits)
+                want[n++] = &w->kept[k]; /* never before its place */
+        }
+        if (i % 7 == 6)
+            numbers[chosen++] = w->n + 5; /* which is not there */
+        int status = read_packets(w->ring, &request, numbers, chosen, i % 3 ? 300000 : 4000, &s, &err);
+        bool good = status == TD_OK && holds(&s, want, n, &err);
+        if (!good)
+            ok(false, "numbers %zu: %zu of them, %d: %s", i, chosen, status, err.text);
+        right += good;
+        if (i == 1)
+            read = s.stats.bytes_read;
+        is_int(s.stats.bytes_done, s.stats.bytes_all, "all segments are done with");
+    }
+    is_int(right, TIMES, "packets by their numbers, compression level %d", level);
+    ok(read < (4 << 20), "a few cost little: %llu bytes", (unsigned long long)read);
+    free(s.p);
+    free(want);
+    free(numbers);
 }
 
 /* ---- What a stream is made of ---- */
@@ -643,6 +698,7 @@ int main(void)
         struct world w;
         if (world_open(&w, level)) {
             test_windows(&w, level);
+            test_numbers(&w, level);
             test_whole(&w);
             test_comment(&w);
             test_empty(&w);

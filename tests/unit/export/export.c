@@ -62,7 +62,7 @@ static void on_damage(void *ctx, const struct error *fault)
 /* Exports the first `n` files with t's settings and reads the output again. */
 static int export_files(size_t n)
 {
-    const char *list[FILES] = {paths[0], paths[1], paths[2]};
+    const struct export_source sources[FILES] = {{.path = paths[0]}, {.path = paths[1]}, {.path = paths[2]}};
     struct td_inst *inst;
     struct yaml_tree *tree = NULL;
     if (t.nano && yaml_tree_parse(TD_LIT("precision: nano"), "test", &tree, &t.err) != TD_OK)
@@ -70,7 +70,7 @@ static int export_files(size_t n)
     const struct yaml_node *options = tree ? yaml_tree_root(tree) : NULL;
     int status = instance_create(registry_find(t.registry, TD_KIND_EXPORTER, "pcap"), options, &t.host, &inst, &t.err);
     struct export_request request = {
-        .exporter = inst, .paths = list, .path_count = n, .selection = &t.selection, .write = sink, .damaged = on_damage};
+        .exporter = inst, .sources = sources, .source_count = n, .selection = &t.selection, .write = sink, .damaged = on_damage};
     buf_reset(&t.out);
     t.damage_n = 0;
     if (status == TD_OK) {
