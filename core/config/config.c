@@ -104,6 +104,13 @@ static const struct td_option dissection_options[] = {
     TD_INT_OPT(struct dissection_config, threads, "threads", "0", 0, 256, "Threads that dissect; 0: as many as there are cores."),
 };
 
+static const struct td_option delayed_dissection_options[] = {
+    TD_STR_OPT(struct delayed_dissection_config, cpu, "cpu", "",
+               "Processors that a snapshot's dissection may keep busy: 2, 1.5 or 500m. Empty: as many as tap.dissection.threads."),
+    TD_SIZE_OPT(struct delayed_dissection_config, memory, "memory", "2Gi", 128 << 20, INT64_MAX,
+                "Memory that a snapshot's dissection may use."),
+};
+
 #define OPTIONS(a) (a), sizeof(a) / sizeof((a)[0])
 #define VALUES(member) offsetof(struct config, member)
 
@@ -118,6 +125,8 @@ static const struct config_section sections[] = {
     {"tap.snapshots.local", "Snapshots on this machine.", OPTIONS(local_snapshots_options), 0, VALUES(local_snapshots)},
     {"tap.snapshots.cloud", "Snapshots in cloud storage.", OPTIONS(cloud_snapshots_options), TD_KIND_STORAGE, VALUES(cloud_snapshots)},
     {"tap.dissection", "How packets become calls.", OPTIONS(dissection_options), 0, VALUES(dissection)},
+    {"tap.delayedDissection", "Dissecting snapshots, in a process of its own.", OPTIONS(delayed_dissection_options), 0,
+     VALUES(delayed_dissection)},
     {"tap.dissectors", "Options of the dissectors, by name.", NULL, 0, TD_KIND_DISSECTOR, 0},
     {"tap.exporters", "Options of the exporters, by name.", NULL, 0, TD_KIND_EXPORTER, 0},
     {"tap.plugins", "Where plugins are found.", OPTIONS(plugins_options), 0, VALUES(plugins)},
@@ -198,6 +207,14 @@ static void check_memory(const struct config *config, struct findings *f)
                        options_size(d->max_connection_memory, connection), options_size(d->max_memory, all));
 }
 
+static void check_processors(const struct config *config, struct findings *f)
+{
+    unsigned processors;
+    const struct yaml_node *section = config_node(config, "tap.delayedDissection");
+    if (!config_processors(config->delayed_dissection.cpu, &processors))
+        findings_error(f, yaml_get(section, "cpu"), "tap.delayedDissection.cpu is no number of processors; write 2, 1.5 or 500m");
+}
+
 /* Takes over `tree`, which may be NULL. */
 static int fill(struct yaml_tree *tree, const char *file, struct config **ret, struct findings *f)
 {
@@ -221,6 +238,7 @@ static int fill(struct yaml_tree *tree, const char *file, struct config **ret, s
         fill_section(config, &sections[i], f);
     parse_decode_rules(config, f);
     check_memory(config, f);
+    check_processors(config, f);
     *ret = config;
     return TD_OK;
 }
@@ -285,6 +303,33 @@ bool config_dissector_enabled(const struct config *config, const char *name)
         if (strcmp(list->v[i], name) == 0)
             return true;
     return !list->v;
+}
+
+bool config_processors(const char *text, unsigned *ret)
+{
+    enum { MILLI = 1000, MOST = 1 << 20 };
+    uint64_t milli = 0, part = MILLI;
+    const char *p = text ? text : "";
+    *ret = 0;
+    if (!*p)
+        return true;
+    if (*p < '0' || *p > '9')
+        return false;
+    for (; *p >= '0' && *p <= '9' && milli <= (uint64_t)MOST * MILLI; p++)
+        milli = milli * 10 + (uint64_t)(*p - '0') * MILLI;
+    if (*p == 'm') {
+        milli = (milli + MILLI - 1) / MILLI;
+        p++;
+    } else if (*p == '.') {
+        for (p++; *p >= '0' && *p <= '9'; p++) {
+            part /= 10;
+            milli += (uint64_t)(*p - '0') * part;
+        }
+    }
+    if (*p || !milli || milli > (uint64_t)MOST * MILLI)
+        return false;
+    *ret = (unsigned)((milli + MILLI - 1) / MILLI);
+    return true;
 }
 
 const struct yaml_node *config_node(const struct config *config, const char *path)

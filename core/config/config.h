@@ -72,6 +72,11 @@ struct dissection_config {
     int64_t threads; /* 0: as many as there are cores */
 };
 
+struct delayed_dissection_config {
+    const char *cpu; /* as written; config_processors() tells what it means */
+    uint64_t memory;
+};
+
 enum { CONFIG_MAX_DECODE_RULES = 256 };
 
 struct config {
@@ -85,6 +90,7 @@ struct config {
     struct cloud_snapshots_config cloud_snapshots;
     struct plugins_config plugins;
     struct dissection_config dissection;
+    struct delayed_dissection_config delayed_dissection;
     struct decode_rule *decode_rules; /* parsed dissection.decode_as, in its order */
     size_t decode_rule_count;
     const char *file;       /* NULL: built-in defaults */
@@ -104,6 +110,10 @@ void config_free(struct config *config);
 
 /* A path that the configuration names: relative ones start from the file's directory. False: too long for `out`. */
 bool config_path(const struct config *config, const char *path, char *out, size_t n);
+
+/* How many processors a quantity as Kubernetes has it allows to keep busy: "2", "0.5", "500m"; parts count as a whole. "": any number, 0.
+ * False: no such quantity, or none above 0. */
+bool config_processors(const char *text, unsigned *ret);
 
 /* May this dissector be used? */
 bool config_dissector_enabled(const struct config *config, const char *name);

@@ -13,6 +13,8 @@
 #include "config/config.h"
 
 enum { DISSECTION_MAX_QUARANTINE = 64 };
+/* What a program that calls dissection_run() must know as its first argument: then its second is for dissection_child(). */
+#define DISSECTION_VERB "dissection-child"
 
 /* Captures of one node, in the order in which they are read; connections do not span nodes. */
 struct dissection_node {
