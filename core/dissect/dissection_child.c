@@ -74,7 +74,7 @@ static void measure(struct watch *w)
         c->eater_weight -= more;
     } else {
         c->eater_weight = more;
-        shared->eater = (struct dissection_suspect){w->slot->flow, w->slot->key, w->slot->client, w->slot->dissector};
+        shared->eater = (struct dissection_suspect){w->slot->flow, w->slot->key, w->slot->client, w->slot->called};
         shared->eaten = more;
     }
 }
@@ -308,6 +308,7 @@ static int take_descriptors(struct child *c, int fd, struct error *err)
     if (c->shared == MAP_FAILED)
         return error_set(err, TD_E_INTERNAL, "this is not for people to call: %s", strerror(errno));
     crash_report_to(c->shared);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error like others */
     int status = dissection_order_read(fd + CHILD_REQUEST, &c->order, err);
     if (status == TD_OK && (c->order.threads < 1 || c->order.threads > ENGINE_MAX_THREADS))
         status = error_set(err, TD_E_INTERNAL, "%u threads", c->order.threads);

@@ -112,6 +112,10 @@ static const long allowed[] = {
     SYS_exit_group,
     SYS_restart_syscall,
     SYS_sched_getaffinity,
+#ifdef SYS_rseq
+    SYS_rseq, /* of threads that have just begun, as the next */
+#endif
+    SYS_set_robust_list,
 #if SANDBOX_SANITIZED
     SYS_prlimit64,
     SYS_getrusage,

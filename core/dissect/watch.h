@@ -21,6 +21,7 @@ struct watch_slot {
     uint64_t flow;      /* struct flow.id */
     int8_t client;      /* side, as far as known */
     uint16_t dissector; /* that has been called: index in the set; WATCH_NOBODY: none, the core's own code runs */
+    uint16_t called;    /* the last that was, at this event */
 };
 
 /* A thread's own side of it. Zeroed but for `slot`; a NULL `slot` watches nothing. */
@@ -52,7 +53,7 @@ static inline void watch_enter(struct watch *w, const struct flow *f)
         s->key = f->key;
     }
     s->client = f->client;
-    s->dissector = WATCH_NOBODY;
+    s->dissector = s->called = WATCH_NOBODY;
     atomic_store_explicit(&s->inside, true, memory_order_relaxed);
     watch_step(s);
 }
@@ -74,7 +75,7 @@ static inline void watch_call(struct watch *w, uint32_t dissector)
 {
     if (!w->slot)
         return;
-    w->slot->dissector = (uint16_t)dissector;
+    w->slot->dissector = w->slot->called = (uint16_t)dissector;
     watch_step(w->slot);
 }
 
