@@ -680,6 +680,15 @@ static int take_result(struct dissection *d, struct error *err)
     return status == TD_OK ? sync_path(d->out_dir, O_RDONLY | O_DIRECTORY, err) : status;
 }
 
+static int finish_run(struct dissection *d, struct error *err)
+{
+    const struct dissection_request *r = d->request;
+    int status = take_result(d, err);
+    if (status == TD_OK && r->progress)
+        r->progress(r->ctx, d->all_bytes, d->all_bytes, d->result->packets, d->result->calls);
+    return status;
+}
+
 /* One run of the child. *ret_again: something was learnt from its end. */
 static int run_once(struct dissection *d, bool *ret_again, struct error *err)
 {
@@ -694,7 +703,7 @@ static int run_once(struct dissection *d, bool *ret_again, struct error *err)
         if (o.how == CANCELLED)
             status = error_set(err, TD_E_CANCELLED, "the dissection was stopped");
         else if (o.how == ENDED && o.exit_status == 0 && state == DISSECTION_DONE)
-            status = take_result(d, err);
+            status = finish_run(d, err);
         else {
             status = o.how == ENDED && state == DISSECTION_FAILED ? after_failure(d, err) : after_crash(d, &o, err);
             *ret_again = status == TD_OK;

@@ -16,6 +16,7 @@
 #include "dissect/dissection_shared.h"
 #include "dissect/pipeline.h"
 #include "dissect/sandbox.h"
+#include "dissect/sandbox_filter.h"
 
 struct child {
     struct dissection_shared *shared;
@@ -312,6 +313,8 @@ static int take_descriptors(struct child *c, int fd, struct error *err)
     int status = dissection_order_read(fd + CHILD_REQUEST, &c->order, err);
     if (status == TD_OK && (c->order.threads < 1 || c->order.threads > ENGINE_MAX_THREADS))
         status = error_set(err, TD_E_INTERNAL, "%u threads", c->order.threads);
+    if (SANDBOX_SANITIZED)
+        c->order.memory = 0; /* they reserve more than there is */
     c->sandbox.memory = c->order.memory;
     return status;
 }

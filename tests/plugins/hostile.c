@@ -1,12 +1,14 @@
 /* A dissector made for tests: does what its bytes say, whatever harm that is. Its protocol is lines of the client's, "do WHAT"; each is a
  * call. "do nothing" and anything unknown is harmless. */
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,6 +80,14 @@ static void sleep_long(void)
     nanosleep(&(struct timespec){3600, 0}, NULL);
 }
 
+/* Without the processor, in a system call that is allowed. */
+static void wait_for_nobody(void)
+{
+    int nobody = 0;
+    for (;;)
+        syscall(SYS_futex, &nobody, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
 static void eat(void)
 {
     enum { BITE = 1 << 20, MOST = 16 << 10 };
@@ -140,10 +150,10 @@ static const struct {
     const char *word;
     void (*act)(void);
 } deeds[] = {
-    {"crash", crash},    {"loop", loop},          {"sleep", sleep_long},       {"eat", eat},
-    {"open", open_file}, {"write", write_file},   {"connect", connect_socket}, {"exec", execute},
-    {"fork", branch},    {"kill", signal_others}, {"code", map_code},          {"exit", leave},
-    {"abort", abort},
+    {"crash", crash},          {"loop", loop},      {"sleep", sleep_long},   {"eat", eat},
+    {"wait", wait_for_nobody}, {"open", open_file}, {"write", write_file},   {"connect", connect_socket},
+    {"exec", execute},         {"fork", branch},    {"kill", signal_others}, {"code", map_code},
+    {"exit", leave},           {"abort", abort},
 };
 
 static void do_what(struct td_slice what)
