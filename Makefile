@@ -42,6 +42,7 @@ BENCHES  := $(patsubst %.c,%,$(wildcard tests/bench/*.c))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c tests/conformance/abi/v*/*.c))
+TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/plugins/dissectors/%.so,$(wildcard tests/plugins/*.c))
 
 .PHONY: all deps demo check docs bless asan tsan fuzz bench conformance conformance-cel conformance-kfl lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
@@ -80,7 +81,14 @@ $(PLUGINS:%=plugin-%): plugin-%:
 	@$(MAKE) -s -C plugins/$* OUT=$(abspath $(BUILD))/plugins/$(*D) OBJ=$(abspath $(OBJ))/shared/$* \
 		CC="$(CC)" CFLAGS="$(CFLAGS) $(SANITIZE)" WERROR="$(WERROR)" $(if $(SANITIZE),DEFS=)
 
-tests: $(UNIT:%=$(BUILD)/%) $(BENCHES:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES)
+tests: $(UNIT:%=$(BUILD)/%) $(BENCHES:%=$(BUILD)/%) $(FUZZERS:%=$(BUILD)/tests/fuzz/%) $(ABI_SAMPLES) $(TEST_PLUGINS)
+
+# Dissectors that do harm, for the sandbox's tests.
+$(BUILD)/tests/plugins/dissectors/%.so: tests/plugins/%.c
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) -std=c17 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(WERROR) $(SANITIZE) -fPIC -fvisibility=hidden -Isdk/include \
+		-MMD -MP -MF $(@:.so=.d) -MT $@ -shared -o $@ $<
 
 # Sample plugins, built with the frozen headers as plugins in the world are: those in a minor's folder with its header, the others
 # with the first.

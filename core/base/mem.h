@@ -16,6 +16,9 @@ void *mem_realloc(void *p, size_t n) __attribute__((warn_unused_result));
 char *mem_strdup(const char *s) __attribute__((malloc, warn_unused_result));
 void mem_free(void *p);
 
+/* How often this process was refused memory so far. [any] */
+unsigned long mem_refused(void);
+
 /* Tests only, single-threaded: the `nth` allocation from now on fails (1: the next one), 0: none does. */
 void mem_fail_at(unsigned long nth);
 /* Tests only: true if the allocation chosen by mem_fail_at() was reached. */

@@ -53,6 +53,7 @@ struct td_call {
     const struct field_set *fields;
     const uint64_t *wanted;     /* bits of the fields that somebody will look at; others are not kept */
     const char *protocol;       /* "HTTP" */
+    const char *node;           /* the node that captured it; NULL: not known. Lives as long as who fills the call says */
     uint32_t component;         /* index of the dissector in its set */
     const struct td_flow *flow; /* client and server */
     uint64_t conn_id;           /* frame of the connection's first packet */

@@ -176,6 +176,11 @@ void call_put_json(struct buf *out, const struct td_call *c, bool payload)
     else
         buf_lit(out, "\",\"transport\":\"UDP\",\"conn_id\":");
     buf_u64(out, c->conn_id);
+    if (c->node) {
+        buf_lit(out, ",\"node\":{\"name\":");
+        json_put_string(out, td_str(c->node));
+        buf_putc(out, '}');
+    }
     put_end(out, c->flow, TD_CLIENT);
     put_end(out, c->flow, TD_SERVER);
     buf_lit(out, ",\"elapsed_time\":");

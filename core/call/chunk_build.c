@@ -141,6 +141,17 @@ static void put_number(struct chunk_builder *b, uint32_t number, int64_t value)
     column_mark(col, b->rows);
 }
 
+static void put_node(struct chunk_builder *b, const char *node)
+{
+    struct build_column *col = builder_column(b, OWN_NODE);
+    bool lost = false;
+    if (!col || !column_fill(b, col, b->rows))
+        return;
+    column_add_text(b, &col->texts, td_str(node), &col->ids[b->rows], &lost); /* few, and short: they fit */
+    col->rows = b->rows + 1;
+    column_mark(col, b->rows);
+}
+
 static void put_payload(struct chunk_builder *b, uint32_t field, const struct call_body *body)
 {
     struct td_slice rest = buf_slice(&body->bytes);
@@ -275,6 +286,8 @@ int chunk_builder_add(struct chunk_builder *b, const struct td_call *c, struct e
     note_call(b, &b->notes[b->noted], c);
     if (b->plan->payloads && has_bodies(c))
         put_bodies(b, c);
+    if (c->node)
+        put_node(b, c->node);
     b->rows++;
     b->noted++;
     if (!b->failed && (b->noted == BLOCK_ROWS || b->log.n >= BLOCK_BYTES || b->rows == CHUNK_MAX_ROWS))

@@ -181,6 +181,55 @@ static void make_packets(struct chunk_builder *b)
         to[i] = ((client[i] | server[i]) & HALF_HAS_FRAMES) != 0;
 }
 
+/* ---- Nodes ---- */
+
+/* The rows that know their node, and with which text; false: none does. */
+static const struct build_column *have_nodes(struct chunk_builder *b)
+{
+    const struct build_column *nodes = b->columns[OWN_NODE];
+    if (!nodes || !nodes->present)
+        return NULL;
+    memcpy(b->core->bits, nodes->bits, sizeof(b->core->bits));
+    b->core->present = nodes->present;
+    return nodes;
+}
+
+static uint32_t make_node_names(struct chunk_builder *b)
+{
+    const struct build_column *nodes = have_nodes(b);
+    uint32_t id;
+    bool lost;
+    if (!nodes)
+        return OWN_DIRECTORY;
+    memcpy(b->core->ids, nodes->ids, b->rows * sizeof(*nodes->ids));
+    for (uint32_t i = 0; i < nodes->texts.n; i++)
+        column_add_text(b, &b->core->texts, text_set_at(&nodes->texts, i), &id, &lost);
+    return OWN_NODE;
+}
+
+/* Maps of one entry: the name. */
+static void make_nodes(struct chunk_builder *b)
+{
+    const struct build_column *nodes = have_nodes(b);
+    struct build_column *col = b->core;
+    uint32_t at = 0, id, name;
+    bool lost;
+    if (!nodes || !column_add_text(b, &col->names, TD_LIT("name"), &name, &lost))
+        return;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        bool has = nodes->bits[i / 64] >> (i % 64) & 1;
+        col->begins[i] = has ? at : 0;
+        col->counts[i] = has;
+        if (!has)
+            continue;
+        column_add_text(b, &col->texts, text_set_at(&nodes->texts, nodes->ids[i]), &id, &lost);
+        buf_put(&col->element_ids, &id, sizeof(id));
+        buf_put(&col->name_ids, &name, sizeof(name));
+        at++;
+    }
+    b->failed |= col->element_ids.failed || col->name_ids.failed;
+}
+
 /* ---- A field ---- */
 
 static uint32_t make_size(struct chunk_builder *b, int dir)
@@ -238,6 +287,8 @@ bool builder_make_core(struct chunk_builder *b, uint32_t field, uint32_t *ret_sa
     case CORE_PARTIAL: make_partial(b); break;
     case CORE_MISSING_BYTES: make_missing(b); break;
     case CORE_HAS_PCAP: make_packets(b); break;
+    case CORE_NODE: make_nodes(b); break;
+    case CORE_NODE_NAME: same = make_node_names(b); break;
     default: break; /* of a source of calls that knows it */
     }
     *ret_same = same;

@@ -44,9 +44,10 @@ enum own_column {
     OWN_FLOW_FLAGS,
     OWN_CALL_FLAGS, /* td_commit_flag; OWN_VALUES_LOST */
     OWN_CONN_ID,
-    OWN_BIG,     /* bytes: numbers above INT64_MAX: u8 the component's field, u64 */
-    OWN_PAYLOAD, /* where its payload begins in the chunk's */
-    OWN_HALF,    /* what follows, once for the client and once for the server */
+    OWN_BIG,                     /* bytes: numbers above INT64_MAX: u8 the component's field, u64 */
+    OWN_PAYLOAD,                 /* where its payload begins in the chunk's */
+    OWN_HALF,                    /* what follows, once for the client and once for the server */
+    OWN_NODE = OWN_HALF + 2 * 9, /* bytes: who captured it, in the rows that know */
     OWN_COLUMNS = 32
 };
 
@@ -63,7 +64,7 @@ enum own_half_column {
     HALF_COLUMNS
 };
 _Static_assert(CHUNK_MAX_ROWS <= 1 << CHUNK_ROW_BITS, "a row has a number in its call's id");
-_Static_assert(OWN_HALF + 2 * HALF_COLUMNS <= (int)OWN_COLUMNS, "columns of the store's own");
+_Static_assert(OWN_HALF + 2 * HALF_COLUMNS == (int)OWN_NODE && OWN_NODE < OWN_COLUMNS, "columns of the store's own");
 
 enum half_state {
     HALF_SEEN = 1,
@@ -79,10 +80,10 @@ static inline uint32_t own_half(int dir, enum own_half_column column)
     return (uint32_t)OWN_HALF + (uint32_t)dir * HALF_COLUMNS + column;
 }
 
-/* The type of an own column, a registry_type. All but OWN_BIG and OWN_PAYLOAD have a value in every row, be it 0. */
+/* The type of an own column, a registry_type. All but OWN_BIG, OWN_PAYLOAD and OWN_NODE have a value in every row, be it 0. */
 static inline uint8_t own_column_type(uint32_t column)
 {
-    bool bytes = column == OWN_BIG || column == own_half(0, HALF_IP) || column == own_half(1, HALF_IP) ||
+    bool bytes = column == OWN_BIG || column == OWN_NODE || column == own_half(0, HALF_IP) || column == own_half(1, HALF_IP) ||
                  column == own_half(0, HALF_FRAMES) || column == own_half(1, HALF_FRAMES);
     return bytes ? REGISTRY_BYTES : REGISTRY_INT;
 }

@@ -50,6 +50,8 @@ static const char *column_name(const struct chunk *c, uint32_t column, char out[
         return field_registry_at(c->source->registry, column - OWN_COLUMNS)->name;
     if (column < OWN_HALF)
         return own[column];
+    if (column == OWN_NODE)
+        return "node";
     uint32_t which = column - OWN_HALF;
     snprintf(out, 64, "%s of the %s", which % HALF_COLUMNS < HALF_COLUMNS ? half[which % HALF_COLUMNS] : "",
              which < HALF_COLUMNS ? "client" : "server");

@@ -196,9 +196,19 @@ static void put_core(struct buf *out, const struct column *col, const struct td_
 {
     char text[UNITS_TEXT];
     struct registry_value v = {0};
+    uint32_t at = 0;
     if (!registry_core_get(col->core, c, &v))
         return;
     switch (col->type) {
+    case REGISTRY_MAP:
+        for (bool first = true; registry_core_next(col->core, c, &at, &v); first = false) {
+            if (!first)
+                buf_lit(out, "; ");
+            put_text(out, v.name);
+            buf_lit(out, ": ");
+            put_text(out, v.bytes);
+        }
+        break;
     case REGISTRY_BOOL: buf_puts(out, v.number ? "true" : "false"); break;
     case REGISTRY_INT: buf_i64(out, v.number); break;
     case REGISTRY_TIMESTAMP: buf_put(out, text, units_format_time(v.number, text)); break;

@@ -30,7 +30,9 @@ enum core_field {
     CORE_COMPLETE,
     CORE_PARTIAL,
     CORE_MISSING_BYTES,
-    CORE_HAS_PCAP
+    CORE_HAS_PCAP,
+    CORE_NODE, /* the only map among them */
+    CORE_NODE_NAME
 };
 
 struct registry_source {
@@ -59,6 +61,8 @@ struct core_row {
 const struct core_row *registry_core_rows(uint32_t *ret_n);
 /* What a call has in one of them (core_field; not DECLARED, nor PROTOCOL_IS); false if it lacks it. */
 bool registry_core_get(uint8_t core, const struct td_call *, struct registry_value *ret);
+/* As field_registry_next(), of a map of the core's. */
+bool registry_core_next(uint8_t core, const struct td_call *, uint32_t *at, struct registry_value *ret);
 
 /* What a dissector has set becomes the field's value, or an element of its list. `v` is empty before. */
 void registry_set_from(struct registry_value *v, const struct field *f, const struct call_value *value);

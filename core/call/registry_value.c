@@ -138,9 +138,26 @@ bool registry_core_get(uint8_t core, const struct td_call *c, struct registry_va
     case CORE_PARTIAL: v->number = (c->flags & TD_PARTIAL) != 0; break;
     case CORE_MISSING_BYTES: v->number = to_int(request->missing + response->missing); break;
     case CORE_HAS_PCAP: v->number = request->frames.count + response->frames.count > 0; break;
+    case CORE_NODE: has = c->node != NULL; break;
+    case CORE_NODE_NAME:
+        has = c->node != NULL;
+        if (has)
+            set_text(v, c->node);
+        break;
     default: has = false; break;
     }
     return has;
+}
+
+bool registry_core_next(uint8_t core, const struct td_call *c, uint32_t *at, struct registry_value *v)
+{
+    if (core != CORE_NODE || !c->node || *at)
+        return false;
+    *at = 1;
+    v->number = 0;
+    v->name = TD_LIT("name");
+    set_text(v, c->node);
+    return true;
 }
 
 bool field_registry_get(const struct field_registry *r, uint32_t index, const struct td_call *c, struct registry_value *v)
@@ -166,6 +183,8 @@ bool field_registry_next(const struct field_registry *r, uint32_t index, const s
 {
     int16_t field = declared(&r->sources[index], c);
     struct call_value value;
+    if (r->sources[index].core != CORE_DECLARED)
+        return registry_core_next(r->sources[index].core, c, at, v);
     if (field < 0 || !call_has(c, (uint32_t)field) || !call_next_value(c, (uint32_t)field, at, &value))
         return false;
     v->number = 0;

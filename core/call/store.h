@@ -16,7 +16,7 @@
 #include "call/chunk.h"
 #include "call/registry.h"
 
-enum { STORE_MAX_APPENDERS = 64 };
+enum { STORE_MAX_APPENDERS = 64, STORE_MAX_NODE = 256 /* bytes of a node's name, with its zero */ };
 
 /* ---- Writing ---- */
 
@@ -30,6 +30,8 @@ struct store_create_options {
     struct td_slice about; /* JSON that the reader gets back: where the calls come from */
     bool payloads;         /* keep bodies */
     bool replace;          /* an older file at this path is overwritten; otherwise: TD_E_EXISTS */
+    bool unshared;         /* nobody reads it before it is finished, and it is thrown away if it is not: no second file beside it, no
+                              locks, and nothing is made durable; the caller flushes it once it is finished */
 };
 
 /* The file appears at once, says that it is being written, and holds what was committed. */
@@ -119,6 +121,7 @@ int store_locate(struct store *, uint64_t id, struct chunk **ret, uint32_t *ret_
 struct store_call {
     struct td_call call; /* enumerations and addresses have become texts; `fields`, `flow`, `protocol` belong to the store */
     struct td_flow flow;
+    char node[STORE_MAX_NODE];
 };
 int store_read_call(struct store *, uint64_t id, bool payload, struct store_call *ret, struct error *err) MUST_CHECK;
 void store_call_clear(struct store_call *);

@@ -233,6 +233,18 @@ static void set_end(struct row *r, struct td_flow *flow, int dir)
 
 /* ---- The call ---- */
 
+static void set_node(struct row *r, struct store_call *ret)
+{
+    struct td_slice node = text_of(r, OWN_NODE);
+    size_t n = node.n < sizeof(ret->node) ? node.n : sizeof(ret->node) - 1;
+    ret->call.node = NULL;
+    if (!node.p || r->status != TD_OK || !column_of(r, OWN_NODE, CHUNK_VALUES))
+        return;
+    memcpy(ret->node, node.p, n);
+    ret->node[n] = 0;
+    ret->call.node = ret->node;
+}
+
 static void set_own(struct row *r, struct store_call *ret)
 {
     struct td_call *c = &ret->call;
@@ -244,6 +256,7 @@ static void set_own(struct row *r, struct store_call *ret)
                              .transport = (uint8_t)number_of(r, OWN_TRANSPORT),
                              .ip_version = (uint8_t)number_of(r, OWN_IP_VERSION)};
     c->conn_id = (uint64_t)number_of(r, OWN_CONN_ID);
+    set_node(r, ret);
     for (int dir = 0; dir < 2; dir++) {
         set_end(r, flow, dir);
         set_half(r, c, dir, time, &request_frame);

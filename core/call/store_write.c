@@ -122,18 +122,20 @@ static int clear_path(const char *path, bool replace, struct error *err)
     return TD_OK;
 }
 
-static int open_file(struct store_writer *w, struct error *err)
+static int open_file(struct store_writer *w, bool unshared, struct error *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(w->path, &w->db, flags, NULL);
     if (code != SQLITE_OK)
         return store_sqlite_error(w->db, code, "cannot create the call store", err);
     sqlite3_busy_timeout(w->db, STORE_BUSY_MS);
-    char sql[256];
+    static const char shared[] = "PRAGMA journal_mode=DELETE; PRAGMA synchronous=NORMAL;";
+    static const char alone[] = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;";
+    char sql[320];
     snprintf(sql, sizeof(sql),
-             "PRAGMA page_size=%d; PRAGMA journal_mode=DELETE; PRAGMA synchronous=NORMAL; PRAGMA cache_spill=OFF; PRAGMA cache_size=%d;"
+             "PRAGMA page_size=%d; %s PRAGMA cache_spill=OFF; PRAGMA cache_size=%d;"
              "BEGIN IMMEDIATE; PRAGMA application_id=%d; PRAGMA user_version=%d",
-             STORE_PAGE_SIZE, -CACHE_KIB, STORE_APPLICATION_ID, STORE_FORMAT);
+             STORE_PAGE_SIZE, unshared ? alone : shared, -CACHE_KIB, STORE_APPLICATION_ID, STORE_FORMAT);
     int status = store_exec(w->db, sql, err);
     for (int i = 0; i < STORE_TABLES && status == TD_OK; i++)
         status = store_exec(w->db, store_tables[i], err);
@@ -196,7 +198,7 @@ int store_create(const char *path, const struct store_create_options *o, struct 
     if (status == TD_OK)
         status = clear_path(path, o->replace, err);
     bool cleared = status == TD_OK;
-    if (status == TD_OK && (status = open_file(w, err)) != TD_OK)
+    if (status == TD_OK && (status = open_file(w, o->unshared, err)) != TD_OK)
         error_prefix(err, "%s: ", path);
     if (status == TD_OK)
         status = write_head(w, o, err);

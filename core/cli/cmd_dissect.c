@@ -11,15 +11,13 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "call/call_json.h"
-#include "call/store.h"
 #include "cli/call_table.h"
 #include "cli/cli.h"
 #include "cli/filter_text.h"
 #include "cli/progress.h"
 #include "cli/setup.h"
 #include "cli/summary.h"
-#include "dissect/enabled.h"
-#include "dissect/engine.h"
+#include "dissect/pipeline.h"
 #include "filter/record.h"
 #include "packet/bpf.h"
 
@@ -57,18 +55,12 @@ struct dissect_command {
     char **files;
     int file_n;
     struct setup setup;
-    struct enabled_dissectors dissectors;
+    struct pipeline pipeline;
     struct call_table table; /* its columns serve OUTPUT_FIELDS as well */
-    struct field_registry *registry;
-    const struct field_set *components[DISSECTOR_MAX];
     struct filter *filter;
     struct filter_run *runs[ENGINE_MAX_THREADS]; /* one for each worker */
     unsigned threads;
-    struct store_writer *store;
-    atomic_bool store_failed;
-    uint64_t packets[256]; /* in each capture; of those behind, in none */
     struct bpf *bpf;
-    struct engine *engine;
     struct progress progress;
     struct capture *capture; /* being read */
     const char *path;
@@ -143,7 +135,7 @@ static int parse_options(struct dissect_command *cmd, int argc, char **argv)
 /* Does the filter want it? */
 static bool want_call(const struct dissect_command *cmd, const struct td_call *call)
 {
-    const struct filter_call record = {cmd->registry, call};
+    const struct filter_call record = {cmd->pipeline.registry, call};
     if (!cmd->filter)
         return true;
     struct filter_record view = filter_call_record(&record);
@@ -156,10 +148,7 @@ static void put_call(void *ctx, const struct td_call *call, struct buf *out)
     if (!want_call(cmd, call))
         return;
     switch (cmd->mode) {
-    case OUTPUT_STORE:
-        if (store_append(cmd->store, call_worker(call), call, NULL) != TD_OK) /* store_finish() tells why */
-            atomic_store(&cmd->store_failed, true);
-        return;
+    case OUTPUT_STORE: pipeline_store_call(&cmd->pipeline, call, out); return;
     case OUTPUT_JSON: call_put_json(out, call, cmd->payload); return;
     case OUTPUT_FIELDS: column_put_row(out, &cmd->table.columns, call); break;
     default: call_table_put_row(out, &cmd->table, call); break;
@@ -187,17 +176,17 @@ static int write_stdout(void *ctx, struct td_slice bytes)
 /* Tells dissectors which fields nobody will look at. */
 static void choose_fields(struct dissect_command *cmd)
 {
-    for (uint32_t i = 0; i < cmd->dissectors.set.n; i++) {
-        struct dissector *d = &cmd->dissectors.set.v[i];
-        if (cmd->mode != OUTPUT_JSON && cmd->mode != OUTPUT_STORE && !cmd->filter)
+    for (uint32_t i = 0; i < cmd->pipeline.dissectors.set.n; i++) {
+        struct dissector *d = &cmd->pipeline.dissectors.set.v[i];
+        if (cmd->mode != OUTPUT_JSON && !cmd->filter)
             memset(d->wanted, 0, sizeof(d->wanted));
         for (uint32_t j = 0; j < d->fields.n; j++) {
             const struct field *f = &d->fields.fields[j];
-            bool payload = f->type == TD_MAP || (f->flags & TD_F_BODY), with_payload = cmd->payload || cmd->mode == OUTPUT_STORE;
+            bool payload = f->type == TD_MAP || (f->flags & TD_F_BODY);
             uint64_t bit = 1ull << (j % 64);
-            if (payload && !with_payload && !(cmd->filter && f->type == TD_MAP))
+            if (payload && !cmd->payload && !(cmd->filter && f->type == TD_MAP))
                 d->wanted[j / 64] &= ~bit;
-            else if (with_payload && (payload || (f->flags & TD_F_LIST)))
+            else if (cmd->payload && (payload || (f->flags & TD_F_LIST)))
                 d->wanted[j / 64] |= bit;
         }
         for (uint32_t k = 0; k < cmd->table.columns.n; k++) {
@@ -230,38 +219,9 @@ static int open_store(struct dissect_command *cmd, struct error *err)
 {
     struct buf about = {0};
     put_about(cmd, &about);
-    struct store_create_options options = {.registry = cmd->registry,
-                                           .components = cmd->components,
-                                           .component_n = cmd->dissectors.set.n,
-                                           .appenders = cmd->threads,
-                                           .about = buf_slice(&about),
-                                           .payloads = true,
-                                           .replace = true};
-    choose_fields(cmd);
-    int status = about.failed ? error_nomem(err) : store_create(cmd->store_path, &options, &cmd->store, err);
+    struct store_create_options options = {.appenders = cmd->threads, .about = buf_slice(&about), .payloads = true, .replace = true};
+    int status = about.failed ? error_nomem(err) : pipeline_create_store(&cmd->pipeline, cmd->store_path, options, err);
     buf_clear(&about);
-    return status;
-}
-
-/* Marks the store as complete, with what belongs to which capture: `call packets` counts packets as the engine did. */
-static int finish_store(struct dissect_command *cmd, struct error *err)
-{
-    struct buf summary = {0};
-    struct engine_stats stats;
-    engine_stats(cmd->engine, &stats);
-    buf_lit(&summary, "{\"packets\":[");
-    for (int i = 0; i < cmd->file_n && i < (int)(sizeof(cmd->packets) / sizeof(cmd->packets[0])); i++) {
-        if (i)
-            buf_putc(&summary, ',');
-        buf_u64(&summary, cmd->packets[i]);
-    }
-    buf_lit(&summary, "],\"bytes\":");
-    buf_u64(&summary, stats.bytes);
-    buf_lit(&summary, ",\"calls\":");
-    buf_u64(&summary, store_appended(cmd->store));
-    buf_putc(&summary, '}');
-    int status = summary.failed ? error_nomem(err) : store_finish(cmd->store, buf_slice(&summary), err);
-    buf_clear(&summary);
     return status;
 }
 
@@ -271,7 +231,7 @@ static int prepare_output(struct dissect_command *cmd, struct error *err)
     if (cmd->mode == OUTPUT_STORE)
         return open_store(cmd, err);
     if (cmd->mode != OUTPUT_JSON) {
-        int status = column_set_parse(&cmd->table.columns, list, cmd->components, cmd->dissectors.set.n, err);
+        int status = column_set_parse(&cmd->table.columns, list, cmd->pipeline.components, cmd->pipeline.dissectors.set.n, err);
         if (status != TD_OK)
             return status;
         if (cmd->fields || !isatty(STDOUT_FILENO))
@@ -306,56 +266,35 @@ static bool show_progress(void *ctx, uint64_t packets)
     struct dissect_command *cmd = ctx;
     if (cmd->progress.active)
         progress_show(&cmd->progress, cmd->path, capture_position(cmd->capture), capture_size(cmd->capture), packets);
-    return !atomic_load(&cmd->store_failed);
-}
-
-static unsigned thread_count(const struct dissect_command *cmd)
-{
-    long n = cmd->jobs ? cmd->jobs : (long)cmd->setup.config->dissection.threads;
-    if (n <= 0)
-        n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n < 1 ? 1 : n > ENGINE_MAX_THREADS ? ENGINE_MAX_THREADS : (unsigned)n;
+    return !atomic_load(&cmd->pipeline.store_failed);
 }
 
 static int open_engine(struct dissect_command *cmd, struct error *err)
 {
-    const struct dissection_config *d = &cmd->setup.config->dissection;
-    struct engine_options options = {.set = &cmd->dissectors.set,
-                                     .max_memory = d->max_memory,
-                                     .max_connection_memory = d->max_connection_memory,
-                                     .max_fragment_memory = d->max_fragment_memory,
-                                     .tcp_idle_ns = d->tcp_idle_ns,
-                                     .udp_idle_ns = d->udp_idle_ns,
-                                     .threads = cmd->threads,
-                                     .on_call = put_call,
-                                     .on_call_ctx = cmd,
-                                     .write = write_stdout,
-                                     .write_ctx = cmd,
-                                     .want = cmd->bpf ? want_packet : NULL,
-                                     .want_ctx = cmd,
-                                     .progress = cmd->progress.active || cmd->store ? show_progress : NULL,
-                                     .progress_ctx = cmd};
-    return engine_new(&options, &cmd->engine, err);
+    struct engine_options options = pipeline_engine_options(&cmd->pipeline, cmd->threads);
+    options.on_call = put_call;
+    options.on_call_ctx = cmd;
+    options.write = write_stdout;
+    options.write_ctx = cmd;
+    options.want = cmd->bpf ? want_packet : NULL;
+    options.want_ctx = cmd;
+    options.progress = cmd->progress.active || cmd->pipeline.store ? show_progress : NULL;
+    options.progress_ctx = cmd;
+    return engine_new(&options, &cmd->pipeline.engine, err);
 }
 
 static int prepare(struct dissect_command *cmd, struct error *err)
 {
-    int status = enabled_dissectors_open(&cmd->dissectors, cmd->setup.config, cmd->setup.registry, err);
+    int status = pipeline_open(&cmd->pipeline, cmd->setup.config, cmd->setup.registry, err);
     for (int i = 0; status == TD_OK && i < cmd->rule_n; i++) {
         struct decode_rule rule;
         status = decode_rule_parse(cmd->rules[i], &rule, err);
         if (status == TD_OK)
-            status = enabled_dissectors_rule(&cmd->dissectors, &rule, err);
+            status = enabled_dissectors_rule(&cmd->pipeline.dissectors, &rule, err);
     }
-    if (status == TD_OK && cmd->dissectors.set.n == 0)
-        status = error_set(err, TD_E_NOT_FOUND, "no dissector was found; `tapedeck plugin list` shows where plugins are looked for");
     if (status == TD_OK && cmd->bpf_text)
         status = bpf_compile(cmd->bpf_text, &cmd->bpf, err);
-    if (status == TD_OK)
-        status = enabled_dissectors_fields(&cmd->dissectors, &cmd->registry, err);
-    for (uint32_t i = 0; i < cmd->dissectors.set.n; i++)
-        cmd->components[i] = &cmd->dissectors.set.v[i].fields;
-    cmd->threads = thread_count(cmd);
+    cmd->threads = pipeline_threads(cmd->setup.config, cmd->jobs);
     return status;
 }
 
@@ -364,7 +303,7 @@ static int prepare_filter(struct dissect_command *cmd)
     struct error err;
     if (!cmd->filter_text)
         return CLI_OK;
-    int code = filter_text_compile(cmd->registry, cmd->filter_text, &cmd->filter);
+    int code = filter_text_compile(cmd->pipeline.registry, cmd->filter_text, &cmd->filter);
     for (unsigned i = 0; code == CLI_OK && i < cmd->threads; i++)
         if (filter_run_new(cmd->filter, &cmd->runs[i], &err) != TD_OK)
             code = cli_fail(&err);
@@ -383,21 +322,20 @@ static int open_all(struct dissect_command *cmd)
 }
 
 /* Dissects one file; its error does not stop the next. */
-static int run_file(struct dissect_command *cmd, int file)
+static int run_file(struct dissect_command *cmd, const char *path)
 {
     struct error err = {0};
-    const char *path = cmd->files[file];
     cmd->path = path;
     int status = capture_open(path, &cmd->capture, &err);
     if (status == TD_OK) {
-        status = engine_run(cmd->engine, cmd->capture, &err);
-        if (file < (int)(sizeof(cmd->packets) / sizeof(cmd->packets[0])))
-            cmd->packets[file] = capture_packets(cmd->capture);
+        status = pipeline_run(&cmd->pipeline, cmd->capture, &err);
         capture_close(cmd->capture);
         cmd->capture = NULL;
+    } else {
+        pipeline_skip(&cmd->pipeline);
     }
     progress_end(&cmd->progress);
-    return status == TD_OK ? CLI_OK : atomic_load(&cmd->store_failed) ? CLI_FAILURE : cli_fail(&err);
+    return status == TD_OK ? CLI_OK : atomic_load(&cmd->pipeline.store_failed) ? CLI_FAILURE : cli_fail(&err);
 }
 
 static void tell_filter_errors(const struct dissect_command *cmd)
@@ -415,15 +353,12 @@ static void tell_filter_errors(const struct dissect_command *cmd)
 
 static void cleanup(struct dissect_command *cmd)
 {
-    engine_free(cmd->engine);
-    store_writer_free(cmd->store);
     for (unsigned i = 0; i < cmd->threads; i++)
         filter_run_free(cmd->runs[i]);
     filter_free(cmd->filter);
-    field_registry_free(cmd->registry);
     bpf_free(cmd->bpf);
     column_set_clear(&cmd->table.columns);
-    enabled_dissectors_close(&cmd->dissectors);
+    pipeline_close(&cmd->pipeline);
     setup_close(&cmd->setup);
 }
 
@@ -445,18 +380,18 @@ int cmd_dissect(int argc, char **argv)
         return code;
     }
     for (int i = 0; i < cmd.file_n; i++) {
-        int one = run_file(&cmd, i);
+        int one = run_file(&cmd, cmd.files[i]);
         if (code == CLI_OK)
             code = one;
     }
-    if (engine_finish(cmd.engine, &err) != TD_OK && code == CLI_OK)
+    if (engine_finish(cmd.pipeline.engine, &err) != TD_OK && code == CLI_OK)
         code = cli_fail(&err);
-    if (cmd.store && finish_store(&cmd, &err) != TD_OK)
+    if (cmd.pipeline.store && pipeline_finish_store(&cmd.pipeline, td_bytes(NULL, 0), &err) != TD_OK)
         code = cli_fail(&err);
     if (!cmd.quiet) {
         struct engine_stats stats;
-        engine_stats(cmd.engine, &stats);
-        summary_print(stderr, &stats, &cmd.dissectors.set);
+        engine_stats(cmd.pipeline.engine, &stats);
+        summary_print(stderr, &stats, &cmd.pipeline.dissectors.set);
         tell_filter_errors(&cmd);
     }
     cleanup(&cmd);

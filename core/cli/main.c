@@ -1,11 +1,13 @@
 /* tapedeck: one binary; the first word says what it does. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/nearest.h"
 #include "cli/cli.h"
 #include "cli/service.h"
+#include "dissect/dissection.h"
 
 static const struct {
     const char *name;
@@ -49,6 +51,8 @@ static int run(int argc, char **argv)
         printf("tapedeck %s, plugin ABI %d.%d\n", CLI_VERSION, TD_ABI_MAJOR, TD_ABI_MINOR);
         return CLI_OK;
     }
+    if (strcmp(word, DISSECTION_VERB) == 0 && argc == 3) /* for the program itself */
+        return dissection_child((int)strtol(argv[2], NULL, 10));
     struct nearest near;
     nearest_init(&near, word);
     for (int i = 0; i < COMMANDS; i++) {

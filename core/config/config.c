@@ -121,7 +121,7 @@ static const struct td_option dissection_options[] = {
 };
 
 static const struct td_option delayed_dissection_options[] = {
-    TD_STR_OPT(struct delayed_dissection_config, cpu, "cpu", "1",
+    TD_STR_OPT(struct delayed_dissection_config, cpu, "cpu", "",
                "Processors that a snapshot's dissection may keep busy: 2, 1.5 or 500m. Empty: as many as tap.dissection.threads."),
     TD_SIZE_OPT(struct delayed_dissection_config, memory, "memory", "2Gi", 128 << 20, INT64_MAX,
                 "Memory that a snapshot's dissection may use."),

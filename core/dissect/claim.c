@@ -65,6 +65,7 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 static bool ask(const struct td_conn *c, const struct dissector *d, int side, struct td_slice bytes, struct candidate *best)
 {
     bool more = false;
+    struct watch *watch = &c->shard->worker->watch;
     if (!d->ops.probe)
         return false;
     int likely = c->flow->client >= 0 ? c->flow->client : side; /* if the bytes fit both roles, who speaks first asks */
@@ -75,7 +76,9 @@ static bool ask(const struct td_conn *c, const struct dissector *d, int side, st
         if (dissector_has_port(d, view.transport, view.port[TD_SERVER]))
             view.flags |= TD_FLOW_PORT_HINT;
         int dir = side == client ? TD_CLIENT : TD_SERVER;
+        watch_call(watch, (uint32_t)(d - c->shard->worker->set->v));
         int score = d->ops.probe(d->self, &view, dir, bytes);
+        watch_return(watch);
         uint32_t limit = d->ops.max_probe < PROBE_LIMIT ? d->ops.max_probe : PROBE_LIMIT;
         if (score < 0 && bytes.n < limit && !against_syn)
             more = true;
@@ -149,7 +152,9 @@ bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags)
     c->violations = 0;
     arena_init(&c->arena, 0);
     arena_lend(&c->arena, c->first_memory, sizeof(c->first_memory));
+    watch_call(&c->shard->worker->watch, conn_owner_index(c));
     int status = d->ops.open(d->self, c, &c->view, (struct td_arena *)&c->arena, &c->state);
+    watch_return(&c->shard->worker->watch);
     if (status != TD_OK) {
         conn_discard_calls(c);
         clear_arena(c);
@@ -166,7 +171,9 @@ bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags)
 
 void conn_release_owner(struct td_conn *c, int why)
 {
+    watch_call(&c->shard->worker->watch, conn_owner_index(c));
     c->owner->ops.close(c->state, c, why);
+    watch_return(&c->shard->worker->watch);
     while (c->calls)
         conn_commit(c, c->calls, TD_REQUEST_CUT | TD_RESPONSE_CUT);
     clear_arena(c);

@@ -93,6 +93,10 @@ static void feed_marks(struct td_conn *c, int dir, uint64_t begin, uint64_t end,
 static struct td_conn *new_conn(struct shard *shard, struct flow *f)
 {
     struct worker *w = shard->worker;
+    if (w->watch.banned_n && watch_banned(&w->watch, f)) {
+        f->ignored = true;
+        return NULL;
+    }
     if (!flow_take(shard->flows, f, sizeof(struct td_conn))) {
         w->stats.over_limit++;
         return NULL;
@@ -167,8 +171,11 @@ static void lose(struct td_conn *c)
 
 static struct td_step show(struct td_conn *c, int side, const struct td_chunk *chunk)
 {
+    struct watch *watch = &c->shard->worker->watch;
     c->feeding = true;
+    watch_call(watch, conn_owner_index(c));
     struct td_step step = c->owner->ops.data(c->state, c, conn_dir(c, side), chunk);
+    watch_return(watch);
     c->feeding = false;
     return step;
 }
@@ -337,9 +344,9 @@ static void flush_side(struct td_conn *c, int side)
 
 /* ---- Events ---- */
 
-static void on_data(void *ctx, struct flow *f, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin)
+static void take_data(struct shard *shard, struct flow *f, int side, uint64_t offset, struct td_slice bytes,
+                      const struct flow_origin *origin)
 {
-    struct shard *shard = ctx;
     struct td_conn *c = f->user ? f->user : new_conn(shard, f);
     if (!c)
         return;
@@ -374,9 +381,8 @@ static void on_data(void *ctx, struct flow *f, int side, uint64_t offset, struct
         resume(c, -1);
 }
 
-static void on_datagram(void *ctx, struct flow *f, int side, struct td_slice bytes, bool cut, const struct flow_origin *origin)
+static void take_datagram(struct shard *shard, struct flow *f, int side, struct td_slice bytes, bool cut, const struct flow_origin *origin)
 {
-    struct shard *shard = ctx;
     struct td_conn *c = f->user ? f->user : new_conn(shard, f);
     if (!c || !bytes.n)
         return;
@@ -401,9 +407,8 @@ static void on_datagram(void *ctx, struct flow *f, int side, struct td_slice byt
     drop_kept(c, s);
 }
 
-static void on_gap(void *ctx, struct flow *f, int side, uint64_t offset, uint64_t len)
+static void take_gap(struct shard *shard, struct flow *f, int side, uint64_t offset, uint64_t len)
 {
-    struct shard *shard = ctx;
     struct td_conn *c = f->user ? f->user : new_conn(shard, f);
     if (!c)
         return;
@@ -419,7 +424,9 @@ static void on_gap(void *ctx, struct flow *f, int side, uint64_t offset, uint64_
     c->view.flags |= TD_FLOW_MIDSTREAM;
     if (!c->owner)
         return;
+    watch_call(&shard->worker->watch, conn_owner_index(c));
     bool on = c->owner->ops.gap && c->owner->ops.gap(c->state, c, conn_dir(c, side), from, end - from) == TD_OK;
+    watch_return(&shard->worker->watch);
     if (!on || c->lost)
         lose(c);
 }
@@ -431,14 +438,15 @@ static void finish_side(struct td_conn *c, int side)
     c->stream[side].eof = true;
 }
 
-static void on_eof(void *ctx, struct flow *f, int side)
+static void take_eof(struct shard *shard, struct flow *f, int side)
 {
-    (void)ctx;
     struct td_conn *c = f->user;
     finish_side(c, side);
     if (!c->owner || !c->owner->ops.eof)
         return;
+    watch_call(&shard->worker->watch, conn_owner_index(c));
     c->owner->ops.eof(c->state, c, conn_dir(c, side));
+    watch_return(&shard->worker->watch);
     if (c->lost)
         lose(c);
 }
@@ -457,9 +465,8 @@ static void count_unclaimed(struct td_conn *c)
     stats_count_port(stats, f->key.transport, port, c->tls, f->bytes[0] + f->bytes[1]);
 }
 
-static void on_close(void *ctx, struct flow *f, enum flow_close why)
+static void take_close(struct flow *f, enum flow_close why)
 {
-    (void)ctx;
     struct td_conn *c = f->user;
     for (int i = 0; i < 2; i++)
         finish_side(c, f->client == 1 ? !i : i);
@@ -469,6 +476,48 @@ static void on_close(void *ctx, struct flow *f, enum flow_close why)
     if (!c->counted)
         count_unclaimed(c);
     free_conn(c);
+}
+
+/* Whoever watches is told which connection the event is of. */
+
+static void on_data(void *ctx, struct flow *f, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin)
+{
+    struct shard *shard = ctx;
+    watch_enter(&shard->worker->watch, f);
+    take_data(shard, f, side, offset, bytes, origin);
+    watch_leave(&shard->worker->watch);
+}
+
+static void on_datagram(void *ctx, struct flow *f, int side, struct td_slice bytes, bool cut, const struct flow_origin *origin)
+{
+    struct shard *shard = ctx;
+    watch_enter(&shard->worker->watch, f);
+    take_datagram(shard, f, side, bytes, cut, origin);
+    watch_leave(&shard->worker->watch);
+}
+
+static void on_gap(void *ctx, struct flow *f, int side, uint64_t offset, uint64_t len)
+{
+    struct shard *shard = ctx;
+    watch_enter(&shard->worker->watch, f);
+    take_gap(shard, f, side, offset, len);
+    watch_leave(&shard->worker->watch);
+}
+
+static void on_eof(void *ctx, struct flow *f, int side)
+{
+    struct shard *shard = ctx;
+    watch_enter(&shard->worker->watch, f);
+    take_eof(shard, f, side);
+    watch_leave(&shard->worker->watch);
+}
+
+static void on_close(void *ctx, struct flow *f, enum flow_close why)
+{
+    struct shard *shard = ctx;
+    watch_enter(&shard->worker->watch, f);
+    take_close(f, why);
+    watch_leave(&shard->worker->watch);
 }
 
 const struct flow_ops conn_flow_ops = {on_data, on_datagram, on_gap, on_eof, on_close};

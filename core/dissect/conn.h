@@ -11,6 +11,7 @@
 #include "call/call.h"
 #include "dissect/dissector.h"
 #include "dissect/stats.h"
+#include "dissect/watch.h"
 #include "flow/flow.h"
 
 /* ---- Worker and shard ---- */
@@ -35,6 +36,8 @@ struct worker {
     struct td_conn *conn_pool;
     uint32_t call_pool_n, conn_pool_n;
     struct dissect_stats stats;
+    const char *node; /* whose packets these are, or NULL */
+    struct watch watch;
 };
 
 struct shard {
@@ -107,6 +110,11 @@ static inline int conn_dir(const struct td_conn *c, int side)
 static inline unsigned call_worker(const struct td_call *call)
 {
     return call->conn->shard->worker->index;
+}
+
+static inline uint32_t conn_owner_index(const struct td_conn *c)
+{
+    return (uint32_t)(c->owner - c->shard->worker->set->v);
 }
 
 /* Events from the flow table; `ctx` is the shard. */

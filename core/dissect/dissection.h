@@ -1,10 +1,11 @@
 /* A dissection: packets of captures become a call store, in a child process that can do nothing else.
  *
- * The child is this program again (/proc/self/exe) with the files it needs already open. Before it reads a captured byte it gives up: no
- * network, no new files but its output (Landlock, where the kernel has it), only the system calls that it needs (seccomp), no core files,
- * memory and processor time within limits, a priority below the hub's. A dissector that crashes or does not come back costs the child:
- * shared memory says which connection each thread was at, that one is put into quarantine, and the work starts again without it, up to
- * `max_crashes` times. */
+ * The child is this program again (/proc/self/exe). Its output is open before it reads a captured byte, captures are handed to it one after
+ * the other, open for reading, and everything else it gives up: no network, no files (Landlock, where the kernel has it), only the
+ * system calls that it needs (seccomp), no core files, memory and threads within limits, a priority below the hub's. A dissector that
+ * crashes, does not come back, takes all memory or tries what it may not costs the child: shared memory says which connection each
+ * thread was at, that one is put into quarantine, and the work starts again without it, up to `max_crashes` times. What is then in the
+ * store is what it would be without that connection. The store's summary tells of the quarantine as well. */
 #ifndef DISSECT_DISSECTION_H
 #define DISSECT_DISSECTION_H
 
@@ -13,6 +14,8 @@
 #include "config/config.h"
 
 enum { DISSECTION_MAX_QUARANTINE = 64 };
+/* What a program that calls dissection_run() must know as its first argument: then its second is for dissection_child(). */
+#define DISSECTION_VERB "dissection-child"
 
 /* Captures of one node, in the order in which they are read; connections do not span nodes. */
 struct dissection_node {
@@ -25,14 +28,15 @@ struct dissection_request {
     const struct config *config; /* which dissectors, their options, limits of memory; tap.delayedDissection: cpu, memory */
     const struct dissection_node *nodes;
     size_t node_count;
-    const char *out_dir, *out_name; /* the store; in a directory that exists. The name is used when it is whole; ".tmp" meanwhile */
+    const char *out_dir, *out_name; /* the store; in a directory that exists. The name is used when it is whole and durable; ".tmp" is at
+                                       its end meanwhile (and is left there by a parent that is killed) */
     bool payloads;
-    struct td_slice about; /* JSON, see call/store.h */
-    uint64_t max_memory;   /* of the child, bytes; 0: by the configuration */
-    int64_t max_stall_ns;  /* a thread that stays with one connection's bytes for so long hangs; 0: 20 s */
-    unsigned max_crashes;  /* 0: 16 */
-    const atomic_bool *cancel;
-    /* [the caller's thread] now and then */
+    struct td_slice about;     /* JSON, see call/store.h; empty: as `tapedeck dissect` has it, the captures' paths */
+    uint64_t max_memory;       /* of the child, bytes; 0: by the configuration */
+    int64_t max_stall_ns;      /* a dissector that keeps a thread so long, of that thread's processor time, hangs; 0: 20 s */
+    unsigned max_crashes;      /* 0: 16 */
+    const atomic_bool *cancel; /* or NULL; looked at every 50 ms */
+    /* [the caller's thread] now and then, and at the end; or NULL. After a crash it begins anew */
     void (*progress)(void *ctx, uint64_t done_bytes, uint64_t all_bytes, uint64_t packets, uint64_t calls);
     void *ctx;
 };
@@ -47,11 +51,13 @@ struct dissection_result {
     unsigned crashes;
     struct dissection_quarantined quarantined[DISSECTION_MAX_QUARANTINE];
     size_t quarantined_count;
-    uint64_t damaged;    /* captures that end in damage; what stands before it was dissected */
+    uint64_t damaged;    /* captures that end in damage or are none; what stands before it was dissected */
     struct buf *summary; /* as `tapedeck dissect` has it, JSON: statistics per protocol; appended if it is not NULL */
 };
 
-/* TD_E_CANCELLED, TD_E_LIMIT (disk, memory), TD_E_INTERNAL (more crashes than that): nothing is left. */
+/* [any thread, which it keeps until the end; not one that ends before the process, whose end the child follows] TD_E_CANCELLED, TD_E_LIMIT
+ * (disk, memory), TD_E_INTERNAL (more crashes than that, or one at no connection), TD_E_EXISTS (there is a file of that name),
+ * TD_E_NOT_FOUND, TD_E_DENIED (a capture), TD_E_UNSUPPORTED (no sandbox here): nothing is left. */
 int dissection_run(const struct dissection_request *, struct dissection_result *ret, struct error *err) MUST_CHECK;
 
 /* The child's main(); `fd`: of the request that the parent wrote. Returns the exit status. */

@@ -57,6 +57,8 @@ struct engine {
     struct shard shards[ENGINE_SHARDS];
     struct worker workers[ENGINE_MAX_THREADS];
     struct engine_thread threads[ENGINE_MAX_THREADS]; /* the first is the caller's own */
+    struct flow_stats flows_before;                   /* of nodes before this one */
+    struct decode_stats decoded_before;
     struct round rounds[ROUNDS];
     unsigned round_n; /* of these in use */
     uint64_t seed;    /* of the tables' hashes */
@@ -446,18 +448,15 @@ int engine_finish(struct engine *e, struct error *err)
     return status;
 }
 
-/* ---- Life ---- */
+/* ---- Nodes ---- */
 
-static int start_threads(struct engine *e, struct error *err)
+/* Both kinds of statistics are counters throughout. */
+static void add_counters(void *to, const void *from, size_t size)
 {
-    for (unsigned i = 1; i < e->options.threads; i++) {
-        e->threads[i] = (struct engine_thread){.engine = e, .index = i};
-        int problem = pthread_create(&e->threads[i].thread, NULL, thread_main, &e->threads[i]);
-        if (problem)
-            return error_set(err, TD_E_NOMEM, "cannot start a thread: %s; try fewer (-j)", strerror(problem));
-        e->threads[i].running = true;
-    }
-    return TD_OK;
+    uint64_t *sum = to;
+    const uint64_t *more = from;
+    for (size_t i = 0; i < size / sizeof(*sum); i++)
+        sum[i] += more[i];
 }
 
 static bool make_shards(struct engine *e)
@@ -474,6 +473,43 @@ static bool make_shards(struct engine *e)
             return false;
     }
     return true;
+}
+
+static void free_shards(struct engine *e)
+{
+    for (int i = 0; i < ENGINE_SHARDS; i++) {
+        if (e->shards[i].flows)
+            add_counters(&e->flows_before, flow_table_stats(e->shards[i].flows), sizeof(e->flows_before));
+        flow_table_free(e->shards[i].flows);
+        e->shards[i].flows = NULL;
+    }
+}
+
+int engine_begin(struct engine *e, const char *node, struct error *err)
+{
+    for (unsigned i = 0; i < e->options.threads; i++)
+        e->workers[i].node = node;
+    if (e->frame_base == 0)
+        return TD_OK; /* nothing was read yet */
+    free_shards(e);
+    add_counters(&e->decoded_before, decoder_stats(e->decoder), sizeof(e->decoded_before));
+    decoder_free(e->decoder);
+    e->decoder = decoder_new(e->options.max_fragment_memory);
+    return e->decoder && make_shards(e) ? TD_OK : error_nomem(err);
+}
+
+/* ---- Life ---- */
+
+static int start_threads(struct engine *e, struct error *err)
+{
+    for (unsigned i = 1; i < e->options.threads; i++) {
+        e->threads[i] = (struct engine_thread){.engine = e, .index = i};
+        int problem = pthread_create(&e->threads[i].thread, NULL, thread_main, &e->threads[i]);
+        if (problem)
+            return error_set(err, TD_E_NOMEM, "cannot start a thread: %s; try fewer (-j)", strerror(problem));
+        e->threads[i].running = true;
+    }
+    return TD_OK;
 }
 
 static bool make_rounds(struct engine *e)
@@ -523,6 +559,8 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
     for (unsigned i = 0; i < options->threads; i++) {
         worker_init(&e->workers[i], options->set, options->on_call, options->on_call_ctx);
         e->workers[i].index = i;
+        if (options->watches)
+            e->workers[i].watch = options->watches[i];
     }
     e->decoder = decoder_new(options->max_fragment_memory);
     e->packets = mem_calloc(ROUND_PACKETS, sizeof(*e->packets));
@@ -539,14 +577,10 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
 
 void engine_stats(const struct engine *e, struct engine_stats *ret)
 {
-    *ret = (struct engine_stats){.packets = e->packet_n, .bytes = e->byte_n, .decode = *decoder_stats(e->decoder)};
-    for (int i = 0; i < ENGINE_SHARDS; i++) {
-        /* struct flow_stats is counters throughout */
-        const uint64_t *from = (const uint64_t *)flow_table_stats(e->shards[i].flows);
-        uint64_t *to = (uint64_t *)&ret->flow;
-        for (size_t j = 0; j < sizeof(ret->flow) / sizeof(*to); j++)
-            to[j] += from[j];
-    }
+    *ret = (struct engine_stats){.packets = e->packet_n, .bytes = e->byte_n, .flow = e->flows_before, .decode = e->decoded_before};
+    add_counters(&ret->decode, decoder_stats(e->decoder), sizeof(ret->decode));
+    for (int i = 0; i < ENGINE_SHARDS; i++)
+        add_counters(&ret->flow, flow_table_stats(e->shards[i].flows), sizeof(ret->flow));
     const struct dissect_stats *workers[ENGINE_MAX_THREADS];
     for (unsigned i = 0; i < e->options.threads; i++) {
         workers[i] = &e->workers[i].stats;
@@ -573,8 +607,7 @@ void engine_free(struct engine *e)
             pthread_join(e->threads[i].thread, NULL);
     for (unsigned i = 0; i < e->options.threads; i++)
         e->workers[i].on_call = discard_call; /* of connections that were not finished */
-    for (int i = 0; i < ENGINE_SHARDS; i++)
-        flow_table_free(e->shards[i].flows);
+    free_shards(e);
     for (unsigned i = 0; i < e->options.threads; i++)
         worker_clear(&e->workers[i]);
     free_rounds(e);

@@ -24,6 +24,7 @@ struct engine_options {
     void *want_ctx;
     bool (*progress)(void *ctx, uint64_t packets); /* NULL, or called now and then, as `want`; false stops (TD_E_CANCELLED) */
     void *progress_ctx;
+    const struct watch *watches; /* NULL: nobody watches; or one for each thread, copied */
 };
 
 struct engine_stats {
@@ -41,6 +42,9 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
 int engine_run(struct engine *e, struct capture *capture, struct error *err) MUST_CHECK;
 /* Ends all connections and writes what is left. */
 int engine_finish(struct engine *e, struct error *err) MUST_CHECK;
+/* At the beginning or after engine_finish(): what follows was captured by another node, `node` (which must last; NULL: not known). Of
+ * connections, fragments and clocks nothing is left; frames and statistics are counted on. */
+int engine_begin(struct engine *e, const char *node, struct error *err) MUST_CHECK;
 /* After engine_finish(). */
 void engine_stats(const struct engine *e, struct engine_stats *ret);
 void engine_free(struct engine *e);

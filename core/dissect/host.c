@@ -81,6 +81,7 @@ static struct td_call *host_call(struct td_conn *c)
     call->wanted = c->owner->wanted;
     call->component = (uint32_t)(c->owner - w->set->v);
     call->protocol = c->owner->protocol;
+    call->node = w->node;
     call->flow = &c->view;
     call->conn_id = c->flow->id;
     call->charged = sizeof(*call);

@@ -119,6 +119,28 @@ static void test_values(void)
     config_free(config);
 }
 
+static void test_processors(void)
+{
+    static const struct {
+        const char *text;
+        int want; /* -1: refused */
+    } cases[] = {
+        {"", 0},     {"1", 1},      {"2", 2},   {"500m", 1},  {"1500m", 2}, {"1.5", 2}, {"0.25", 1}, {"16.000", 16},
+        {"0", -1},   {"0m", -1},    {"-1", -1}, {"1.5m", -1}, {"m", -1},    {"1 ", -1}, {"x", -1},   {"99999999999999999999999", -1},
+        {"1e3", -1}, {"0.0001", -1}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        unsigned n = 77;
+        bool fine = config_processors(cases[i].text, &n);
+        ok(fine == (cases[i].want >= 0) && (!fine || n == (unsigned)cases[i].want), "processors \"%s\"", cases[i].text);
+    }
+    struct config *config = parse("tap: {delayedDissection: {cpu: \"1\", memory: 4Gi}}\n");
+    ok(config && !f.errors && config->delayed_dissection.memory == 4ull << 30, "a snippet as people have it");
+    config_free(config);
+    config = parse("tap: {delayedDissection: {cpu: many}}\n");
+    ok(f.errors == 1, "no number of processors");
+    config_free(config);
+}
+
 static void test_errors(void)
 {
     static const char *const want[] = {
@@ -208,6 +230,7 @@ int main(void)
     test_hub();
     test_sections();
     test_values();
+    test_processors();
     test_errors();
     test_load();
     test_memory();
