@@ -212,7 +212,7 @@ int worker_open_server(struct worker *w, const struct config *c, struct error *e
     if (status == TD_OK && ((*c->worker_tls.certificate && !config_path(c, c->worker_tls.certificate, certificate, sizeof(certificate))) ||
                             (*c->worker_tls.key && !config_path(c, c->worker_tls.key, key, sizeof(key)))))
         status = error_set(err, TD_E_CONFIG, "a path in tap.worker.tls is too long");
-    const struct http_token tokens[] = {{token, HTTP_ADMIN}};
+    const struct http_token tokens[] = {{.text = token, .role = HTTP_ADMIN}};
     struct http_route_set set = {.ctx = w};
     set.routes = worker_api_routes(&set.n);
     const struct http_server_options o = {.component = "worker",

@@ -8,6 +8,7 @@
 #include <microhttpd.h>
 
 #include "base/arena.h"
+#include "base/ip.h"
 #include "net/http_request.h"
 #include "net/http_target.h"
 #include "net/listen_address.h"
@@ -16,15 +17,15 @@
 
 enum {
     HTTP_POOL = 256 << 10, /* libmicrohttpd's memory for a connection; heads and chunks have to fit. Pages that are not used cost nothing */
-    HTTP_BLOCK = 128 << 10, /* read at once from streams whose length is known */
-    HTTP_DISCARD = 1 << 20, /* so much of a body that nobody wants is read, for a client that listens only after it has sent all */
-    HTTP_MAX_TOKENS = 64,
+    HTTP_BLOCK = 128 << 10,      /* read at once from streams whose length is known */
+    HTTP_DISCARD = 1 << 20,      /* so much of a body that nobody wants is read, for a client that listens only after it has sent all */
     HTTP_SPARE_CONNECTIONS = 16, /* beyond the most: they are told so, and health can still be asked */
 };
 
 struct http_admission {
     struct token token;
     enum http_role role;
+    char name[HTTP_TOKEN_NAME + 1]; /* "": none */
 };
 
 struct http_connection {
@@ -43,6 +44,8 @@ struct http_server {
     unsigned max_connections, idle_s, receive_s;
     struct http_route_set *sets;
     size_t set_count;
+    void (*answered)(void *ctx, const struct http_answered *);
+    void *answered_ctx;
     struct MHD_Daemon *daemon;
 
     pthread_mutex_t lock; /* for these: */
@@ -62,6 +65,8 @@ struct http_server {
 
 enum http_reply_kind { HTTP_REPLY_NONE, HTTP_REPLY_BODY, HTTP_REPLY_STREAM, HTTP_REPLY_OBJECT };
 
+enum http_reply_compress { HTTP_COMPRESS_NOT, HTTP_COMPRESS_BLOCKS, HTTP_COMPRESS_LIVE };
+
 struct http_field {
     const char *name, *value;
     struct http_field *next;
@@ -73,6 +78,7 @@ struct http_reply {
     const char *type; /* NULL: none */
     struct buf body;
     struct http_stream stream;
+    enum http_reply_compress compress; /* of a stream */
     struct http_object object;
     uint64_t first; /* where the part of the object begins */
     int64_t length; /* of a stream or a part */
@@ -95,6 +101,8 @@ struct http_request {
     const struct http_route *route;
     void *ctx;
     enum http_role role;
+    char client[IP_TEXT];                 /* the address; "": unknown */
+    char token_name[HTTP_TOKEN_NAME + 1]; /* of the token that it showed; "": none */
     struct buf body;
     size_t discarded;
     struct http_reply reply;
@@ -108,6 +116,13 @@ void http_reply_clear(struct http_request *, bool fields);
 void http_reply_error(struct http_request *, const struct error *);
 /* Gives the answer to libmicrohttpd. */
 enum MHD_Result http_reply_send(struct http_request *);
+
+/* Is the tag among those of an If-None-Match field? */
+bool http_tag_listed(const char *list, struct td_slice etag);
+/* Compresses the answer if it is text, long enough, and the client accepts it. Before it is sent. */
+void http_reply_encode(struct http_request *);
+/* Makes it a 304 if the client has it. After http_reply_encode(). */
+void http_reply_revalidate(struct http_request *);
 
 int64_t http_now_ns(void); /* monotonic */
 

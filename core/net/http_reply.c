@@ -116,6 +116,12 @@ void http_reply_stream(struct http_request *r, unsigned status, const char *type
     r->reply.type = type;
 }
 
+void http_reply_compress(struct http_request *r, bool live)
+{
+    if (r->reply.kind == HTTP_REPLY_STREAM)
+        r->reply.compress = live ? HTTP_COMPRESS_LIVE : HTTP_COMPRESS_BLOCKS;
+}
+
 static void add_field(struct http_request *r, const char *name, const char *value)
 {
     struct http_field *field = arena_alloc(&r->arena, sizeof(*field), _Alignof(struct http_field));
@@ -140,9 +146,9 @@ void http_reply_header(struct http_request *r, const char *name, const char *fmt
 }
 
 /* Is our tag among those of the field (RFC 9110 section 13.1.2)? Tags hold no commas and no quotes. */
-static bool tag_listed(const char *list, const char *etag)
+bool http_tag_listed(const char *list, struct td_slice etag)
 {
-    size_t n = strlen(etag);
+    size_t n = etag.n;
     while (*list) {
         list += strspn(list, ", \t");
         size_t length = strcspn(list, ", \t");
@@ -155,7 +161,7 @@ static bool tag_listed(const char *list, const char *etag)
             tag += 2;
             tag_n -= 2;
         }
-        if (tag_n == n + 2 && tag[0] == '"' && memcmp(tag + 1, etag, n) == 0 && tag[n + 1] == '"')
+        if (tag_n == n + 2 && tag[0] == '"' && (n == 0 || memcmp(tag + 1, etag.p, n) == 0) && tag[n + 1] == '"')
             return true;
     }
     return false;
@@ -190,7 +196,7 @@ void http_reply_object(struct http_request *r, const char *type, const struct ht
     add_field(r, "Accept-Ranges", "bytes");
     if (etag)
         http_reply_header(r, "ETag", "\"%s\"", etag);
-    if (etag && known && tag_listed(known, etag)) {
+    if (etag && known && http_tag_listed(known, td_str(etag))) {
         http_reply_empty(r, 304);
         return;
     }
@@ -282,6 +288,8 @@ static void refuse_old_client(struct http_request *r)
 enum MHD_Result http_reply_send(struct http_request *r)
 {
     refuse_old_client(r);
+    http_reply_encode(r);
+    http_reply_revalidate(r);
     struct MHD_Response *response = make_response(r);
     if (response && !add_fields(r, response)) {
         MHD_destroy_response(response);

@@ -30,6 +30,11 @@ enum http_role http_role(const struct http_request *r)
     return r->role;
 }
 
+const char *http_caller(const struct http_request *r)
+{
+    return r->token_name[0] ? r->token_name : r->client;
+}
+
 bool http_head_only(const struct http_request *r)
 {
     return strcmp(r->method, "HEAD") == 0;

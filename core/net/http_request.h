@@ -19,6 +19,8 @@ const char *http_parameter(const struct http_request *, const char *name);
 const char *http_header(const struct http_request *, const char *name);
 struct td_slice http_body(const struct http_request *);
 enum http_role http_role(const struct http_request *);
+/* Who asks, for people: the name of the token, or else the address. */
+const char *http_caller(const struct http_request *);
 /* HEAD: the answer's head is sent, its body is not, and a stream is closed unread. */
 bool http_head_only(const struct http_request *);
 /* The client has closed its side, or the server stops: nobody waits for the answer. Costs a system call. */
@@ -26,7 +28,9 @@ bool http_cancelled(const struct http_request *);
 
 /* ---- The answer: one of these, once; a later one replaces an earlier one ---- */
 
-/* Takes what is in `body`, which is empty afterwards; a body that has failed becomes a 503. `type` is copied. */
+/* Takes what is in `body`, which is empty afterwards; a body that has failed becomes a 503. `type` is copied. Text of 1 KiB and more is
+ * sent compressed to clients that accept it. With a field ETag of the handler's, a client that has it already gets 304; the tag of a
+ * compressed answer has the coding behind it: "v1-gzip". */
 void http_reply_body(struct http_request *, unsigned status, const char *type, struct buf *body);
 /* Without a body: 204, 304. */
 void http_reply_empty(struct http_request *, unsigned status);
@@ -45,6 +49,10 @@ struct http_stream {
  * could not tell a cut stream from a whole one). */
 void http_reply_stream(struct http_request *, unsigned status, const char *type, int64_t length, const struct http_stream *);
 
+/* The stream that was just replied is text and worth compressing, which is done for clients that accept it; its length is then unknown.
+ * `live`: what each read() gives is sent at once. */
+void http_reply_compress(struct http_request *, bool live);
+
 /* A body that can be read at any place, so that a client can ask for a part of it (RFC 9110 section 14), and ask again. */
 struct http_object {
     void *ctx;
@@ -55,7 +63,7 @@ struct http_object {
     void (*close)(void *ctx); /* always called, once; may be NULL */
 };
 /* Takes the object. 200, 206, 304 or 416, as the request's Range, If-Range and If-None-Match want it. Several ranges at once are not
- * served: such a request gets everything. */
+ * served: such a request gets everything. Never compressed. */
 void http_reply_object(struct http_request *, const char *type, const struct http_object *);
 
 /* A problem (RFC 9457): `code` is a stable name for programs, the text is for people: what, why, what to do. */

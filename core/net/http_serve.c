@@ -5,7 +5,6 @@
 
 #include <netinet/in.h>
 
-#include "base/ip.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
@@ -31,6 +30,16 @@ static void parse_target(struct http_request *r, const char *uri)
         r->text = arena_strndup(&r->arena, "", 0);
 }
 
+static void note_client(struct http_request *r)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    if (address && address->sa_family == AF_INET)
+        ip_format((const uint8_t *)&((const struct sockaddr_in *)address)->sin_addr, 4, r->client);
+    else if (address && address->sa_family == AF_INET6)
+        ip_format((const uint8_t *)&((const struct sockaddr_in6 *)address)->sin6_addr, 6, r->client);
+}
+
 void *http_on_begin(void *cls, const char *uri, struct MHD_Connection *connection)
 {
     struct http_request *r = mem_calloc(1, sizeof(*r));
@@ -41,6 +50,7 @@ void *http_on_begin(void *cls, const char *uri, struct MHD_Connection *connectio
     r->begin_ns = http_now_ns();
     r->method = "";
     arena_init(&r->arena, MAX_ARENA);
+    note_client(r);
     parse_target(r, uri);
     atomic_fetch_add(&r->server->requests, 1);
     return r;
@@ -129,18 +139,24 @@ static bool check_crowd(struct http_request *r)
     return false;
 }
 
-/* The role of the token that the client shows; HTTP_ANYONE: none that is known. All tokens are compared, so that the time does not tell
- * which of them is near. */
-static enum http_role role_of(struct http_server *s, struct td_slice text, bool *ret_open)
+/* Takes role and name of the token that the client shows; HTTP_ANYONE: none that is known. All tokens are compared, so that the time does
+ * not tell which of them is near. */
+static void take_role(struct http_request *r, struct td_slice text, bool *ret_open)
 {
-    enum http_role role = HTTP_ANYONE;
+    struct http_server *s = r->server;
+    struct token shown;
+    token_init(&shown, text);
     pthread_mutex_lock(&s->lock);
     *ret_open = s->token_count == 0;
-    for (size_t i = 0; i < s->token_count; i++)
-        if (token_is(&s->tokens[i].token, text) && s->tokens[i].role > role)
-            role = s->tokens[i].role;
+    for (size_t i = 0; i < s->token_count; i++) {
+        if (token_same(&s->tokens[i].token, &shown) && s->tokens[i].role > r->role) {
+            r->role = s->tokens[i].role;
+            memcpy(r->token_name, s->tokens[i].name, sizeof(r->token_name));
+        }
+    }
     pthread_mutex_unlock(&s->lock);
-    return *ret_open ? HTTP_ADMIN : role;
+    if (*ret_open)
+        r->role = HTTP_ADMIN;
 }
 
 static struct td_slice bearer_token(const char *authorization)
@@ -168,7 +184,7 @@ static bool check_rights(struct http_request *r)
     bool open;
     const char *host = http_header(r, "Host"), *authorization = http_header(r, "Authorization");
     struct td_slice shown = bearer_token(authorization);
-    r->role = role_of(r->server, shown, &open);
+    take_role(r, shown, &open);
     if (r->route->needs == HTTP_ANYONE)
         return true;
     if (open && host && !is_own_name(host)) {
@@ -286,29 +302,31 @@ enum MHD_Result http_on_request(void *cls, struct MHD_Connection *connection, co
 
 /* ---- Its end ---- */
 
-static const char *client_text(struct MHD_Connection *connection, char out[IP_TEXT + 8])
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *address = info ? info->client_addr : NULL;
-    out[0] = '\0';
-    if (address && address->sa_family == AF_INET)
-        ip_format((const uint8_t *)&((const struct sockaddr_in *)address)->sin_addr, 4, out);
-    else if (address && address->sa_family == AF_INET6)
-        ip_format((const uint8_t *)&((const struct sockaddr_in6 *)address)->sin6_addr, 6, out);
-    return out;
-}
-
 static void log_end(struct http_request *r, enum MHD_RequestTerminationCode why)
 {
     static const char *const ends[] = {"", " end=error", " end=timeout", " end=stop", " end=unread", " end=client-left"};
-    char duration[UNITS_TEXT], client[IP_TEXT + 8];
+    char duration[UNITS_TEXT];
     units_format_duration(http_now_ns() - r->begin_ns, duration);
     log_event(TD_LOG_DEBUG, r->server->component, "%s %s status=%u bytes=%" PRIu64 " duration=%s client=%s%s", r->method, r->text,
-              r->queued ? r->reply.status : 0, r->sent, duration, client_text(r->connection, client),
-              (size_t)why < sizeof(ends) / sizeof(ends[0]) ? ends[why] : "");
+              r->queued ? r->reply.status : 0, r->sent, duration, r->client, (size_t)why < sizeof(ends) / sizeof(ends[0]) ? ends[why] : "");
     if (why == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && r->queued)
         log_event(TD_LOG_WARN, r->server->component, "%s %s: cut after %" PRIu64 " bytes: client %s took nothing for %u s", r->method,
-                  r->text, r->sent, client, r->server->idle_s);
+                  r->text, r->sent, r->client, r->server->idle_s);
+}
+
+static void tell_answered(const struct http_request *r, enum MHD_RequestTerminationCode why)
+{
+    if (!r->server->answered)
+        return;
+    r->server->answered(r->server->answered_ctx, &(struct http_answered){.who = http_caller(r),
+                                                                         .address = r->client,
+                                                                         .role = r->role,
+                                                                         .method = r->method,
+                                                                         .path = r->text,
+                                                                         .status = r->queued ? r->reply.status : 0,
+                                                                         .bytes = r->sent,
+                                                                         .duration_ns = http_now_ns() - r->begin_ns,
+                                                                         .complete = why == MHD_REQUEST_TERMINATED_COMPLETED_OK});
 }
 
 void http_on_end(void *cls, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode why)
@@ -321,6 +339,7 @@ void http_on_end(void *cls, struct MHD_Connection *connection, void **request, e
     *request = NULL;
     listening(r, true);
     log_end(r, why);
+    tell_answered(r, why);
     if (r->broken || (r->queued && r->reply.status >= 500))
         atomic_fetch_add(&r->server->failures, 1);
     http_reply_clear(r, true);

@@ -48,6 +48,7 @@ static int put_tokens(struct http_server *s, const struct http_token *tokens, si
             return status;
         token_init(&admissions[i].token, text);
         admissions[i].role = tokens[i].role;
+        snprintf(admissions[i].name, sizeof(admissions[i].name), "%s", tokens[i].name ? tokens[i].name : "");
     }
     pthread_mutex_lock(&s->lock);
     memcpy(s->tokens, admissions, n * sizeof(admissions[0]));
@@ -62,6 +63,8 @@ static int copy_options(struct http_server *s, const struct http_server_options 
         return error_set(err, TD_E_CONFIG, "cannot listen on \"%.80s...\": that is not an IP address", o->listen);
     snprintf(s->component, sizeof(s->component), "%s", o->component);
     snprintf(s->listen, sizeof(s->listen), "%s", o->listen);
+    s->answered = o->answered;
+    s->answered_ctx = o->answered_ctx;
     s->max_connections = o->max_connections ? o->max_connections : HTTP_DEFAULT_CONNECTIONS;
     s->idle_s = o->idle_s ? o->idle_s : HTTP_DEFAULT_IDLE_S;
     s->receive_s = o->receive_s ? o->receive_s : s->idle_s + HTTP_DEFAULT_IDLE_S;

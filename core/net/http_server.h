@@ -21,6 +21,8 @@ struct http_server;
 enum {
     HTTP_MAX_TARGET = 8192, /* bytes of path and query: 414 */
     HTTP_MAX_HEAD = 32768,  /* bytes of header fields: 431 */
+    HTTP_MAX_TOKENS = 64,
+    HTTP_TOKEN_NAME = 63, /* bytes */
     HTTP_DEFAULT_CONNECTIONS = 64,
     HTTP_DEFAULT_IDLE_S = 60
 };
@@ -32,6 +34,7 @@ enum http_role { HTTP_ANYONE, HTTP_VIEWER, HTTP_OPERATOR, HTTP_ADMIN };
 struct http_token {
     const char *text;
     enum http_role role;
+    const char *name; /* of who has it, for people and the audit log; NULL: none. Longer ones are cut */
 };
 
 struct http_route {
@@ -53,6 +56,19 @@ struct http_route_set {
     void *ctx;
 };
 
+/* A request that is over, for the audit log. Lives as long as the call. */
+struct http_answered {
+    const char *who;     /* the name of the token; else the address */
+    const char *address; /* of the client; "": unknown */
+    enum http_role role; /* that it had; HTTP_ANYONE: no token that is known */
+    const char *method;
+    const char *path; /* and the query, as they came, cut at 200 bytes */
+    unsigned status;  /* 0: the client left before there was an answer */
+    uint64_t bytes;   /* of the body, given to the connection */
+    int64_t duration_ns;
+    bool complete; /* to its end, as far as this side knows */
+};
+
 /* All of it is copied but the routes and what they point to, which must outlive the server. */
 struct http_server_options {
     const char *component; /* in the log: "worker" */
@@ -67,6 +83,9 @@ struct http_server_options {
     unsigned receive_s;       /* a request has to be there, body and all, so long after the one before it; 0: idle_s + 60 */
     const struct http_route_set *sets;
     size_t set_count;
+    /* [threads of connections, several at once] After each request; NULL: none. */
+    void (*answered)(void *ctx, const struct http_answered *);
+    void *answered_ctx;
 };
 
 /* Checks the options, reads certificate and key, and listens; starts no thread yet, so that rights can be given up between this and

@@ -37,7 +37,12 @@ bool token_is(const struct token *t, struct td_slice text)
 {
     struct token other; /* of digests the length is always the same, so that it tells nothing either */
     token_init(&other, text);
-    return CRYPTO_memcmp(t->digest, other.digest, TOKEN_DIGEST) == 0;
+    return token_same(t, &other);
+}
+
+bool token_same(const struct token *a, const struct token *b)
+{
+    return CRYPTO_memcmp(a->digest, b->digest, TOKEN_DIGEST) == 0;
 }
 
 int token_read_file(const char *path, char ret[TOKEN_MAX + 1], struct error *err)

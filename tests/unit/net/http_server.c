@@ -142,7 +142,7 @@ static void test_tokens(void)
     answers("GET /hello" HEAD_END, 200, "hello");
     answers("GET /hello" AUTH("wrong"), 200, "hello");
 
-    const struct http_token fresh = {"a-new-token-0123456789", HTTP_ADMIN}, weak = {"weak", HTTP_ADMIN};
+    const struct http_token fresh = {"a-new-token-0123456789", HTTP_ADMIN, NULL}, weak = {"weak", HTTP_ADMIN, NULL};
     is_int(http_server_set_tokens(service.server, &weak, 1, &err), TD_E_CONFIG, "a short token is refused");
     answers("GET /things/a/part" AUTH(VIEWER), 200, "a,-,1");
     is_int(http_server_set_tokens(service.server, &fresh, 1, &err), TD_OK, "tokens can be replaced");
@@ -493,8 +493,9 @@ static void test_options(void)
     refuses((struct http_server_options){.listen = ":0", .tokens = all_tokens, .token_count = 1, .tls_required = true}, TD_E_CONFIG,
             "without TLS");
     refuses((struct http_server_options){.listen = "192.0.2.1:0", .tokens = all_tokens, .token_count = 1}, TD_E_CONFIG, "no such address");
-    refuses((struct http_server_options){.listen = "127.0.0.1:0", .tokens = &(struct http_token){"short", HTTP_ADMIN}, .token_count = 1},
-            TD_E_CONFIG, "can be guessed");
+    refuses(
+        (struct http_server_options){.listen = "127.0.0.1:0", .tokens = &(struct http_token){"short", HTTP_ADMIN, NULL}, .token_count = 1},
+        TD_E_CONFIG, "can be guessed");
     refuses((struct http_server_options){.listen = "127.0.0.1:0", .tls_key = "/nowhere"}, TD_E_CONFIG, "the certificate is not configured");
     refuses((struct http_server_options){.listen = "127.0.0.1:0", .tls_certificate = "/nowhere/c", .tls_key = "/nowhere/k"}, TD_E_NOT_FOUND,
             "/nowhere/c");

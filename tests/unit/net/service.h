@@ -24,7 +24,7 @@
 #define OPERATOR "operator-0123456789abcdef"
 #define ADMIN "admin-0123456789abcdef"
 
-static const struct http_token all_tokens[] = {{VIEWER, HTTP_VIEWER}, {OPERATOR, HTTP_OPERATOR}, {ADMIN, HTTP_ADMIN}};
+static const struct http_token all_tokens[] = {{VIEWER, HTTP_VIEWER, NULL}, {OPERATOR, HTTP_OPERATOR, "olga"}, {ADMIN, HTTP_ADMIN, "ada"}};
 
 struct service {
     struct http_server *server;
