@@ -269,8 +269,8 @@ static int take_bytes(void *ctx, struct td_slice bytes, struct error *err)
         return error_set(err, TD_E_LIMIT, "the hub sends an event of more than %d MiB", MAX_EVENT >> 20);
     if (!memchr(bytes.p, '\n', bytes.n))
         return TD_OK;
-    int status = take_events(h, err);
-    return status == TD_OK && h->out.n ? flush_output(h, err) : status;
+    int status = take_events(h, err), flushed = h->out.n ? flush_output(h, status == TD_OK ? err : NULL) : TD_OK;
+    return status == TD_OK ? flushed : status;
 }
 
 static int follow(struct hub_calls *h, struct error *err)

@@ -64,9 +64,11 @@ static void put_option(void *ctx, const struct command_option *o)
         buf_lit(out, "\\fR");
     }
     buf_putc(out, '\n');
-    put_words(out, o->help);
     for (const char *c = o->choices; c && *c; c += strcspn(c, "|") + (c[strcspn(c, "|")] == '|'))
-        buf_printf(out, "%s%.*s", c == o->choices ? ": " : ", ", (int)strcspn(c, "|"), c);
+        buf_printf(out, "%s%.*s", c == o->choices ? "" : ", ", (int)strcspn(c, "|"), c);
+    if (o->choices)
+        buf_lit(out, "; ");
+    put_words(out, o->help);
     buf_putc(out, '\n');
     buf_clear(&head);
 }
@@ -186,7 +188,7 @@ static void put_usage_page(struct buf *out, const struct command *command)
             buf_lit(out, ".SH DESCRIPTION\n");
         switch (item.kind) {
         case USAGE_SYNOPSIS: put_line(out, before == USAGE_SYNOPSIS ? ".br\n" : ".SH SYNOPSIS\n", item.text); break;
-        case USAGE_TEXT: put_line(out, ".PP\n", item.text); break;
+        case USAGE_TEXT: put_line(out, before == USAGE_SYNOPSIS ? "" : ".PP\n", item.text); break;
         case USAGE_EXAMPLE:
             buf_puts(out, before == USAGE_EXAMPLE ? ".br\n" : ".PP\n.RS\n");
             put_line(out, "", item.text);

@@ -13,7 +13,7 @@ static int help(void)
     const struct command *all = commands(&n);
     printf("Tapedeck: the network's dashcam.\n\nUsage: tapedeck COMMAND [...]\n\n");
     for (size_t i = 0; i < n; i++)
-        printf("  %-10s %s\n", all[i].name, all[i].help);
+        printf("  %-11s %s\n", all[i].name, all[i].help);
     printf("\n`tapedeck COMMAND --help` tells more. `tapedeck --version` tells the version.\n");
     return CLI_OK;
 }

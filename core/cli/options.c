@@ -5,7 +5,8 @@
 const struct verb_option option_help = {"help", 'h', NULL, NULL, "this text", PLACE_TEXT, 0};
 const struct verb_option option_config = {
     "config", 'c', "FILE", NULL, "the configuration; without it, built-in defaults", PLACE_FILE, MEMBER(config_path)};
-const struct verb_option option_output_json = {"output", 'o', "FORMAT", "table|json", "how to print it", PLACE_TEXT, MEMBER(output)};
+const struct verb_option option_output_json = {"output",   'o',           "FORMAT", "table|json", "table if it is not said",
+                                               PLACE_TEXT, MEMBER(output)};
 
 const struct verb_option option_hub = {"hub",      0,          "URL", NULL, "the hub; otherwise $TAPEDECK_HUB, else http://127.0.0.1:8898",
                                        PLACE_TEXT, MEMBER(hub)};
@@ -19,7 +20,7 @@ const struct verb_option option_output = {"output",
                                           'o',
                                           "FORMAT",
                                           "table|json|yaml",
-                                          "how to print it; a table that does not go to a terminal has tabs between its columns, full "
+                                          "a table that does not go to a terminal has tabs between its columns, full "
                                           "values and no header",
                                           PLACE_TEXT,
                                           MEMBER(output)};

@@ -62,11 +62,11 @@ static void put_option(struct buf *out, const struct verb_option *option)
     buf_init(&text, 0);
     buf_puts(&head, option->letter ? "  " : "      ");
     verb_put_option(&head, option);
-    buf_puts(&text, option->help);
     if (option->choices) {
-        buf_lit(&text, ": ");
         put_choices(&text, option->choices, "or");
+        buf_lit(&text, "; ");
     }
+    buf_puts(&text, option->help);
     put_entry(out, buf_cstr(&head), buf_cstr(&text));
     buf_clear(&head);
     buf_clear(&text);
