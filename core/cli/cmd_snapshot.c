@@ -207,11 +207,15 @@ static int export_file(struct client *client, const struct verb_args *args)
     client_put_parameter(&path, "nodes", args->nodes);
     client_put_parameter(&path, "bpf", args->bpf);
     client_put_parameter(&path, "filter", args->filter);
+    client_put_parameter(&path, "dissection", args->dissection);
+    client_put_parameter(&path, "connections", args->connections ? "true" : NULL);
     int code = CLI_OK;
     if (!args->out_path)
         code = cli_usage("snapshot export ", "say with -w where to write");
     else if (strcmp(args->out_path, "-") == 0 && isatty(STDOUT_FILENO))
         code = cli_usage("snapshot export ", "standard output is a terminal; write to a file or a pipe");
+    else if ((args->connections || args->dissection) && !args->filter)
+        code = cli_usage("snapshot export ", "--connections and --dissection belong to --filter");
     if (code == CLI_OK)
         code = client_put_time(&path, "start", args->start);
     if (code == CLI_OK)
@@ -343,6 +347,10 @@ static const struct verb_option option_filter = {
     "only the packets of calls that match: 'http && status_code >= 500'; it must have been dissected",
     PLACE_TEXT,
     MEMBER(filter)};
+static const struct verb_option option_dissection = {
+    "dissection", 0, "NAME", NULL, "the dissection whose calls --filter chooses, if there are several", PLACE_TEXT, MEMBER(dissection)};
+static const struct verb_option option_connections = {
+    "connections", 0, NULL, NULL, "with --filter: the whole connections of these calls", PLACE_TEXT, MEMBER(connections)};
 static const struct verb_option option_write = {
     "write", 'w', "FILE", NULL, "the file to write; - is standard output. It appears when it is whole", PLACE_FILE, MEMBER(out_path)};
 static const struct verb_option option_as = {"as", 0, "DISSECTION", NULL, "the name of the dissection", PLACE_TEXT, MEMBER(name)};
@@ -355,8 +363,9 @@ static const struct verb_option *const create_options[] = {&option_last,        
 static const struct verb_option *const show_options[] = {&option_output, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const verify_options[] = {&option_quiet, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const delete_options[] = {CLIENT_OPTIONS, NULL};
-static const struct verb_option *const export_options[] = {&option_write, &option_format, &option_bpf,   &option_filter, &option_nodes,
-                                                           &option_start, &option_end,    &option_quiet, CLIENT_OPTIONS, NULL};
+static const struct verb_option *const export_options[] = {&option_write,      &option_format,      &option_bpf,    &option_filter,
+                                                           &option_dissection, &option_connections, &option_nodes,  &option_start,
+                                                           &option_end,        &option_quiet,       CLIENT_OPTIONS, NULL};
 static const struct verb_option *const dissect_options[] = {&option_as, &option_wait, &option_quiet, &option_output, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const import_options[] = {&option_name, &option_quiet, &option_output, CLIENT_OPTIONS, NULL};
 

@@ -263,7 +263,7 @@ static int dissections(void *ctx, struct http_request *r, struct error *err)
     return TD_OK;
 }
 
-static const char *const export_parameters[] = {"nodes", "bpf", "filter", "start", "end", NULL};
+static const char *const export_parameters[] = {"nodes", "bpf", "filter", "dissection", "connections", "start", "end", NULL};
 static const char *const stream_parameters[] = {"db", "filter", "format", NULL};
 static const char *const import_parameters[] = {"name", "file", NULL};
 static const struct http_route routes[] = {
@@ -480,6 +480,7 @@ static void test_export(struct hub *h, struct shell *sh, const char *dir)
     like(sh->err, "    a == 1 && bad\n              ^~~\n", "a filter that the hub refuses is shown with the place");
     like(h->body, "{\"filter\":\"a == 1 && bad\"", "which the hub was asked for");
     runs(sh, CLI_USAGE, "snapshot export one");
+    runs(sh, CLI_USAGE, "snapshot export one -w x --connections");
     runs(sh, CLI_USAGE, "snapshot export one --format wav -w x");
     snprintf(line, sizeof(line), "snapshot export one -w %s/no/such/dir", dir);
     is_int(run(sh, line), CLI_NOT_FOUND, "a folder that is not there");
