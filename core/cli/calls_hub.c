@@ -296,8 +296,10 @@ static int run(struct hub_calls *h)
 {
     struct error err = {0};
     int status = output_file_open(&h->file, h->want->out_path, &err);
-    if (status != TD_OK)
+    if (status != TD_OK) {
+        output_file_abort(&h->file);
         return cli_fail(&err);
+    }
     prepare_output(h);
     status = h->want->follow ? follow(h, &err) : put_pages(h, &err);
     if (status == TD_OK && h->want->output == CALLS_HUB_COUNT)

@@ -46,8 +46,10 @@ int snapshot_file_download(struct client *client, const char *path, const char *
     struct error err = {0};
     char size[UNITS_TEXT];
     int status = output_file_open(&d.file, out_path, &err);
-    if (status != TD_OK)
+    if (status != TD_OK) {
+        output_file_abort(&d.file);
         return cli_fail(&err);
+    }
     progress_init(&d.progress);
     d.progress.active &= !quiet;
     status = client_run(client, &call, &result, &err);

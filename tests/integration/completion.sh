@@ -110,7 +110,9 @@ for command in $commands; do
     fi
 done
 if command -v man >/dev/null; then
-    renders() { [[ -z $(LC_ALL=C.UTF-8 MANROFFSEQ='' man --warnings -E UTF-8 -l "$1" 2>&1 >/dev/null) ]] && man -l "$1" | grep -q SYNOPSIS; }
+    renders() {
+        [[ -z $(LC_ALL=C.UTF-8 MANROFFSEQ='' man --warnings -E UTF-8 -l "$1" 2>&1 >/dev/null) ]] && man -l "$1" | grep -q SYNOPSIS
+    }
     for page in "$dir"/*.1; do
         check "man reads ${page##*/}" renders "$page"
     done

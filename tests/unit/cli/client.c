@@ -514,6 +514,7 @@ static void test_calls(struct hub *h, struct shell *sh)
     runs(sh, CLI_USAGE, "calls one --filter a_==_1_&&_bad");
     like(sh->err, "^~~", "the place in the filter");
     runs(sh, CLI_USAGE, "calls one -o har");
+    runs(sh, CLI_NOT_FOUND, "calls one -w /nonesuch/dir");
     runs(sh, CLI_NOT_FOUND, "calls nonesuch.calls");
     runs(sh, CLI_NOT_FOUND, "calls ./nonesuch");
     runs(sh, CLI_OK, "call show one/all/3");
