@@ -44,7 +44,7 @@ TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c tests/conformance/abi/v*/*.c))
 TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/plugins/dissectors/%.so,$(wildcard tests/plugins/*.c))
 
-.PHONY: all deps demo check docs bless asan tsan fuzz bench conformance conformance-cel conformance-kfl lint fmt install clean help plugins tests
+.PHONY: all deps demo check docs man bless asan tsan fuzz bench conformance conformance-cel conformance-kfl lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
 
 $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
@@ -157,6 +157,12 @@ bench: all $(BENCHES:%=$(BUILD)/%) ## measure against tshark, tcpdump and the ma
 docs: all ## write the pages that are made from tables
 	@$(BUILD)/tapedeck fields -o markdown >sdk/fields.md
 
+man: all ## write the manual pages, into BUILD/man
+	@mkdir -p $(BUILD)/man
+	@rm -f $(BUILD)/man/*.1
+	@for page in $$($(BUILD)/tapedeck manual --list); do \
+		command=$${page#tapedeck}; $(BUILD)/tapedeck manual $${command#-} >$(BUILD)/man/$$page.1 || exit 1; done
+
 lint: ## layering, banned functions, cppcheck
 	@tests/lint
 
@@ -166,9 +172,15 @@ fmt: ## format the C sources
 deps: ## install the Debian packages that building and testing need
 	tests/deps
 
-install: all ## install under PREFIX (with DESTDIR in front)
+install: all man ## install under PREFIX (with DESTDIR in front)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include/tapedeck $(DESTDIR)$(PREFIX)/lib/tapedeck \
-		$(DESTDIR)$(PREFIX)/share/tapedeck/configs
+		$(DESTDIR)$(PREFIX)/share/tapedeck/configs $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 644 $(BUILD)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	$(BUILD)/tapedeck completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tapedeck
+	$(BUILD)/tapedeck completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tapedeck
+	$(BUILD)/tapedeck completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tapedeck.fish
 	install -m 755 $(BUILD)/tapedeck $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 sdk/include/tapedeck/*.h $(DESTDIR)$(PREFIX)/include/tapedeck/
 	install -m 644 sdk/plugin.mk $(DESTDIR)$(PREFIX)/lib/tapedeck/

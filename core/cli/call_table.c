@@ -6,6 +6,7 @@
 
 enum {
     TARGET = 3,
+    STATUS = 4,
     LATENCY = 5,
     FROM = 6,
     TO = 7,
@@ -87,40 +88,52 @@ void call_table_put_header(struct buf *out, const struct call_table *t)
 }
 
 /* Red: it failed or is not whole. Statuses are 400 and up for HTTP, anything but NOERROR for DNS. */
-static const char *row_colour(const struct td_call *c, struct td_slice status)
+static const char *row_colour(struct td_slice status, bool complete)
 {
     bool failed =
         (status.n == 3 && (status.p[0] == '4' || status.p[0] == '5')) ||
         (status.n && (status.p[0] < '0' || status.p[0] > '9') && !td_eq(status, TD_LIT("NOERROR")) && !td_eq(status, TD_LIT("OK")));
     if (failed)
         return "\033[31m";
-    return call_half_complete(&c->half[TD_CLIENT]) && call_half_complete(&c->half[TD_SERVER]) ? NULL : "\033[33m";
+    return complete ? NULL : "\033[33m";
 }
 
-void call_table_put_row(struct buf *out, const struct call_table *t, const struct td_call *c)
+void call_table_put_cells(struct buf *out, const struct call_table *t, const struct td_slice cells[CALL_TABLE_COLUMNS], bool complete)
 {
-    struct buf status = {0};
-    column_put(&status, &t->columns.v[4], c);
-    const char *colour = t->colour ? row_colour(c, buf_slice(&status)) : NULL;
-    buf_clear(&status);
+    const char *colour = t->colour ? row_colour(cells[STATUS], complete) : NULL;
     if (colour)
         buf_puts(out, colour);
     for (int i = 0; i <= t->last; i++) {
+        struct td_slice cell = cells[i];
         if (!is_shown(t, i))
             continue;
         if (i)
             buf_lit(out, "  ");
         size_t from = out->n;
-        column_put(out, &t->columns.v[i], c);
-        if (i == 0 && out->n - from == 30) { /* 2026-01-02T03:04:05.000006789Z: the time of day, to microseconds */
-            memmove(out->p + from, out->p + from + 11, 15);
-            out->n = from + 15;
-        }
+        if (i == 0 && cell.n == 30) /* 2026-01-02T03:04:05.000006789Z: the time of day, to microseconds */
+            cell = td_sub(cell, 11, 26);
+        buf_put_slice(out, cell);
         fit(out, from, column_width(t, i), i == t->last);
     }
     if (colour)
         buf_lit(out, "\033[0m");
     buf_putc(out, '\n');
+}
+
+void call_table_put_row(struct buf *out, const struct call_table *t, const struct td_call *c)
+{
+    struct td_slice cells[CALL_TABLE_COLUMNS];
+    size_t ends[CALL_TABLE_COLUMNS];
+    struct buf text = {0};
+    for (int i = 0; i < CALL_TABLE_COLUMNS; i++) {
+        column_put(&text, &t->columns.v[i], c);
+        ends[i] = text.n;
+    }
+    for (int i = 0; i < CALL_TABLE_COLUMNS; i++)
+        cells[i] = td_sub(buf_slice(&text), i ? ends[i - 1] : 0, ends[i]);
+    out->failed |= text.failed;
+    call_table_put_cells(out, t, cells, call_half_complete(&c->half[TD_CLIENT]) && call_half_complete(&c->half[TD_SERVER]));
+    buf_clear(&text);
 }
 
 /* ---- Payload ---- */

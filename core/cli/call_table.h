@@ -21,6 +21,8 @@ void call_table_init(struct call_table *t, unsigned width, bool colour);
 
 void call_table_put_header(struct buf *out, const struct call_table *t);
 void call_table_put_row(struct buf *out, const struct call_table *t, const struct td_call *c);
+/* The same for values that are text already, in the order of CALL_TABLE_FIELDS. `complete`: both halves of the call are. */
+void call_table_put_cells(struct buf *out, const struct call_table *t, const struct td_slice cells[CALL_TABLE_COLUMNS], bool complete);
 /* Maps ("> Name: value" for the request, "< " for the response) and bodies, indented. */
 void call_put_payload(struct buf *out, const struct td_call *c);
 

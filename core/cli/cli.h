@@ -33,18 +33,4 @@ size_t cli_width(void);
 /* Appends `text` in lines of at most `width` columns, each indented; words are not cut. Ends with a newline. */
 void cli_wrap(struct buf *out, const char *text, size_t indent, size_t width);
 
-/* The commands: each has a file of its name. They return the exit code. */
-int cmd_call(int argc, char **argv);
-int cmd_calls(int argc, char **argv);
-int cmd_capture(int argc, char **argv);
-int cmd_config(int argc, char **argv);
-int cmd_dissect(int argc, char **argv);
-int cmd_export(int argc, char **argv);
-int cmd_fields(int argc, char **argv);
-int cmd_filter(int argc, char **argv);
-int cmd_plugin(int argc, char **argv);
-int cmd_raw(int argc, char **argv);
-int cmd_sql(int argc, char **argv);
-int cmd_worker(int argc, char **argv);
-
 #endif

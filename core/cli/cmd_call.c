@@ -11,34 +11,46 @@
 #include "call/call_json.h"
 #include "call/store.h"
 #include "cli/call_table.h"
+#include "cli/calls_hub.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "config/config.h"
 #include "export/export.h"
 #include "export/output_file.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 
-static const char usage_text[] =
-    "Usage: tapedeck call show FILE.calls ID [-o text|json]\n"
+const char call_usage[] =
+    "Usage: tapedeck call show ID [-o text|json]\n"
+    "       tapedeck call show FILE.calls ID [-o text|json]\n"
+    "       tapedeck call packets ID -w FILE.pcap\n"
     "       tapedeck call packets FILE.calls ID -w FILE.pcap [--capture FILE]...\n"
     "\n"
-    "show     one call with everything: request and response, headers and bodies\n"
-    "packets  the packets of one call, from the capture that it was dissected from\n"
+    "One call, of a snapshot's dissection, which the hub has, or of a call store (`tapedeck dissect -w`).\n"
+    "\n"
+    "  show                    one call with everything: request and response, headers and bodies\n"
+    "  packets                 the packets of one call, from the capture that it was dissected from\n"
     "\n"
     "  -o, --output FORMAT     text (default) or json\n"
     "  -w, --write FILE        where to write the packets; - is standard output\n"
     "      --format NAME       exporter plugin; default: pcap\n"
     "      --capture FILE      where the capture is now, if not where it was; as often as there were captures, in their order\n"
     "  -c, --config FILE       configuration; without it the built-in defaults hold\n"
+    "      --hub URL           the hub; otherwise $TAPEDECK_HUB, else http://127.0.0.1:8898\n"
+    "      --token-file FILE   its token; otherwise the file $TAPEDECK_TOKEN_FILE, else $TAPEDECK_TOKEN\n"
+    "      --ca FILE           certificates (PEM) to trust for https; otherwise $TAPEDECK_CA, else the system's\n"
     "  -h, --help              this text\n"
     "\n"
-    "IDs are what `tapedeck calls --fields id,...` shows.\n";
+    "IDs are what `tapedeck calls --fields id,...` shows: numbers in a call store, SNAPSHOT/DISSECTION/NUMBER at the hub, where\n"
+    "SNAPSHOT/DISSECTION NUMBER will do as well.\n";
 
 enum { MAX_CAPTURES = 256 };
 
 struct call_command {
     bool packets, json;
     const char *path, *out_path, *format, *config_path;
+    const char *hub, *token_file, *ca;
+    char hub_id[512]; /* "": it is in a file */
     uint64_t id;
     const char *captures[MAX_CAPTURES];
     size_t capture_n;
@@ -51,17 +63,25 @@ struct call_command {
 static int parse_words(struct call_command *cmd, int argc, char **argv)
 {
     char *end;
-    if (argc - optind < 3)
-        return cli_usage("call ", "it takes a verb, a call store and an id: show FILE.calls ID");
+    if (argc - optind < 2)
+        return cli_usage("call ", "it takes a verb and an id: show ID, or show FILE.calls ID");
     if (argc - optind > 3)
         return cli_usage("call ", "\"%s\" is one word too many", argv[optind + 3]);
     cmd->packets = strcmp(argv[optind], "packets") == 0;
     if (!cmd->packets && strcmp(argv[optind], "show") != 0)
         return cli_usage("call ", "there is no verb \"%s\": show or packets", argv[optind]);
     cmd->path = argv[optind + 1];
-    cmd->id = strtoull(argv[optind + 2], &end, 10);
-    if (*end || !cmd->id)
-        return cli_usage("call ", "\"%s\" is no id", argv[optind + 2]);
+    if (argc - optind == 2) {
+        if ((size_t)snprintf(cmd->hub_id, sizeof(cmd->hub_id), "%s", cmd->path) >= sizeof(cmd->hub_id) || !*cmd->path ||
+            access(cmd->path, F_OK) == 0)
+            return cli_usage("call ", "behind a call store an id is needed: show FILE.calls ID");
+    } else {
+        cmd->id = strtoull(argv[optind + 2], &end, 10);
+        if (*end || !cmd->id)
+            return cli_usage("call ", "\"%s\" is no id", argv[optind + 2]);
+        if (calls_hub_is_name(cmd->path))
+            snprintf(cmd->hub_id, sizeof(cmd->hub_id), "%s/%llu", cmd->path, (unsigned long long)cmd->id);
+    }
     if (cmd->packets && !cmd->out_path)
         return cli_usage("call ", "-w is missing: where to write the packets");
     if (cmd->packets && strcmp(cmd->out_path, "-") == 0 && isatty(STDOUT_FILENO))
@@ -71,12 +91,15 @@ static int parse_words(struct call_command *cmd, int argc, char **argv)
 
 static int parse_options(struct call_command *cmd, int argc, char **argv)
 {
-    enum { OPT_CAPTURE = 256, OPT_FORMAT };
+    enum { OPT_CAPTURE = 256, OPT_FORMAT, OPT_HUB, OPT_TOKEN_FILE, OPT_CA };
     static const struct option options[] = {{"output", required_argument, NULL, 'o'},
                                             {"write", required_argument, NULL, 'w'},
                                             {"format", required_argument, NULL, OPT_FORMAT},
                                             {"capture", required_argument, NULL, OPT_CAPTURE},
                                             {"config", required_argument, NULL, 'c'},
+                                            {"hub", required_argument, NULL, OPT_HUB},
+                                            {"token-file", required_argument, NULL, OPT_TOKEN_FILE},
+                                            {"ca", required_argument, NULL, OPT_CA},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int opt;
@@ -97,7 +120,10 @@ static int parse_options(struct call_command *cmd, int argc, char **argv)
             cmd->captures[cmd->capture_n++] = optarg;
             break;
         case 'c': cmd->config_path = optarg; break;
-        case 'h': fputs(usage_text, stdout); return -1;
+        case OPT_HUB: cmd->hub = optarg; break;
+        case OPT_TOKEN_FILE: cmd->token_file = optarg; break;
+        case OPT_CA: cmd->ca = optarg; break;
+        case 'h': fputs(call_usage, stdout); return -1;
         default: return cli_bad_option("call ", argv);
         }
     }
@@ -349,6 +375,10 @@ int cmd_call(int argc, char **argv)
     int code = parse_options(&cmd, argc, argv);
     if (code != CLI_OK)
         return code < 0 ? CLI_OK : code;
+    if (*cmd.hub_id && cmd.packets)
+        return calls_hub_packets(cmd.hub, cmd.token_file, cmd.ca, cmd.hub_id, cmd.out_path);
+    if (*cmd.hub_id)
+        return calls_hub_show(cmd.hub, cmd.token_file, cmd.ca, cmd.hub_id, cmd.json);
     int status = store_open(cmd.path, &cmd.store, &err);
     if (status == TD_OK)
         status = store_read_call(cmd.store, cmd.id, !cmd.packets, &cmd.call, &err);

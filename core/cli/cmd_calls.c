@@ -14,17 +14,20 @@
 #include "call/call_json.h"
 #include "call/store.h"
 #include "cli/call_table.h"
+#include "cli/calls_hub.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/filter_text.h"
 #include "export/output_file.h"
 #include "filter/scan.h"
 
 enum { WRITE_BYTES = 256 << 10, DEFAULT_LIMIT = 100, ID_WIDTH = 14 };
 
-static const char usage_text[] =
-    "Usage: tapedeck calls FILE.calls [OPTION]...\n"
+const char calls_usage[] =
+    "Usage: tapedeck calls SNAPSHOT[/DISSECTION]|FILE.calls [OPTION]...\n"
     "\n"
-    "Prints the calls of a call store (`tapedeck dissect -w`) that match a filter, the newest first.\n"
+    "Prints the calls that match a filter, the newest first: those of a snapshot's dissection, which the hub has, or those of a\n"
+    "call store (`tapedeck dissect -w`). What is not the name of a file is asked of the hub.\n"
     "\n"
     "      --filter KFL        only calls that match: 'http && status_code >= 500'. `tapedeck fields` lists the fields\n"
     "      --limit N           at most so many; default: 100 for a table on a terminal, else all. 0: all\n"
@@ -39,10 +42,14 @@ static const char usage_text[] =
     "      --payload           with headers and bodies\n"
     "  -f, --follow            goes on with what is added to a store that is still being written; as it comes, not in order\n"
     "  -w, --write FILE        to this file, which appears when it is whole; - is standard output\n"
-    "      --explain           how the filter is run, and what it took; on stderr\n"
+    "      --explain           how the filter is run, and what it took; on stderr. Not for what the hub has\n"
+    "      --hub URL           the hub; otherwise $TAPEDECK_HUB, else http://127.0.0.1:8898\n"
+    "      --token-file FILE   its token; otherwise the file $TAPEDECK_TOKEN_FILE, else $TAPEDECK_TOKEN\n"
+    "      --ca FILE           certificates (PEM) to trust for https; otherwise $TAPEDECK_CA, else the system's\n"
     "  -h, --help              this text\n"
     "\n"
-    "Exit codes: 0 fine (also if nothing matches), 1 failed, 2 usage or filter, 3 the store is not there, 4 it may not be read.\n";
+    "Exit codes: 0 fine (also if nothing matches), 1 failed, 2 usage or filter, 3 it is not there, 4 it may not be read, 7 the\n"
+    "hub cannot be reached.\n";
 
 enum output_mode { OUTPUT_TABLE, OUTPUT_FIELDS, OUTPUT_JSON, OUTPUT_CSV, OUTPUT_HAR, OUTPUT_COUNT };
 
@@ -52,6 +59,7 @@ struct calls_command {
     enum output_mode mode;
     bool payload, explain, follow;
     const char *path, *filter_text, *fields, *out_path;
+    const char *hub, *token_file, *ca;
     uint64_t limit; /* UINT64_MAX: not given */
     struct store_scan_options scan_options;
     struct store *store;
@@ -113,7 +121,19 @@ static int parse_order(struct calls_command *cmd, const char *text)
 
 static int parse_options(struct calls_command *cmd, int argc, char **argv)
 {
-    enum { OPT_FILTER = 256, OPT_LIMIT, OPT_ORDER, OPT_START, OPT_END, OPT_FIELDS, OPT_PAYLOAD, OPT_EXPLAIN };
+    enum {
+        OPT_FILTER = 256,
+        OPT_LIMIT,
+        OPT_ORDER,
+        OPT_START,
+        OPT_END,
+        OPT_FIELDS,
+        OPT_PAYLOAD,
+        OPT_EXPLAIN,
+        OPT_HUB,
+        OPT_TOKEN_FILE,
+        OPT_CA
+    };
     static const struct option options[] = {{"filter", required_argument, NULL, OPT_FILTER},
                                             {"limit", required_argument, NULL, OPT_LIMIT},
                                             {"order", required_argument, NULL, OPT_ORDER},
@@ -125,6 +145,9 @@ static int parse_options(struct calls_command *cmd, int argc, char **argv)
                                             {"write", required_argument, NULL, 'w'},
                                             {"follow", no_argument, NULL, 'f'},
                                             {"explain", no_argument, NULL, OPT_EXPLAIN},
+                                            {"hub", required_argument, NULL, OPT_HUB},
+                                            {"token-file", required_argument, NULL, OPT_TOKEN_FILE},
+                                            {"ca", required_argument, NULL, OPT_CA},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int opt, code = CLI_OK;
@@ -143,14 +166,17 @@ static int parse_options(struct calls_command *cmd, int argc, char **argv)
         case 'w': cmd->out_path = optarg; break;
         case 'f': cmd->follow = true; break;
         case OPT_EXPLAIN: cmd->explain = true; break;
-        case 'h': fputs(usage_text, stdout); return -1;
+        case OPT_HUB: cmd->hub = optarg; break;
+        case OPT_TOKEN_FILE: cmd->token_file = optarg; break;
+        case OPT_CA: cmd->ca = optarg; break;
+        case 'h': fputs(calls_usage, stdout); return -1;
         default: return cli_bad_option("calls ", argv);
         }
     }
     if (code != CLI_OK)
         return code;
     if (argc - optind != 1)
-        return cli_usage("calls ", argc == optind ? "a call store is missing" : "one call store at a time");
+        return cli_usage("calls ", argc == optind ? "a snapshot or a call store is missing" : "one snapshot or call store at a time");
     if (cmd->fields && cmd->mode != OUTPUT_TABLE && cmd->mode != OUTPUT_CSV)
         return cli_usage("calls ", "--fields chooses the columns of a table or of csv; other outputs have none");
     if (cmd->follow && (cmd->mode == OUTPUT_HAR || cmd->mode == OUTPUT_COUNT))
@@ -380,6 +406,36 @@ static int open_all(struct calls_command *cmd)
     return prepare_output(cmd, &err) == TD_OK ? CLI_OK : cli_fail(&err);
 }
 
+/* What is no file is asked of the hub. */
+static int run_at_hub(const struct calls_command *cmd)
+{
+    bool terminal = !cmd->out_path && isatty(STDOUT_FILENO);
+    struct calls_hub_request want = {.hub = cmd->hub,
+                                     .token_file = cmd->token_file,
+                                     .ca = cmd->ca,
+                                     .db = cmd->path,
+                                     .filter = cmd->filter_text,
+                                     .limit = cmd->limit,
+                                     .oldest_first = cmd->scan_options.oldest_first,
+                                     .payload = cmd->payload,
+                                     .follow = cmd->follow,
+                                     .from_ns = cmd->scan_options.from_ns,
+                                     .to_ns = cmd->scan_options.to_ns,
+                                     .fields = cmd->fields,
+                                     .out_path = cmd->out_path ? cmd->out_path : "-"};
+    if (cmd->mode == OUTPUT_CSV || cmd->mode == OUTPUT_HAR || cmd->explain)
+        return cli_usage("calls ", "-o csv, -o har and --explain need a call store in a file; \"%s\" is none", cmd->path);
+    if (cmd->follow && (want.from_ns != INT64_MIN || want.to_ns != INT64_MAX || cmd->limit != UINT64_MAX))
+        return cli_usage("calls ", "--follow goes on with what comes; --start, --end and --limit have no place there");
+    if (want.limit == UINT64_MAX && terminal && cmd->mode == OUTPUT_TABLE)
+        want.limit = DEFAULT_LIMIT;
+    want.output = cmd->mode == OUTPUT_JSON          ? CALLS_HUB_JSON
+                  : cmd->mode == OUTPUT_COUNT       ? CALLS_HUB_COUNT
+                  : terminal && cmd->fields == NULL ? CALLS_HUB_TABLE
+                                                    : CALLS_HUB_TABS;
+    return calls_hub_run(&want);
+}
+
 static void cleanup(struct calls_command *cmd)
 {
     output_file_abort(&cmd->output);
@@ -402,6 +458,8 @@ int cmd_calls(int argc, char **argv)
     int code = parse_options(&cmd, argc, argv);
     if (code != CLI_OK)
         return code < 0 ? CLI_OK : code;
+    if (calls_hub_is_name(cmd.path))
+        return run_at_hub(&cmd);
     code = open_all(&cmd);
     if (code == CLI_OK && run(&cmd, &err) != TD_OK)
         code = cli_fail(&err);

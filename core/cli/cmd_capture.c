@@ -5,8 +5,9 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/verbs.h"
 #include "packet/capture.h"
 
 enum { BATCH = 256, HEX_SHA256 = 65 };
@@ -236,10 +237,15 @@ static int run_info(const struct verb_args *args)
     return code;
 }
 
+static const struct verb_option *const info_options[] = {&option_output_json, NULL};
+
+static const struct verb verbs[] = {
+    {"info", "FILE...", "Packets, bytes, times, interfaces, SHA-256 over data and times", 1, SIZE_MAX, info_options, PLACE_FILE, NULL,
+     run_info},
+};
+const struct noun capture_noun = {"capture", "What capture files hold", NULL, verbs, sizeof(verbs) / sizeof(verbs[0])};
+
 int cmd_capture(int argc, char **argv)
 {
-    static const struct verb verbs[] = {
-        {"info", "FILE...", "Packets, bytes, times, interfaces, SHA-256 over data and times", 1, SIZE_MAX, false, true, false, run_info},
-    };
-    return verbs_run("What capture files hold", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
+    return verbs_run(&capture_noun, argc, argv);
 }

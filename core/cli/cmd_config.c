@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 #include "base/nearest.h"
-#include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/options_help.h"
+#include "cli/options.h"
 #include "cli/setup.h"
-#include "cli/verbs.h"
 #include "plugin/configure.h"
 
 static int run_check(const struct verb_args *args)
@@ -78,12 +78,16 @@ static int run_help(const struct verb_args *args)
     return code;
 }
 
+static const struct verb_option *const show_options[] = {&option_config, NULL};
+
+static const struct verb verbs[] = {
+    {"check", "FILE...", "Check configuration files, with the options of all plugins", 1, SIZE_MAX, NULL, PLACE_FILE, NULL, run_check},
+    {"show", "", "Print what is in force as YAML: defaults filled in, secrets masked", 0, 0, show_options, PLACE_TEXT, NULL, run_show},
+    {"help", "[SECTION]", "Explain the options of a section, as tap.dissection, or of all", 0, 1, NULL, PLACE_TEXT, NULL, run_help},
+};
+const struct noun config_noun = {"config", "Check, show and explain the configuration", NULL, verbs, sizeof(verbs) / sizeof(verbs[0])};
+
 int cmd_config(int argc, char **argv)
 {
-    static const struct verb verbs[] = {
-        {"check", "FILE...", "Check configuration files, with the options of all plugins", 1, SIZE_MAX, false, false, false, run_check},
-        {"show", "", "Print what is in force as YAML: defaults filled in, secrets masked", 0, 0, true, false, false, run_show},
-        {"help", "[SECTION]", "Explain the options of a section, as tap.dissection, or of all", 0, 1, false, false, false, run_help},
-    };
-    return verbs_run("Check, show and explain the configuration", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
+    return verbs_run(&config_noun, argc, argv);
 }

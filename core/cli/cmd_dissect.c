@@ -13,6 +13,7 @@
 #include "call/call_json.h"
 #include "cli/call_table.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/filter_text.h"
 #include "cli/progress.h"
 #include "cli/setup.h"
@@ -21,7 +22,7 @@
 #include "filter/record.h"
 #include "packet/bpf.h"
 
-static const char usage_text[] =
+const char dissect_usage[] =
     "Usage: tapedeck dissect [OPTION]... FILE...\n"
     "\n"
     "Reads captures (pcap, pcapng, inside gzip or zstd; - is standard input), one after the other as if they were one, and\n"
@@ -113,7 +114,7 @@ static int parse_options(struct dissect_command *cmd, int argc, char **argv)
                 return cli_usage("dissect ", "-j takes a number from 1 to %d, not \"%s\"", ENGINE_MAX_THREADS, optarg);
             break;
         case 'q': cmd->quiet = true; break;
-        case 'h': fputs(usage_text, stdout); return -1;
+        case 'h': fputs(dissect_usage, stdout); return -1;
         default: return cli_bad_option("dissect ", argv);
         }
     }

@@ -13,13 +13,14 @@
 #include "base/nearest.h"
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/progress.h"
 #include "export/export.h"
 #include "export/output_file.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
 
-static const char usage_text[] =
+const char export_usage[] =
     "Usage: tapedeck export [OPTION]... -w OUT FILE...\n"
     "\n"
     "Reads captures (pcap, pcapng, inside gzip or zstd; - is standard input), merges them in the order of time and writes the\n"
@@ -140,7 +141,7 @@ static int parse_options(struct export_command *cmd, int argc, char **argv)
     opterr = 0;
     while ((opt = getopt_long(argc, argv, "w:O:c:qh", options, NULL)) != -1) {
         if (opt == 'h') {
-            fputs(usage_text, stdout);
+            fputs(export_usage, stdout);
             return -1;
         }
         code = take_option(cmd, opt, argv);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "call/registry.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/setup.h"
 #include "cli/table.h"
 #include "dissect/enabled.h"
@@ -17,15 +18,13 @@ struct fields_args {
     enum output output;
 };
 
-static int help(void)
-{
-    printf("Usage: tapedeck fields [PART] [-o table|json|markdown] [-c FILE]\n\n"
-           "Lists the fields that calls have: the core's and those of the dissectors that are enabled. They are what filters, columns\n"
-           "and exports know. With PART, only those whose name or description contains it.\n\n"
-           "  -o, --output table|json|markdown   table is the default\n"
-           "  -c, --config FILE                  the configuration\n");
-    return CLI_OK;
-}
+const char fields_usage[] =
+    "Usage: tapedeck fields [OPTION]... [PART]\n\n"
+    "Lists the fields that calls have: the core's and those of the dissectors that are enabled. They are what filters, columns\n"
+    "and exports know. With PART, only those whose name or description contains it.\n\n"
+    "  -o, --output FORMAT   table (default), json or markdown\n"
+    "  -c, --config FILE     the configuration; without it, built-in defaults\n"
+    "  -h, --help            this text\n";
 
 static int parse_args(int argc, char **argv, struct fields_args *args)
 {
@@ -37,7 +36,7 @@ static int parse_args(int argc, char **argv, struct fields_args *args)
     while ((option = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1) {
         int i = 0;
         switch (option) {
-        case 'h': return -1;
+        case 'h': fputs(fields_usage, stdout); return -1;
         case 'c': args->config_path = optarg; break;
         case 'o':
             while (i < 3 && strcmp(optarg, outputs[i]) != 0)
@@ -144,7 +143,7 @@ int cmd_fields(int argc, char **argv)
     struct error err;
     int code = parse_args(argc, argv, &args);
     if (code != CLI_OK)
-        return code < 0 ? help() : code;
+        return code < 0 ? CLI_OK : code;
     code = setup_open(args.config_path, &setup);
     if (code != CLI_OK)
         return code;

@@ -7,9 +7,10 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/setup.h"
 #include "cli/table.h"
-#include "cli/verbs.h"
 #include "dissect/enabled.h"
 #include "filter/complete.h"
 #include "filter/explain.h"
@@ -205,12 +206,22 @@ static int run_complete(const struct verb_args *args)
     return with_fields(args, complete);
 }
 
+static const struct verb_option option_at = {
+    "at", 0, "OFFSET", NULL, "the place, as a number of bytes; without it, the end", PLACE_TEXT, offsetof(struct verb_args, at)};
+static const struct verb_option *const filter_options[] = {&option_config, &option_output_json, NULL};
+static const struct verb_option *const complete_options[] = {&option_config, &option_output_json, &option_at, NULL};
+
+static const struct verb verbs[] = {
+    {"check", "FILTER", "Check a filter: what is wrong, where, and what to write instead", 1, 1, filter_options, PLACE_TEXT, NULL,
+     run_check},
+    {"explain", "FILTER", "Show a filter as plain CEL, the fields it reads, its types and costs", 1, 1, filter_options, PLACE_TEXT, NULL,
+     run_explain},
+    {"complete", "FILTER", "List what may stand at the end of a filter, or at a place in it", 1, 1, complete_options, PLACE_TEXT, NULL,
+     run_complete},
+};
+const struct noun filter_noun = {"filter", "Check, explain and complete filters", NULL, verbs, sizeof(verbs) / sizeof(verbs[0])};
+
 int cmd_filter(int argc, char **argv)
 {
-    static const struct verb verbs[] = {
-        {"check", "FILTER", "Check a filter: what is wrong, where, and what to write instead", 1, 1, true, true, false, run_check},
-        {"explain", "FILTER", "Show a filter as plain CEL, the fields it reads, its types and costs", 1, 1, true, true, false, run_explain},
-        {"complete", "FILTER", "List what may stand at the end of a filter, or at a place in it", 1, 1, true, true, true, run_complete},
-    };
-    return verbs_run("Check, explain and complete filters", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
+    return verbs_run(&filter_noun, argc, argv);
 }

@@ -1,12 +1,12 @@
 /* `tapedeck plugin`: which plugins there are, what they say of themselves, and whether one is sound. */
 #include "cli/cli.h"
 
-#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/plugin_check.h"
 #include "cli/plugin_list.h"
 #include "cli/plugin_show.h"
 #include "cli/setup.h"
-#include "cli/verbs.h"
 
 /* The plugins that a configuration leads to, whatever it says of their options. */
 static int open_registry(const char *config_path, struct setup *ret)
@@ -88,13 +88,19 @@ static int run_check(const struct verb_args *args)
     return code == CLI_OK && !sound ? CLI_FAILURE : code;
 }
 
+static const struct verb_option *const list_options[] = {&option_config, &option_output_json, NULL};
+static const struct verb_option *const name_options[] = {&option_config, NULL};
+
+static const struct verb verbs[] = {
+    {"list", "", "List all plugins that are found, and those that are refused", 0, 0, list_options, PLACE_TEXT, NULL, run_list},
+    {"show", "NAME", "Show what a plugin says of itself: its claims and its fields", 1, 1, name_options, PLACE_TEXT, NULL, run_show},
+    {"help", "NAME", "Explain a plugin's options", 1, 1, name_options, PLACE_TEXT, NULL, run_help},
+    {"check", "FILE.so", "Check a plugin: may it be loaded, does it fit, can it be created", 1, 1, name_options, PLACE_FILE, NULL,
+     run_check},
+};
+const struct noun plugin_noun = {"plugin", "List, show and check plugins", NULL, verbs, sizeof(verbs) / sizeof(verbs[0])};
+
 int cmd_plugin(int argc, char **argv)
 {
-    static const struct verb verbs[] = {
-        {"list", "", "List all plugins that are found, and those that are refused", 0, 0, true, true, false, run_list},
-        {"show", "NAME", "Show what a plugin says of itself: its claims and its fields", 1, 1, true, false, false, run_show},
-        {"help", "NAME", "Explain a plugin's options", 1, 1, true, false, false, run_help},
-        {"check", "FILE.so", "Check a plugin: may it be loaded, does it fit, can it be created", 1, 1, true, false, false, run_check},
-    };
-    return verbs_run("List, show and check plugins", verbs, sizeof(verbs) / sizeof(verbs[0]), argc, argv);
+    return verbs_run(&plugin_noun, argc, argv);
 }

@@ -11,11 +11,12 @@
 #include "base/units.h"
 #include "capture/window.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "export/output_file.h"
 
-static const char usage_text[] =
+const char raw_usage[] =
     "Usage: tapedeck raw VERB [OPTION]... DIR\n"
     "\n"
     "Reads the raw capture in a worker's directory (tap.capture.raw.path), whether the worker runs or not, and changes nothing there. What "
@@ -98,7 +99,7 @@ static int parse(struct raw_command *cmd, int argc, char **argv)
     opterr = 0;
     while ((opt = getopt_long(argc, argv, ":w:o:qh", options, NULL)) != -1) {
         if (opt == 'h')
-            return printf("%s", usage_text) < 0 ? CLI_FAILURE : CLI_OK;
+            return printf("%s", raw_usage) < 0 ? CLI_FAILURE : CLI_OK;
         int code = take_option(cmd, opt, argv);
         if (code != CLI_OK)
             return code;

@@ -10,9 +10,10 @@
 #include "base/utf8.h"
 #include "call/store_table.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/table.h"
 
-static const char usage_text[] =
+const char sql_usage[] =
     "Usage: tapedeck sql FILE.calls [OPTION]... 'SELECT ...'\n"
     "\n"
     "Runs a query over the table `calls`, a row for each call of a call store (`tapedeck dissect -w`). Its columns are id, time_ns\n"
@@ -60,7 +61,7 @@ static int parse_options(struct sql_command *cmd, int argc, char **argv)
     opterr = 0;
     while ((opt = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
         if (opt == 'h') {
-            fputs(usage_text, stdout);
+            fputs(sql_usage, stdout);
             return -1;
         }
         if (opt != 'o')

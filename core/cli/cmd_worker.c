@@ -1,5 +1,6 @@
 /* `tapedeck worker`: capture on this node until told to stop. */
 #include "cli/cli.h"
+#include "cli/commands.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,17 +13,13 @@
 #include "capture/worker.h"
 #include "config/config.h"
 
-static int help(void)
-{
-    printf("Usage: tapedeck worker [OPTIONS]\n\n"
-           "Captures on this node into a rolling raw capture, and serves windows of it.\n\n"
-           "  -c, --config FILE     the configuration; without it, built-in defaults\n"
-           "      --check           only tell what it would do and what it lacks\n"
-           "  -v, --verbose         log every request\n"
-           "  -h, --help            this text\n\n"
-           "SIGTERM writes and seals what was captured, and ends; SIGHUP reads the configuration again.\n");
-    return CLI_OK;
-}
+const char worker_usage[] = "Usage: tapedeck worker [OPTIONS]\n\n"
+                            "Captures on this node into a rolling raw capture, and serves windows of it.\n\n"
+                            "  -c, --config FILE     the configuration; without it, built-in defaults\n"
+                            "      --check           only tell what it would do and what it lacks\n"
+                            "  -v, --verbose         log every request\n"
+                            "  -h, --help            this text\n\n"
+                            "SIGTERM writes and seals what was captured, and ends; SIGHUP reads the configuration again.\n";
 
 struct args {
     const char *config_path;
@@ -44,7 +41,7 @@ static int parse(int argc, char **argv, struct args *ret)
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":hc:v", options, NULL)) != -1) {
         switch (c) {
-        case 'h': return help();
+        case 'h': return printf("%s", worker_usage) < 0 ? CLI_FAILURE : CLI_OK;
         case 'c': ret->config_path = optarg; break;
         case 'k': ret->check = true; break;
         case 'v': log_set_level(TD_LOG_DEBUG); break;

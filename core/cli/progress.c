@@ -36,16 +36,18 @@ void progress_show(struct progress *p, const char *what, uint64_t done, uint64_t
     double seconds = (double)(now - p->begin_ns) / NS_PER_S;
     units_format_size(done, amount);
     units_format_size((uint64_t)((double)done / seconds), rate);
+    char count[UNITS_TEXT] = "";
+    if (packets != UINT64_MAX)
+        snprintf(count, sizeof(count), "  %llu packets", (unsigned long long)packets);
     if (!all) {
-        fprintf(stderr, "\r\033[K%.40s  %s  %llu packets  %s/s", what, amount, (unsigned long long)packets, rate);
+        fprintf(stderr, "\r\033[K%.40s  %s%s  %s/s", what, amount, count, rate);
         return;
     }
     unsigned full = (unsigned)((double)done / (double)all * BAR);
     for (unsigned i = 0; i < BAR; i++)
         bar[i] = i < full ? '#' : '.';
     bar[BAR] = 0;
-    fprintf(stderr, "\r\033[K%.40s [%s] %3u%%  %llu packets  %s/s", what, bar, (unsigned)((double)done * 100 / (double)all),
-            (unsigned long long)packets, rate);
+    fprintf(stderr, "\r\033[K%.40s [%s] %3u%%%s  %s/s", what, bar, (unsigned)((double)done * 100 / (double)all), count, rate);
 }
 
 void progress_end(struct progress *p)

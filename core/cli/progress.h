@@ -13,7 +13,7 @@ struct progress {
 };
 
 void progress_init(struct progress *p);
-/* `done` of `all` bytes (0: unknown), and a count of something for people. Cheap; draws ten times a second at most. */
+/* `done` of `all` bytes (0: unknown), and a count of packets (UINT64_MAX: not known). Cheap; draws ten times a second at most. */
 void progress_show(struct progress *p, const char *what, uint64_t done, uint64_t all, uint64_t packets);
 /* Wipes the line. */
 void progress_end(struct progress *p);
