@@ -43,19 +43,9 @@ static int write_compressed(struct packer *p, struct segment *s, int level, stru
     return status;
 }
 
-/* Lock held. Who has pinned the plain file keeps the index that belongs to it, too. */
-static void keep_index(struct ring *r, struct body *plain)
-{
-    struct error ignored; /* then it is rebuilt */
-    if (plain->pins <= 1) /* the tidier's own */
-        return;
-    pthread_rwlock_wrlock(&plain->access);
-    (void)!body_open(r, plain, true, &ignored);
-    pthread_rwlock_unlock(&plain->access);
-}
-
 /* Lock held. The compressed file takes the plain one's place, unless the segment was recycled meanwhile. Whatever happens in between, one
- * of the two is whole; ring_recover() prefers the plain one. */
+ * of the two is whole; ring_recover() prefers the plain one. The tidier has read through its pin, so the plain file and its index are open
+ * for whoever else has pinned it. */
 static int exchange(struct ring *r, const struct segment_summary *sum, struct body *compressed, struct error *err)
 {
     char from[SEGMENT_NAME], to[SEGMENT_NAME];
@@ -68,7 +58,6 @@ static int exchange(struct ring *r, const struct segment_summary *sum, struct bo
     if (renameat(r->dir_fd, from, r->dir_fd, to) != 0)
         return error_set(err, TD_E_DENIED, "%s/%s: %s", r->dir, to, strerror(errno));
     struct body *plain = e->body;
-    keep_index(r, plain);
     int status = ring_commit_index(r, sequence, err);
     if (status != TD_OK) {
         unlinkat(r->dir_fd, to, 0);
