@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `tapedeck run` and `tapedeck hub` as people run them: a capture is replayed, cut into a snapshot, dissected and searched over the API, whose
-# description is held against what it does; roles, the audit log, signals, restarts, and what it refuses.
+# `tapedeck run` and `tapedeck hub` as people run them: a capture is replayed, cut into a snapshot, dissected and searched over
+# the API, whose description is held against what it does; roles, the audit log, signals, restarts, and what it refuses.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
@@ -71,7 +71,10 @@ EOF
 routes_answer() {
     while read -r method path _; do
         curl -sS --max-time 0.4 -X "$method" -d '' "$url$path" -o "$work/body" 2>/dev/null
-        ! grep -qE '"code":"(unknown_path|unknown_method|method_not_allowed)"' "$work/body" || { echo "$method $path: $(<"$work/body")" && return 1; }
+        if grep -qE '"code":"(unknown_path|unknown_method|method_not_allowed)"' "$work/body"; then
+            echo "$method $path: $(<"$work/body")"
+            return 1
+        fi
     done <"$work/operations"
     [[ $(wc -l <"$work/operations") -ge 25 ]]
 }
@@ -88,7 +91,8 @@ check "a window that is not there: 422" code 422 window_not_available "$api/snap
 (curl -sSN --max-time 8 "$api/jobs/events" >"$work/events" 2>/dev/null) &
 events=$!
 sleep 0.3
-check "a snapshot is begun" code 202 '"job":"' "$api/snapshots" -d "{\"name\":\"first\",\"start\":\"$begin\",\"end\":\"now\",\"allow_partial\":true}"
+check "a snapshot is begun" code 202 '"job":"' "$api/snapshots" \
+    -d "{\"name\":\"first\",\"start\":\"$begin\",\"end\":\"now\",\"allow_partial\":true}"
 made() { has /snapshots/first '"packets":242' >/dev/null; }
 wait_for hub made
 check "and made" made
@@ -99,9 +103,11 @@ check "dissecting is begun" code 202 '"kind":"dissect"' "$api/dissections" -d '{
 dissected() { has /dissections/first/default '"state":"completed"' >/dev/null; }
 wait_for hub dissected
 check "and done" has /dissections/first/default '"calls":27'
+told() { grep -q '^data: .*"kind":"dissect".*"state":"completed"' "$work/events"; }
+wait_for hub told
 kill "$events" 2>/dev/null
 wait "$events" 2>/dev/null
-check "events told of the jobs" grep -q '^data: .*"kind":"dissect".*"state":"completed"' "$work/events"
+check "events told of the jobs" told
 check "calls, the newest first" has "/calls?db=first&limit=2" '"cursor":"n'
 pages() { # all calls, two at a time, each once
     local cursor='' n=0 answer
@@ -157,7 +163,10 @@ for role in viewer operator admin; do
     echo "$role $token # $role-person"
 done >"$work/tokens"
 chmod 600 "$work/tokens"
-config "$work/hub.yaml" "  hub: {tokenFile: $work/tokens, auditLog: $work/audit.log, workers: ['http://127.0.0.1:9', 'dns:nowhere.invalid:1']}"
+config "$work/hub.yaml" "  hub:
+    tokenFile: $work/tokens
+    auditLog: $work/audit.log
+    workers: ['http://127.0.0.1:9', 'dns:nowhere.invalid:1']"
 check "hub --check" "$tapedeck" hub -c "$work/hub.yaml" --check
 run_hub hub "$work/hub.yaml"
 roles_hold() { # what each role may is what the description says
