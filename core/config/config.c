@@ -75,7 +75,7 @@ static const struct td_option hub_options[] = {
     TD_STR_OPT(struct hub_config, listen, "listen", "127.0.0.1:8898",
                "Address and port of the hub's API. Only loopback addresses work without tokens and TLS."),
     TD_STR_OPT(struct hub_config, token_file, "tokenFile", "",
-               "File with a token a line, each behind its role: viewer, operator or admin. Empty: none."),
+               "File with a token a line: viewer TOKEN # NAME, or operator, or admin. Empty: none."),
     TD_STRLIST_OPT(struct hub_config, workers, "workers", NULL,
                    "The workers: http://HOST:PORT, https://HOST:PORT, or dns:NAME:PORT for every address that a name has."),
     TD_STR_OPT(struct hub_config, worker_token_file, "workerTokenFile", "", "File with the token that the workers want. Empty: none."),

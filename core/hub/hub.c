@@ -98,7 +98,7 @@ static int put_path(const struct config *c, const char *path, const char *what, 
 /* Opens the API, or gives one that runs its new tokens and certificate. */
 int hub_open_server(struct hub *hub, const struct config *c, struct error *err)
 {
-    char file[HUB_PATH], certificate[HUB_PATH], key[HUB_PATH];
+    char file[HUB_PATH] = "", certificate[HUB_PATH] = "", key[HUB_PATH] = "";
     struct token_roles roles = {.n = 0};
     int status = put_path(c, c->hub.token_file, "tap.hub.tokenFile", file, err);
     if (status == TD_OK)

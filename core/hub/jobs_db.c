@@ -15,7 +15,7 @@
 enum {
     APPLICATION_ID = 0x54444842, /* PRAGMA application_id */
     FORMAT = 1,                  /* PRAGMA user_version; what reads format n reads no n + 1 */
-    SPARE_PAGES = 64,            /* that nothing uses, and as many in the journal */
+    SPARE_PAGES = 64,            /* at least so many that nothing uses; the journal has room for as many */
     MAX_PATH = 4096
 };
 
@@ -125,7 +125,8 @@ static int make_tables(struct jobs_db *d, struct error *err)
     return status;
 }
 
-/* Pages that are written and freed stay in the file; that they change once while they are in use makes the journal as long. */
+/* Pages that are written and freed stay in the file; that they change once while they are in use makes the journal as long (not within a
+ * transaction that began before). */
 static int keep_spare(struct jobs_db *d, struct error *err)
 {
     char sql[256];
@@ -137,12 +138,8 @@ static int keep_spare(struct jobs_db *d, struct error *err)
         return status;
     snprintf(sql, sizeof(sql),
              "DELETE FROM spare; INSERT INTO spare VALUES(randomblob(%lld)); UPDATE spare SET data=zeroblob(%lld); DELETE FROM spare",
-             (long long)(SPARE_PAGES * size), (long long)(SPARE_PAGES * size));
-    status = exec(d, sql, "no room can be kept in it", err);
-    if (status != TD_E_LIMIT)
-        return status;
-    log_event(TD_LOG_WARN, "hub", "%s", err->text); /* what is there can be served all the same */
-    return TD_OK;
+             (long long)(2 * SPARE_PAGES * size), (long long)(2 * SPARE_PAGES * size));
+    return exec(d, sql, "no room can be kept in it", err);
 }
 
 static int check(struct jobs_db *d, struct error *err)
@@ -194,8 +191,8 @@ static int open_file(struct jobs_db *d, struct error *err)
                       "cannot be opened", err);
     if (status == TD_OK)
         status = check(d, err);
-    if (status == TD_OK)
-        status = keep_spare(d, err);
+    if (status == TD_OK && keep_spare(d, err) != TD_OK)
+        log_event(TD_LOG_WARN, "hub", "%s", err->text); /* what is there can be served all the same */
     for (int i = 0; i < STATEMENTS && status == TD_OK; i++)
         if (sqlite3_prepare_v3(d->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &d->statements[i], NULL) != SQLITE_OK)
             status = fail(d, "cannot be read", err);
@@ -339,6 +336,16 @@ static int run(struct jobs_db *d, sqlite3_stmt *s, struct error *err)
     return status;
 }
 
+/* Ends the transaction: with what was done, or as if nothing was. */
+static int commit(struct jobs_db *d, int status, struct error *err)
+{
+    if (status == TD_OK)
+        status = exec(d, "COMMIT", "cannot be written", err);
+    if (status != TD_OK && !sqlite3_get_autocommit(d->db))
+        sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
 int jobs_db_insert(struct jobs_db *d, const struct job_status *j, struct td_slice request, int64_t *ret_number, struct error *err)
 {
     sqlite3_stmt *s = d->statements[INSERT];
@@ -348,9 +355,15 @@ int jobs_db_insert(struct jobs_db *d, const struct job_status *j, struct td_slic
     sqlite3_bind_int64(s, 7, j->created_ns);
     bind_status(s, j);
     bind_bytes(s, 13, request);
-    int status = run(d, s, err);
+    int status = exec(d, "BEGIN", "cannot be written", err);
     if (status == TD_OK)
-        *ret_number = sqlite3_last_insert_rowid(d->db);
+        status = run(d, s, err);
+    int64_t number = sqlite3_last_insert_rowid(d->db);
+    if (status == TD_OK) /* no job begins for whose end there may be no room */
+        status = keep_spare(d, err);
+    status = commit(d, status, err);
+    if (status == TD_OK)
+        *ret_number = number;
     return status;
 }
 
@@ -375,11 +388,7 @@ int jobs_db_remove(struct jobs_db *d, const int64_t *numbers, size_t n, struct e
         sqlite3_bind_int64(d->statements[REMOVE], 16, numbers[i]);
         status = run(d, d->statements[REMOVE], err);
     }
-    if (status == TD_OK)
-        status = exec(d, "COMMIT", "cannot be written", err);
-    if (status != TD_OK && !sqlite3_get_autocommit(d->db))
-        sqlite3_exec(d->db, "ROLLBACK", NULL, NULL, NULL);
-    return status;
+    return commit(d, status, err);
 }
 
 static int get_bytes(struct jobs_db *d, enum statement which, int64_t number, struct buf *ret, struct error *err)

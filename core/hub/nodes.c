@@ -16,7 +16,7 @@
 #include "base/units.h"
 #include "net/http_client.h"
 
-enum { THREADS = 8, ANSWER_MAX = 4 << 20, CONNECT_S = 3, IDLE_S = 10, DEFAULT_INTERVAL_S = 5, DEFAULT_LOOKUP_S = 30 };
+enum { THREADS = 8, ANSWER_MAX = 4 << 20, CONNECT_S = 3, IDLE_S = 10, DEFAULT_INTERVAL_S = 3, DEFAULT_LOOKUP_S = 30 };
 
 /* A worker, or a name to be looked up. All but what `busy` gives to one thread is under the lock. */
 struct target {

@@ -21,7 +21,7 @@ struct nodes_options {
     const struct nodes_source *sources;
     size_t source_count;
     const char *agent;
-    int64_t interval_ns; /* 0: 5 s */
+    int64_t interval_ns; /* 0: 3 s */
     int64_t lookup_ns;   /* names are looked up so often; 0: 30 s */
 };
 

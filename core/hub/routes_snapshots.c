@@ -97,7 +97,7 @@ static int take_workers(struct hub *hub, struct wanted *w, struct error *err)
         return status != TD_OK ? status : error_nomem(err);
     for (size_t i = 0; i < w->node_count; i++) {
         const struct node *n = &w->nodes[i];
-        if (is_named(names, n->name))
+        if (is_named(names, n->name) && strncmp(n->url, "dns:", 4) != 0) /* else a name that has no addresses yet */
             w->workers[w->worker_count++] = (struct create_worker){n->url, n->token, n->ca, *n->name ? n->name : NULL};
     }
     for (size_t i = 0; i < json_array_size(names); i++) {

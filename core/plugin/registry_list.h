@@ -1,4 +1,4 @@
-/* The plugins of a registry as a list: each component, then each file that is not used, with the reason. For the command line and the API. */
+/* The plugins of a registry as a list: each component, then each file that is not used, with the reason. */
 #ifndef PLUGIN_REGISTRY_LIST_H
 #define PLUGIN_REGISTRY_LIST_H
 
