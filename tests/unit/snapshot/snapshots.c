@@ -297,7 +297,7 @@ static void test_many(void)
     snapshot_rig_load(&r, MIB, NULL, NULL);
     clock_gettime(CLOCK_MONOTONIC, &b);
     tap_diag("%d snapshots were loaded in %.3f s", MANY, (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
-    struct snapshot *s = snapshots_pin(r.snapshots, "many-777");
+    struct snapshot *s = snapshots_pin(r.snapshots, "many-277");
     ok(s && room_now().used == used, "%d snapshots are loaded", MANY);
     snapshot_unpin(s);
 }
