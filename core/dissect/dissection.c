@@ -24,6 +24,7 @@
 #include "dissect/dissection_shared.h"
 #include "dissect/pipeline.h"
 #include "dissect/sandbox.h"
+#include "dissect/sandbox_filter.h"
 
 enum {
     TICK_MS = 50, /* between two looks at the child */
@@ -61,8 +62,8 @@ struct dissection {
     int shared_fd, socket, child_socket;
     pid_t pid;
     struct look looks[ENGINE_MAX_THREADS];
-    struct error file_error; /* of a file that the child asked for */
-    uint64_t told_bytes;
+    struct error file_error;         /* of a file that the child asked for */
+    uint64_t told_bytes, data_bytes; /* of progress; of memory, at the last look */
 };
 
 enum ending { ENDED, ENDED_BY_SIGNAL, HUNG, CANCELLED };
@@ -436,6 +437,27 @@ static bool is_hung(struct dissection *d, unsigned i, int64_t now)
     return now - l->since_ns >= STALLS_ASLEEP * d->max_stall_ns;
 }
 
+/* proc(5), statm: the sixth number, in pages. */
+static void read_memory(struct dissection *d)
+{
+    char path[64], text[256];
+    if (SANDBOX_SANITIZED)
+        return; /* they reserve more than there is */
+    snprintf(path, sizeof(path), "/proc/%d/statm", (int)d->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return;
+    text[n] = 0;
+    char *p = text;
+    for (int i = 1; i < 6; i++)
+        (void)strtoull(p, &p, 10);
+    uint64_t bytes = strtoull(p, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+    d->data_bytes = bytes ? bytes : d->data_bytes; /* 0: it is dead, and this is what it had */
+}
+
 static void tell_progress(struct dissection *d)
 {
     const struct dissection_request *r = d->request;
@@ -483,6 +505,7 @@ static struct outcome look_after(struct dissection *d)
         if (reap(d, &ret))
             return ret;
         tell_progress(d);
+        read_memory(d);
         for (unsigned i = 0; i < ENGINE_MAX_THREADS; i++)
             if (is_hung(d, i, now))
                 return (struct outcome){.how = HUNG, .hung = (int)i};
@@ -573,22 +596,35 @@ static int quarantine(struct dissection *d, const struct dissection_suspect *sus
     for (; at > 0 && d->banned[at - 1] > suspect->flow; at--)
         d->banned[at] = d->banned[at - 1];
     d->banned[at] = suspect->flow;
+    d->measure = false;
     return TD_OK;
 }
 
-/* Memory is used up. Who has it is found in a run of its own, one thread that measures. */
-static int after_shortage(struct dissection *d, struct error *err)
+static struct dissection_suspect suspect_of(const struct watch_slot *slot)
+{
+    return (struct dissection_suspect){slot->flow, slot->key, slot->client, slot->dissector};
+}
+
+/* Memory is used up. Who has it is found in a run of its own, one thread that measures: a connection that got more than half of all, with
+ * events that have ended or with the one that has not. */
+static int after_shortage(struct dissection *d, const struct outcome *o, struct error *err)
 {
     char text[UNITS_TEXT];
-    struct dissection_suspect eater = d->shared->eater;
-    bool measured = d->measure;
-    d->measure = !measured;
-    if (!measured)
+    const struct dissection_shared *shared = d->shared;
+    const struct watch_slot *slot = find_slot(d, o);
+    struct dissection_suspect suspect = shared->eater;
+    uint64_t all = d->data_bytes && d->data_bytes < d->memory ? d->data_bytes : d->memory;
+    uint64_t recent = slot && d->data_bytes > shared->measured ? d->data_bytes - shared->measured : 0;
+    if (!d->measure) {
+        d->measure = true;
         return TD_OK;
-    if (d->shared->eaten >= d->memory / 2)
-        return quarantine(d, &eater, "out of memory", err);
+    }
+    if (recent >= all / 2)
+        suspect = suspect_of(slot);
+    if (recent >= all / 2 || shared->eaten >= all / 2)
+        return quarantine(d, &suspect, "out of memory", err);
     return error_set(err, TD_E_LIMIT,
-                     "the dissection needs more memory than %s, and no single connection is at fault; "
+                     "the dissection needs more memory than there is for it, %s, and no single connection is at fault; "
                      "tap.delayedDissection.memory sets the limit",
                      units_format_size(d->memory, text));
 }
@@ -597,22 +633,23 @@ static int after_crash(struct dissection *d, const struct outcome *o, struct err
 {
     char why[128], text[256];
     const struct watch_slot *slot = find_slot(d, o);
-    bool by_others = o->how == ENDED_BY_SIGNAL && o->signal == SIGKILL; /* the kernel, when memory is short */
+    /* The kernel kills when memory is short. Who crashes then may be anybody who did not get any. */
+    bool killed = o->how == ENDED_BY_SIGNAL && o->signal == SIGKILL, full = d->data_bytes > d->memory - d->memory / 8;
     describe(d, o, why);
-    if (by_others && d->memory)
-        return after_shortage(d, err);
+    if (killed || (full && !d->measure))
+        return after_shortage(d, o, err);
     if (!slot) {
         snprintf(text, sizeof(text), "%s, %s", why,
                  atomic_load(&d->shared->state) == DISSECTION_STARTING ? "while it was begun" : "and at no connection");
         d->result->crashes++;
         return give_up(err, text);
     }
-    struct dissection_suspect suspect = {slot->flow, slot->key, slot->client, slot->dissector};
+    struct dissection_suspect suspect = suspect_of(slot);
     return quarantine(d, &suspect, why, err);
 }
 
 /* What the child said itself. */
-static int after_failure(struct dissection *d, struct error *err)
+static int after_failure(struct dissection *d, const struct outcome *o, struct error *err)
 {
     int status = d->shared->status;
     char text[sizeof(d->shared->error)];
@@ -621,7 +658,7 @@ static int after_failure(struct dissection *d, struct error *err)
         return err->status;
     }
     if (d->shared->memory_short)
-        return after_shortage(d, err);
+        return after_shortage(d, o, err);
     memcpy(text, d->shared->error, sizeof(text));
     text[sizeof(text) - 1] = 0;
     if (status == TD_E_NOMEM || status >= TD_OK)
@@ -677,7 +714,12 @@ static int take_result(struct dissection *d, struct error *err)
     store_free(store);
     if (status == TD_OK && rename_new(d->temporary, d->final) != 0)
         status = error_set(err, errno == EEXIST ? TD_E_EXISTS : TD_E_INTERNAL, "%s: %s", d->final, strerror(errno));
-    return status == TD_OK ? sync_path(d->out_dir, O_RDONLY | O_DIRECTORY, err) : status;
+    if (status != TD_OK)
+        return status;
+    status = sync_path(d->out_dir, O_RDONLY | O_DIRECTORY, err);
+    if (status != TD_OK)
+        unlink(d->final);
+    return status;
 }
 
 static int finish_run(struct dissection *d, struct error *err)
@@ -693,7 +735,7 @@ static int finish_run(struct dissection *d, struct error *err)
 static int run_once(struct dissection *d, bool *ret_again, struct error *err)
 {
     memset(d->looks, 0, sizeof(d->looks));
-    d->told_bytes = 0;
+    d->told_bytes = d->data_bytes = 0;
     *ret_again = false;
     int status = start(d, err);
     if (status == TD_OK) {
@@ -705,7 +747,7 @@ static int run_once(struct dissection *d, bool *ret_again, struct error *err)
         else if (o.how == ENDED && o.exit_status == 0 && state == DISSECTION_DONE)
             status = finish_run(d, err);
         else {
-            status = o.how == ENDED && state == DISSECTION_FAILED ? after_failure(d, err) : after_crash(d, &o, err);
+            status = o.how == ENDED && state == DISSECTION_FAILED ? after_failure(d, &o, err) : after_crash(d, &o, err);
             *ret_again = status == TD_OK;
         }
     }

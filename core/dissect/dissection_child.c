@@ -31,7 +31,7 @@ struct child {
     uint32_t next_file;      /* the parent counts them through all nodes */
     int memory_fd;           /* /proc/self/statm; -1: none */
     uint64_t page;           /* bytes */
-    uint64_t last_memory, eater_weight;
+    uint64_t eater_weight;
 };
 
 /* ---- Memory ---- */
@@ -64,8 +64,8 @@ static void measure(struct watch *w)
 {
     struct child *c = w->ctx;
     struct dissection_shared *shared = c->shared;
-    uint64_t now = memory_in_use(c), more = now > c->last_memory ? now - c->last_memory : 0;
-    c->last_memory = now;
+    uint64_t now = memory_in_use(c), more = now > shared->measured ? now - shared->measured : 0;
+    shared->measured = now;
     if (!more)
         return;
     if (shared->eaten && shared->eater.flow == w->slot->flow) {
@@ -290,7 +290,7 @@ static int run(struct child *c, struct error *err)
     if (status != TD_OK)
         return status;
     atomic_store(&c->shared->state, DISSECTION_RUNNING);
-    c->last_memory = memory_in_use(c);
+    c->shared->measured = memory_in_use(c);
     for (size_t i = 0; i < c->order.node_n && status == TD_OK; i++) {
         atomic_store(&c->shared->node, (unsigned)i);
         status = run_node(c, &c->order.nodes[i], err);

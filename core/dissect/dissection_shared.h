@@ -39,7 +39,7 @@ struct dissection_shared {
 
     /* With `measure`: who has most memory that nobody accounts for, and how much. */
     struct dissection_suspect eater;
-    uint64_t eaten;
+    uint64_t eaten, measured; /* bytes; the latter: in use after the last event that has ended */
 
     uint32_t dissector_n;
     char dissectors[DISSECTOR_MAX][32];

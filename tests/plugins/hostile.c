@@ -100,6 +100,12 @@ static void eat(void)
     }
 }
 
+static void eat_and_crash(void)
+{
+    eat();
+    crash();
+}
+
 static void open_file(void)
 {
     char text[64];
@@ -150,10 +156,9 @@ static const struct {
     const char *word;
     void (*act)(void);
 } deeds[] = {
-    {"crash", crash},          {"loop", loop},      {"sleep", sleep_long},   {"eat", eat},
-    {"wait", wait_for_nobody}, {"open", open_file}, {"write", write_file},   {"connect", connect_socket},
-    {"exec", execute},         {"fork", branch},    {"kill", signal_others}, {"code", map_code},
-    {"exit", leave},           {"abort", abort},
+    {"crash", crash},        {"loop", loop},        {"sleep", sleep_long},       {"eat", eat},      {"wait", wait_for_nobody},
+    {"open", open_file},     {"write", write_file}, {"connect", connect_socket}, {"exec", execute}, {"fork", branch},
+    {"kill", signal_others}, {"code", map_code},    {"gorge", eat_and_crash},    {"exit", leave},   {"abort", abort},
 };
 
 static void do_what(struct td_slice what)

@@ -485,6 +485,7 @@ static void test_harm(const char *more)
         {"leaving", "exit", ""},
 #if !SANDBOX_SANITIZED /* there are no limits to memory then */
         {"taking all memory", "eat", "out of memory"},
+        {"taking all memory, and a crash", "gorge", ""},
 #endif
     };
     struct config *config = make_config(more);
