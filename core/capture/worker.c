@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "base/units.h"
 #include "capture/privileges.h"
 #include "capture/worker_internal.h"
+#include "net/listen_address.h"
 #include "net/token.h"
 
 enum { POLL_MS = 200 };
@@ -55,7 +57,26 @@ static struct ring_options ring_options(const struct config *c, const char *dir,
                                  .compression_level = raw->compression == RAW_COMPRESSION_ZSTD ? (int)raw->compression_level : 0};
 }
 
-struct live_options worker_live_options(const struct config *c, const uint16_t *own_port)
+size_t worker_own_ports(const struct config *c, uint16_t own_port, uint16_t out[WORKER_OWN_PORTS])
+{
+    struct listen_address hub;
+    struct error ignored;
+    size_t n = 0;
+    if (!c->capture.exclude_own_traffic)
+        return 0;
+    if (own_port)
+        out[n++] = own_port;
+    if (listen_address_parse(c->hub.listen, &hub, &ignored) == TD_OK) {
+        const struct sockaddr_in *ipv4 = (const void *)&hub.address;
+        const struct sockaddr_in6 *ipv6 = (const void *)&hub.address;
+        uint16_t port = ntohs(hub.address.ss_family == AF_INET6 ? ipv6->sin6_port : ipv4->sin_port);
+        if (port && port != own_port)
+            out[n++] = port;
+    }
+    return n;
+}
+
+struct live_options worker_live_options(const struct config *c, const uint16_t *own_ports, size_t own_port_count)
 {
     return (struct live_options){.interfaces = c->capture.interfaces.v,
                                  .interface_count = c->capture.interfaces.n,
@@ -63,8 +84,8 @@ struct live_options worker_live_options(const struct config *c, const uint16_t *
                                  .snaplen = (uint32_t)c->capture.snaplen,
                                  .buffer_size = c->capture.buffer_size,
                                  .promiscuous = c->capture.promiscuous,
-                                 .own_ports = own_port,
-                                 .own_port_count = c->capture.exclude_own_traffic && own_port && *own_port ? 1 : 0};
+                                 .own_ports = own_ports,
+                                 .own_port_count = own_port_count};
 }
 
 bool worker_replays(const struct config *c)
@@ -139,7 +160,8 @@ static void take_pending(struct worker *w)
     pthread_mutex_unlock(&w->lock);
     if (!c)
         return;
-    const struct live_options live = worker_live_options(c, &w->own_port);
+    uint16_t ports[WORKER_OWN_PORTS];
+    const struct live_options live = worker_live_options(c, ports, worker_own_ports(c, w->own_port, ports));
     if (!worker_replays(c) && packet_source_reconfigure(w->source, &live, &err) != TD_OK)
         log_event(TD_LOG_ERROR, "worker", "the changed configuration: %s; capturing goes on as before", err.text);
     config_free(old);
@@ -192,7 +214,8 @@ static int open_source(struct worker *w, struct error *err)
     const struct file_options file = {.path = w->source_file,
                                       .pace = c->capture_source.pace == CAPTURE_PACE_ORIGINAL ? FILE_PACE_ORIGINAL : FILE_PACE_FULL,
                                       .times = c->capture_source.times == CAPTURE_TIMES_NOW ? FILE_TIMES_NOW : FILE_TIMES_ORIGINAL};
-    const struct live_options live = worker_live_options(c, &w->own_port);
+    uint16_t ports[WORKER_OWN_PORTS];
+    const struct live_options live = worker_live_options(c, ports, worker_own_ports(c, w->own_port, ports));
     w->replays = worker_replays(c) && file.times == FILE_TIMES_ORIGINAL;
     if (!worker_replays(c))
         return packet_source_open_live(&live, &sink, &w->source, err);

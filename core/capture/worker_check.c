@@ -126,7 +126,7 @@ static void check_source(struct check *c)
 {
     char path[WORKER_PATH];
     struct error err;
-    const struct live_options live = worker_live_options(c->config, NULL);
+    const struct live_options live = worker_live_options(c->config, NULL, 0);
     if (!worker_replays(c->config)) {
         if (packet_source_check(&live, pass_on, c, &err) != TD_OK && !c->failed)
             say(c, false, "capture: %s", err.text);

@@ -46,7 +46,11 @@ struct worker {
 int worker_node_name(const struct config *, char out[WORKER_NAME], struct error *err) MUST_CHECK;
 int worker_raw_path(const struct config *, char out[WORKER_PATH], struct error *err) MUST_CHECK;
 bool worker_replays(const struct config *);
-struct live_options worker_live_options(const struct config *, const uint16_t *own_port);
+/* Ports on this machine whose traffic is the program's own: the worker's (0: not known yet), and the hub's, should it run here. Returns how
+ * many. */
+enum { WORKER_OWN_PORTS = 2 };
+size_t worker_own_ports(const struct config *, uint16_t own_port, uint16_t out[WORKER_OWN_PORTS]);
+struct live_options worker_live_options(const struct config *, const uint16_t *own_ports, size_t own_port_count);
 /* Opens the API, or gives one that runs (`w->recording`) its new token and certificate. */
 int worker_open_server(struct worker *, const struct config *, struct error *err) MUST_CHECK;
 
