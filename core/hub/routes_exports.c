@@ -125,7 +125,7 @@ static int begin(struct export_run *x, int (*push)(void *, struct stream_pipe *,
     const struct stream_pipe_options options = {.push = push, .left = has_left, .ctx = x};
     int status = stream_pipe_open(&options, &x->pipe, err);
     if (status == TD_OK)
-        status = stream_pipe_wait(x->pipe, FIRST_BYTE_S * (int64_t)NS_PER_S, err);
+        status = stream_pipe_wait(x->pipe, (int64_t)FIRST_BYTE_S * NS_PER_S, err);
     if (status != TD_OK) {
         stream_pipe_close(x->pipe); /* the diagnostics are ours from here */
         x->pipe = NULL;

@@ -30,6 +30,6 @@ const atomic_bool *stream_pipe_cancelled(const struct stream_pipe *);
  * anything. */
 int stream_pipe_wait(struct stream_pipe *, int64_t timeout_ns, struct error *err) MUST_CHECK;
 /* At least one byte; 0: the end. An error is that of pushing, behind all that was written. */
-int stream_pipe_read(struct stream_pipe *, void *p, size_t n, size_t *ret_n, struct error *err) MUST_CHECK;
+int stream_pipe_read(struct stream_pipe *, void *out, size_t n, size_t *ret_n, struct error *err) MUST_CHECK;
 
 #endif

@@ -67,7 +67,8 @@ run_hub
 captured() { has /nodes "\"state\":\"capturing\".*\"packets\":$packets" >/dev/null; }
 wait_for hub captured
 sleep 0.8 # the last of its packets is of then
-check "a snapshot is begun" code 202 '"job":"' "$api/snapshots" -d "{\"name\":\"first\",\"start\":\"$begin\",\"end\":\"now\",\"allow_partial\":true}"
+check "a snapshot is begun" code 202 '"job":"' "$api/snapshots" \
+    -d "{\"name\":\"first\",\"start\":\"$begin\",\"end\":\"now\",\"allow_partial\":true}"
 made() { has /snapshots/first "\"packets\":$packets" >/dev/null; }
 wait_for hub made
 
@@ -80,7 +81,7 @@ same_packets() { cmp <(bytes_of "$replayed") <(bytes_of "$work/all.pcap"); }
 check "the same as went in" same_packets
 check "pcapng" fetch all.pcapng /snapshots/first/pcapng
 check "has every packet, too" holds all.pcapng $packets
-check "with the node's name" bash -c "capinfos '$work/all.pcapng' 2>/dev/null | grep -q 'n1/' || tshark -nr '$work/all.pcapng' -c 1 -T fields -e frame.interface_name | grep -q n1"
+check "with the node's name" bash -c "tshark -nr '$work/all.pcapng' -c 1 -T fields -e frame.interface_name | grep -q n1"
 check "BPF" fetch bpf.pcap /snapshots/first/pcap 'bpf=tcp[tcpflags] & tcp-syn != 0'
 check "chooses as tcpdump does" holds bpf.pcap "$(tcpdump -nr "$replayed" 'tcp[tcpflags] & tcp-syn != 0' 2>/dev/null | wc -l)"
 check "nodes" fetch node.pcap /snapshots/first/pcap nodes=n1
@@ -92,7 +93,8 @@ check "an unknown snapshot: 404" code 404 snapshot_not_found "$api/snapshots/sec
 check "a bad expression: 400" code 400 'portt' -G "$api/snapshots/first/pcap" --data-urlencode 'bpf=portt 80'
 check "a bad time: 400" code 400 'is no time' "$api/snapshots/first/pcap?start=soon"
 check "an unknown parameter: 400" code 400 invalid_parameter "$api/snapshots/first/pcap?bpff=tcp"
-check "a filter without a dissection: 409, with the remedy" code 409 'not_dissected\|snapshot dissect first' "$api/snapshots/first/pcap?filter=http"
+check "a filter without a dissection: 409, with the remedy" code 409 'snapshot dissect first.*not_dissected' \
+    "$api/snapshots/first/pcap?filter=http"
 check "a dissection without a filter: 400" code 400 'go with filter' "$api/snapshots/first/pcap?dissection=default"
 
 # ---- Calls ----
@@ -100,7 +102,8 @@ check "a dissection without a filter: 400" code 400 'go with filter' "$api/snaps
 check "a stream of what is not dissected: 404" grep -q '"status":404' "$work/early"
 check "dissecting is begun" code 202 '"kind":"dissect"' "$api/dissections" -d '{"snapshot":"first"}'
 check "the stream waits for it, and has all calls" bash -c \
-    "curl -sSN --max-time 20 '$api/calls/stream?db=first/default' >'$work/stream'; grep -c '^data: {\"id\":\"first/default/' '$work/stream' | grep -qx $calls"
+    "curl -sSN --max-time 20 '$api/calls/stream?db=first/default' >'$work/stream'
+     grep -c '^data: {\"id\":\"first/default/' '$work/stream' | grep -qx $calls"
 check "and says that it ends" grep -q '^event: end' "$work/stream"
 oldest_first() { grep -o '"timestamp":"[^"]*"' "$work/stream" | sort -c; }
 check "the oldest first" oldest_first
@@ -111,9 +114,9 @@ resumes() {
     cmp <(grep '^data: {"id"' "$work/stream" | tail -n +11) <(grep '^data: {"id"' "$work/rest")
 }
 check "and goes on behind the last that came" resumes
-check "a stream with a filter" bash -c "curl -sSN --max-time 20 -G '$api/calls/stream' --data-urlencode db=first --data-urlencode 'filter=status_code == 999' |
+check "a stream with a filter" bash -c "curl -sSN --max-time 20 '$api/calls/stream?db=first&filter=status_code%20%3D%3D%20999' |
     grep -q '\"calls\":0'"
-check "a wrong one: 400, with the place" code 400 'filter_error.*"from":0\|"from":0.*filter_error' "$api/calls/stream?db=first&filter=statsu"
+check "a wrong one: 400, with the place" code 400 'filter_error.*"from":0' "$api/calls/stream?db=first&filter=statsu"
 check "packets of calls" fetch get.pcap /snapshots/first/pcap 'filter=method == "GET"'
 fewer() { [[ $(count get.pcap) -gt 0 && $(count get.pcap) -lt $(count conn.pcap) && $(count conn.pcap) -le $packets ]]; }
 check "and of their connections" fetch conn.pcap /snapshots/first/pcap 'filter=method == "GET"' connections=true dissection=default
@@ -124,17 +127,25 @@ check "a dissection that is not there: 404" code 404 dissection_not_found "$api/
 id=$(get "/calls?db=first&limit=1&filter=method%20%3D%3D%20%22GET%22" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d'"' -f4)
 check "packets of one call" fetch call.pcap "/calls/${id//\//%2F}/pcap"
 check "with its name" grep -qi "filename=\"first-default-${id##*/}.pcap\"" "$work/head"
-one_call() { [[ $(tshark -nr "$work/call.pcap" -Y http.request 2>/dev/null | wc -l) -eq 1 ]]; }
+one_call() { # a request and its response, of one connection
+    [[ $(count call.pcap) -ge 2 && $(count call.pcap) -lt $(count get.pcap) ]] &&
+        [[ $(tshark -nr "$work/call.pcap" -T fields -e tcp.stream 2>/dev/null | sort -u | wc -l) -eq 1 ]]
+}
 check "and no other's" one_call
 check "of one that there is not: 404" code 404 '"code":"' "$api/calls/first%2Fdefault%2F999999999/pcap"
-check "the command line does the same" bash -c "'$tapedeck' call packets '$id' -w '$work/cli.pcap' && cmp '$work/cli.pcap' '$work/call.pcap'"
-check "exports of a snapshot, too" bash -c "'$tapedeck' snapshot export first --filter 'method == \"GET\"' -w '$work/cli.pcap' && cmp '$work/cli.pcap' '$work/get.pcap'"
+check "the command line does the same" bash -c \
+    "'$tapedeck' call packets '$id' -w '$work/cli.pcap' && cmp '$work/cli.pcap' '$work/call.pcap'"
+check "exports of a snapshot, too" bash -c \
+    "'$tapedeck' snapshot export first --filter 'method == \"GET\"' -w '$work/cli.pcap' && cmp '$work/cli.pcap' '$work/get.pcap'"
 check "and follows calls" bash -c "'$tapedeck' calls first -f -o json | grep -c first/default | grep -qx $calls"
 
 # ---- Archives ----
 check "an archive" fetch first.tar.zst "/snapshots/first/archive?dissections=true"
-unpacks() { mkdir "$work/unpacked" && tar -C "$work/unpacked" --zstd -xf "$work/first.tar.zst" && (cd "$work/unpacked/first" && sha256sum -c SHA256SUMS); }
-check "unpacks, with digests that hold" unpacks
+unpacks() {
+    mkdir "$work/unpacked" && tar -C "$work/unpacked" --zstd -xf "$work/first.tar.zst" &&
+        cd "$work/unpacked/first" && sha256sum -c SHA256SUMS
+}
+check "unpacks, with digests that hold" bash -c "$(declare -f unpacks); work=$work unpacks"
 check "and has the dissection" test -s "$work/unpacked/first/dissections/default.calls"
 check "with gzip" fetch first.tar.gz "/snapshots/first/archive?compression=gzip"
 check "that gzip tests" gzip -t "$work/first.tar.gz"
@@ -153,8 +164,10 @@ check "and its dissection" has "/calls?db=second&limit=1" '"id":"second/default/
 check "they are the same" bash -c "curl -sSf '$api/snapshots/second/pcap' | cmp - '$work/all.pcap'"
 check "a capture is imported, by its file's name" imported nginx-curl "$replayed" file=nginx-curl.pcap
 check "with its packets" has /snapshots/nginx-curl "\"packets\":$packets"
-check "as it was" bash -c "curl -sSf '$api/snapshots/nginx-curl/pcap' >'$work/back.pcap'; cmp <(tcpdump -nttxxr '$work/back.pcap' 2>/dev/null) <(tcpdump -nttxxr '$replayed' 2>/dev/null)"
-check "the command line does it" bash -c "'$tapedeck' snapshot import '$work/first.tar.gz' --name third"
+check "come back" fetch back.pcap /snapshots/nginx-curl/pcap
+check "as they were" cmp <(tcpdump -nttxxr "$work/back.pcap" 2>/dev/null) <(tcpdump -nttxxr "$replayed" 2>/dev/null)
+"$tapedeck" snapshot import "$work/first.tar.gz" --name third >/dev/null 2>&1 # which tells that the window is not whole
+check "the command line does it" has /snapshots/third "\"packets\":$packets"
 check "a name that is taken: 409" code 409 name_taken --data-binary "@$replayed" "$api/snapshots/import?name=first"
 check "no name: 400" code 400 'name is missing' --data-binary "@$replayed" "$api/snapshots/import"
 check "one that is none: 400" code 400 'name' --data-binary "@$replayed" "$api/snapshots/import?file=My%20File.pcap"
@@ -168,10 +181,11 @@ noise() {
 }
 check "what is neither: the job fails, and says why" noise
 head -c 100000000 /dev/zero >"$work/huge"
-check "more than there is room for: 507" code 507 no_room -H 'Expect: 100-continue' --data-binary "@$work/huge" "$api/snapshots/import?name=huge"
+check "more than there is room for: 507" code 507 no_room --data-binary "@$work/huge" \
+    "$api/snapshots/import?name=huge"
 cut_upload() { curl -sS --max-time 1 --limit-rate 500k --data-binary "@$work/noise" "$api/snapshots/import?name=cut"; [[ $? -eq 28 ]]; }
 check "an upload is cut" cut_upload
-nothing_left() { ! find "$work/data/hub/work" -mindepth 1 | grep . ; }
+nothing_left() { ! find "$work/data/hub/work" -mindepth 1 | grep .; }
 wait_for hub nothing_left
 check "and leaves nothing, as all the others" nothing_left
 unreserved() { has /snapshots '"reserved":0[,}]' >/dev/null; }
