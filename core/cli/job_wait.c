@@ -12,7 +12,7 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 
-enum { FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 500, MAX_ID = 128 };
+enum { FIRST_PAUSE_MS = 10, LONGEST_PAUSE_MS = 500, MAX_ID = 128 };
 #define PATIENCE_NS (60ll * NS_PER_S) /* with a hub that does not answer */
 
 struct wait {
@@ -54,7 +54,7 @@ static void show(struct wait *w, const char *what, const json_t *job)
 /* The job once it has ended; TD_E_CANCELLED: interrupted. */
 static int poll_job(struct wait *w, const char *path, const char *what, json_t **ret, struct error *err)
 {
-    for (unsigned pause = FIRST_PAUSE_MS;; pause = pause * 2 < LONGEST_PAUSE_MS ? pause * 2 : LONGEST_PAUSE_MS) {
+    for (unsigned pause = FIRST_PAUSE_MS;; pause = pause * 5 / 4 < LONGEST_PAUSE_MS ? pause * 5 / 4 : LONGEST_PAUSE_MS) {
         json_t *job = NULL;
         int status = client_ask(w->client, "GET", path, NULL, &job, err);
         if (status == TD_OK && has_ended(client_text(job, "state"))) {

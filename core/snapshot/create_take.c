@@ -178,6 +178,7 @@ static void link_pieces(struct create *c, struct create_node *n)
             continue;
         bool there = faccessat(n->dir_fd, create_file_name(p, CREATE_DATA, false, name), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
         link_piece(n, ring_fd, p);
+        p->quick = p->linked;
         if (!p->linked && !there)
             remove_files(n, p);
     }
@@ -405,8 +406,10 @@ static void *take_pieces(void *arg)
     struct http_client *client = NULL;
     struct error err = {0};
     int status = create_client(t->c, t->n, &client, &err);
-    for (size_t i; (i = atomic_fetch_add(&t->n->next, 1)) < t->n->n && !atomic_load(&t->c->stop);) {
-        struct piece *p = &t->n->pieces[i];
+    for (size_t i; (i = atomic_fetch_add(&t->n->next, 1)) < 2 * t->n->n && !atomic_load(&t->c->stop);) {
+        struct piece *p = &t->n->pieces[i % t->n->n];
+        if (p->quick != (i >= t->n->n))
+            continue;
         if (status == TD_OK && (p->kept || !atomic_load(&t->n->lost))) {
             take_piece(t->c, t->n, client, p);
         } else {
