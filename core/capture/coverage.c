@@ -39,6 +39,9 @@ void coverage_settle(struct segment_summary *v, size_t n, int64_t now_ns, bool r
             s->covered_to_ns = s->last_ns < INT64_MAX ? s->last_ns + 1 : INT64_MAX;
         }
     }
+    /* It was opened when its first packets were in the kernel's buffer already. Else the segment before it covers that time. */
+    if (n && v[0].packets && v[0].first_ns < v[0].covered_from_ns)
+        v[0].covered_from_ns = v[0].first_ns;
     if (replays)
         settle_empty(v, n);
 }

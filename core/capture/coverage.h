@@ -10,7 +10,8 @@
  *
  * A capture that is replayed with its original times holds packets from long before its segments were written. Nobody asks for the hour in
  * which it was replayed, but for that in which it was captured: so where packets are far from the time in which their segment was written,
- * covered is from the first to the last of them. `replays`: that is what this worker does; segments without packets then cover nothing. */
+ * covered is from the first to the last of them. The first segment covers all of its packets, so that what is there can be asked for.
+ * `replays`: that is what this worker does; segments without packets then cover nothing. */
 void coverage_settle(struct segment_summary *v, size_t n, int64_t now_ns, bool replays);
 
 /* Has it to do with [start, end)? */

@@ -12,7 +12,7 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 
-enum { FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 500, MAX_ID = 128 };
+enum { FIRST_PAUSE_MS = 10, LONGEST_PAUSE_MS = 500, PAUSE_SHARE = 16 /* of the time that it took so far */, MAX_ID = 128 };
 #define PATIENCE_NS (60ll * NS_PER_S) /* with a hub that does not answer */
 
 struct wait {
@@ -51,10 +51,17 @@ static void show(struct wait *w, const char *what, const json_t *job)
         progress_show(&w->progress, what, (uint64_t)(all && done > all ? all : done), (uint64_t)all, UINT64_MAX);
 }
 
+/* Short jobs end soon, and of long ones nobody minds half a second. */
+static unsigned next_pause(int64_t began_ns)
+{
+    int64_t ms = (now_ns() - began_ns) / PAUSE_SHARE / NS_PER_MS;
+    return ms < FIRST_PAUSE_MS ? FIRST_PAUSE_MS : ms < LONGEST_PAUSE_MS ? (unsigned)ms : LONGEST_PAUSE_MS;
+}
+
 /* The job once it has ended; TD_E_CANCELLED: interrupted. */
 static int poll_job(struct wait *w, const char *path, const char *what, json_t **ret, struct error *err)
 {
-    for (unsigned pause = FIRST_PAUSE_MS;; pause = pause * 2 < LONGEST_PAUSE_MS ? pause * 2 : LONGEST_PAUSE_MS) {
+    for (int64_t began_ns = now_ns();;) {
         json_t *job = NULL;
         int status = client_ask(w->client, "GET", path, NULL, &job, err);
         if (status == TD_OK && has_ended(client_text(job, "state"))) {
@@ -70,7 +77,7 @@ static int poll_job(struct wait *w, const char *path, const char *what, json_t *
         } else if (!w->away_since_ns) {
             w->away_since_ns = now_ns();
         }
-        if (!pause_ms(w, pause))
+        if (!pause_ms(w, next_pause(began_ns)))
             return error_set(err, TD_E_CANCELLED, "interrupted");
     }
 }

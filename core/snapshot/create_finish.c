@@ -302,6 +302,14 @@ static int check_any(const struct create *c, const struct manifest *m, struct er
     return status;
 }
 
+/* What the manifest will promise must outlast a power failure before it does: segments, and the index files, which no ring flushes. */
+static int flush(struct create *c, struct error *err)
+{
+    char prefix[MANIFEST_ID + 1];
+    snprintf(prefix, sizeof(prefix), "%s/", c->request->id);
+    return storage_flush(snapshots_storage(c->snapshots), prefix, err);
+}
+
 int create_finish(struct create *c, struct error *err)
 {
     struct manifest *m = NULL;
@@ -314,10 +322,11 @@ int create_finish(struct create *c, struct error *err)
     uint64_t more = m->bytes > c->reserved ? m->bytes - c->reserved : 0, bytes = m->bytes;
     if (status == TD_OK && more)
         status = snapshots_reserve(c->snapshots, more, err);
-    if (status == TD_OK) {
-        c->reserved += more;
+    c->reserved += status == TD_OK ? more : 0;
+    if (status == TD_OK)
+        status = flush(c, err);
+    if (status == TD_OK)
         status = snapshots_add(c->snapshots, m, err);
-    }
     if (status == TD_OK)
         c->reserved -= bytes;
     else

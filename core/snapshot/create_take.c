@@ -178,6 +178,7 @@ static void link_pieces(struct create *c, struct create_node *n)
             continue;
         bool there = faccessat(n->dir_fd, create_file_name(p, CREATE_DATA, false, name), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
         link_piece(n, ring_fd, p);
+        p->quick = p->linked;
         if (!p->linked && !there)
             remove_files(n, p);
     }
@@ -319,7 +320,7 @@ static int take_kept(struct create *c, struct create_node *n, struct piece *p, s
     return status == TD_OK ? create_check(c, n, p, err) : status;
 }
 
-/* Into storage; durable from here. */
+/* Into storage; durable from create_finish() on. */
 static int put_files(struct create *c, struct create_node *n, struct piece *p)
 {
     char key[STORAGE_MAX_KEY + 1], name[CREATE_FILE], file[SEGMENT_NAME];
@@ -328,8 +329,8 @@ static int put_files(struct create *c, struct create_node *n, struct piece *p)
     for (int i = CREATE_DATA; status == TD_OK && i <= CREATE_INDEX; i++) {
         enum segment_file_kind kind = i == CREATE_INDEX ? SEGMENT_FILE_INDEX : p->compressed ? SEGMENT_FILE_COMPRESSED : SEGMENT_FILE_PLAIN;
         snprintf(key, sizeof(key), "%s/%s/%s", c->request->id, n->name, segment_file_name(p->said.sequence, kind, false, file));
-        status = storage_put_file(snapshots_storage(c->snapshots), key, n->dir_fd, create_file_name(p, (enum create_file)i, false, name),
-                                  NULL, &err);
+        status = storage_put_file_later(snapshots_storage(c->snapshots), key, n->dir_fd,
+                                        create_file_name(p, (enum create_file)i, false, name), NULL, &err);
     }
     return status == TD_OK ? TD_OK : create_fail_error(c, &err);
 }
@@ -405,8 +406,10 @@ static void *take_pieces(void *arg)
     struct http_client *client = NULL;
     struct error err = {0};
     int status = create_client(t->c, t->n, &client, &err);
-    for (size_t i; (i = atomic_fetch_add(&t->n->next, 1)) < t->n->n && !atomic_load(&t->c->stop);) {
-        struct piece *p = &t->n->pieces[i];
+    for (size_t i; (i = atomic_fetch_add(&t->n->next, 1)) < 2 * t->n->n && !atomic_load(&t->c->stop);) {
+        struct piece *p = &t->n->pieces[i % t->n->n];
+        if (p->quick != (i >= t->n->n))
+            continue;
         if (status == TD_OK && (p->kept || !atomic_load(&t->n->lost))) {
             take_piece(t->c, t->n, client, p);
         } else {

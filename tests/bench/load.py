@@ -21,7 +21,7 @@ import urllib.request
 from report import Failed
 
 SEND, CAPTURE = "td0", "td1"
-ADDRESS = "127.0.0.1:48999"
+ADDRESS, HUB = "127.0.0.1:48999", "127.0.0.1:8898"
 GIB = 1 << 30
 SEGMENTS = "[0-9]" * 10 + ".pcapng"
 
@@ -62,6 +62,37 @@ def settle():
     """What others left in the page cache is written before the next is measured."""
     os.sync()
     time.sleep(1)
+
+
+def forget(files):
+    """Takes files out of the page cache."""
+    for path in files:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            os.fdatasync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def keep(files):
+    """Reads them once, so that they are in the page cache."""
+    for path in files:
+        with open(path, "rb") as file:
+            while file.read(1 << 20):
+                pass
+
+
+def timed(command, output=None):
+    """Wall time."""
+    begin = time.monotonic()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output or subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    took = time.monotonic() - begin
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command[:2])} ... failed: {done.stderr.decode(errors='replace').strip()}")
+    return took
+
+
+def sync(*paths):
+    """Seconds until files are on the disk."""
+    return timed(["sync", *paths])
 
 
 def arrived():
@@ -154,22 +185,19 @@ def tally(build, files):
     return result | {"said": done.stderr.strip()}
 
 
-class Worker(Program):
-    """`tapedeck worker` with a ring in work/raw. `raw` and `capture` replace options of the same name."""
+class Service(Program):
+    """`tapedeck worker` or `tapedeck hub`, which answers at an address. `options`: what stands below tap."""
 
-    def __init__(self, build, work, raw=None, capture=None, command=()):
-        capture = {"interfaces": [CAPTURE], "bufferSize": "32Mi"} | (capture or {})
-        self.ring = (raw or {}).get("path", os.path.join(work, "raw"))
-        capture["raw"] = {"storageSize": "1Gi", "path": self.ring} | (raw or {})
-        options = {"tap": {"node": "n1", "dataDir": work, "capture": capture, "worker": {"listen": ADDRESS}}}
-        path = os.path.join(work, "worker.yaml")
-        pathlib.Path(path).write_text(json.dumps(options), encoding="utf-8")  # JSON is YAML
-        super().__init__([*command, os.path.join(build, "tapedeck"), "worker", "-c", path], os.path.join(work, "worker.log"))
+    def __init__(self, build, work, what, address, options, command=()):
+        self.what, self.address = what, address
+        path = os.path.join(work, f"{what}.yaml")
+        pathlib.Path(path).write_text(json.dumps({"tap": options}), encoding="utf-8")  # JSON is YAML
+        super().__init__([*command, os.path.join(build, "tapedeck"), what, "-c", path], os.path.join(work, f"{what}.log"))
 
     def open(self, path, timeout_s=60):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            return opener.open(f"http://{ADDRESS}{path}", timeout=timeout_s)
+            return opener.open(f"http://{self.address}{path}", timeout=timeout_s)
         except urllib.error.HTTPError as error:
             raise Failed(f"GET {path}: {error.code}: {error.read(1000).decode(errors='replace')}") from None
         except OSError as error:
@@ -192,10 +220,21 @@ class Worker(Program):
                     return self
             except Failed as error:
                 if not self.is_running():
-                    raise Failed(f"the worker ended: {self.last_words()}") from None
+                    raise Failed(f"the {self.what} ended: {self.last_words()}") from None
                 if time.monotonic() > deadline:
-                    raise Failed(f"the worker is not ready after {timeout_s} s: {error}; {self.last_words()}") from None
+                    raise Failed(f"the {self.what} is not ready after {timeout_s} s: {error}; {self.last_words()}") from None
             time.sleep(0.05)
+
+
+class Worker(Service):
+    """`tapedeck worker` with a ring in work/raw. `raw` and `capture` replace options of the same name."""
+
+    def __init__(self, build, work, raw=None, capture=None, command=()):
+        capture = {"interfaces": [CAPTURE], "bufferSize": "32Mi"} | (capture or {})
+        self.ring = (raw or {}).get("path", os.path.join(work, "raw"))
+        capture["raw"] = {"storageSize": "1Gi", "path": self.ring} | (raw or {})
+        options = {"node": "n1", "dataDir": work, "capture": capture, "worker": {"listen": ADDRESS}}
+        super().__init__(build, work, "worker", ADDRESS, options, command)
 
     def segments(self):
         return sorted(glob.glob(os.path.join(self.ring, SEGMENTS)) + glob.glob(os.path.join(self.ring, SEGMENTS + ".zst")))
