@@ -262,11 +262,4 @@ for name in all some killed without back stalled patient hub-kill hub-term absen
     "$tapedeck" snapshot delete "$name" --yes >/dev/null 2>"$work/delete" || "$tapedeck" snapshot delete "$name" >/dev/null 2>"$work/delete"
 done
 check "all are deleted" is "$(find "$data/snapshots" "$data/hub/work" -type f | wc -l)" 0
-holds() {
-    local tls=''
-    [[ $1 -ne 3 ]] || tls=s
-    curl -sS --cacert "$work/cert.pem" -H "Authorization: Bearer $(<"$work/token")" "http$tls://10.77.0.$1:48999/api/v1/statistics" |
-        python3 -c 'import json, sys; print([v for k, v in json.load(sys.stdin).items() if k == "holds"])'
-}
-check "no worker holds anything" is "$(holds 1)$(holds 3)" "[0][0]"
 echo "1..$number"
