@@ -198,7 +198,7 @@ class Maker:
     def body(self, operation):
         schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         if schema is None:
-            return self.random.choice([b"", b"", b"", b"x", b"{}", b"x" * 100000])
+            return self.random.choice([b"x", b"{}", b"x" * 100000]) if self.chance(0.05) else b""
         needed = schema.get("required", [])
         value = {name: self.value(name, one) for name, one in schema.get("properties", {}).items() if name in needed or self.chance(0.3)}
         if "last" in value and self.chance(0.9):
@@ -230,7 +230,7 @@ class Maker:
         """Lines, and whether they tell the truth about the body."""
         lines, whole = [f"Host: {self.random.choice(['127.0.0.1', 'localhost', '127.0.0.1:80'])}"], True
         if self.chance(0.02):
-            lines = self.random.choice([[], ["Host: evil.test"], ["Host: a", "Host: b"], ["Host:"]])
+            lines, whole = self.random.choice([[], ["Host: evil.test"], ["Host: a", "Host: b"], ["Host:"]]), False
         chunked = body and self.chance(0.1)
         if chunked:
             lines.append("Transfer-Encoding: chunked")
@@ -246,6 +246,7 @@ class Maker:
         if self.chance(0.03):
             lines += self.random.choice([["X-Many: 1"] * 2000, ["X: " + "z" * 40000], ["no colon"], [": empty"], ["A b: c"], ["X: a\x00b"], [" folded"],
                                          ["Expect: 100-continue"], ["Expect: nonsense"]])
+            whole = False
         if self.chance(0.02):
             wrong = self.random.choice(["Content-Length: -1", "Content-Length: 99999999999999999999999", f"Content-Length: {len(body) + 10}",
                                         "Content-Length: 1e3", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked", "Content-Length: 0x10"])
