@@ -351,6 +351,8 @@ static void compare(const struct hub *hub, const struct config *c)
     else if (strcmp(old->delayed_dissection.cpu, c->delayed_dissection.cpu) != 0 ||
              old->delayed_dissection.memory != c->delayed_dissection.memory)
         what = "tap.delayedDissection";
+    else if (old->hub.worker_patience_ns != c->hub.worker_patience_ns)
+        what = "tap.hub.workerPatience";
     if (what)
         log_event(TD_LOG_WARN, "hub", "%s has changed: that needs a restart", what);
 }

@@ -155,6 +155,7 @@ int hub_run_create(void *ctx, struct job *job, struct td_slice request, bool aga
                                .start_ns = json_integer_value(json_object_get(p.body, "start_ns")),
                                .end_ns = json_integer_value(json_object_get(p.body, "end_ns")),
                                .allow_partial = json_is_true(json_object_get(p.body, "allow_partial")),
+                               .patience_ns = hub->config->hub.worker_patience_ns,
                                .work_dir = hub->work_dir,
                                .cancel = job_cancelled(job),
                                .progress = tell_create,

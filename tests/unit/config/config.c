@@ -56,13 +56,14 @@ static void test_hub(void)
         config_free(config);
     }
     struct config *config = parse("tap:\n  hub:\n    listen: ':1'\n    workers: [a, 'dns:b:2']\n    tls: {cert: c, key: k}\n"
-                                  "    tokenFile: t\n    workerTokenFile: w\n    workerCa: ca\n    auditLog: log\n"
+                                  "    tokenFile: t\n    workerTokenFile: w\n    workerCa: ca\n    auditLog: log\n    workerPatience: 90s\n"
                                   "  snapshots: {local: {path: here}}\n");
     if (!ok(config && !f.errors && !f.n, "a hub's configuration %s", f.n ? f.v[0].text : ""))
         return;
     is_int(config->hub.workers.n, 2, "its workers");
     is_str(config->hub.workers.v[1], "dns:b:2", "by name");
     is_str(config->hub_tls.certificate, "c", "its certificate");
+    is_int(config->hub.worker_patience_ns / 1000000000, 90, "its patience");
     is_str(config->local_snapshots.path, "here", "its snapshots");
     is_str(config->delayed_dissection.cpu, "", "and what is not said is the default");
     config_free(config);
