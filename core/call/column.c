@@ -239,6 +239,12 @@ void column_put_exact(struct buf *out, const struct column *col, const struct td
     put_column(out, col, c, utf8_put_text);
 }
 
+void column_put_summary(struct buf *out, enum column_kind kind, const struct td_call *c)
+{
+    int16_t field = kind == COLUMN_METHOD ? c->fields->method : kind == COLUMN_TARGET ? c->fields->target : c->fields->status;
+    put_field(out, c, field, utf8_put_text);
+}
+
 void column_put_row(struct buf *out, const struct column_set *set, const struct td_call *c)
 {
     for (uint32_t i = 0; i < set->n; i++) {

@@ -42,6 +42,8 @@ void column_set_clear(struct column_set *set);
 void column_put(struct buf *out, const struct column *col, const struct td_call *c);
 /* The same, but text stays as it was on the wire, save that it is made UTF-8 (see utf8_put_text). */
 void column_put_exact(struct buf *out, const struct column *col, const struct td_call *c);
+/* COLUMN_METHOD, _TARGET or _STATUS of a call without a set of columns; nothing where its dissector has no such field. */
+void column_put_summary(struct buf *out, enum column_kind kind, const struct td_call *c);
 /* All columns, separated by tabs, and a newline. */
 void column_put_row(struct buf *out, const struct column_set *set, const struct td_call *c);
 

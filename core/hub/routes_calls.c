@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "call/call_json.h"
+#include "call/column.h"
 #include "filter/search.h"
 #include "hub/put.h"
 #include "hub/routes.h"
@@ -101,10 +102,32 @@ static int take_query(const json_t *body, struct calls_query *c, struct error *e
 
 /* ---- The answer ---- */
 
+/* What tables show of a call, whatever its protocol calls it. */
+static void put_summary(struct buf *b, const struct td_call *call)
+{
+    static const struct {
+        const char *key;
+        enum column_kind kind;
+    } parts[] = {{"method", COLUMN_METHOD}, {"target", COLUMN_TARGET}, {"status", COLUMN_STATUS}};
+    struct buf text = {.n = 0};
+    put_key(b, "summary");
+    buf_putc(b, '{');
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        buf_reset(&text);
+        column_put_summary(&text, parts[i].kind, call);
+        put_key(b, parts[i].key);
+        json_put_string(b, buf_slice(&text));
+    }
+    buf_putc(b, '}');
+    b->failed |= text.failed;
+    buf_clear(&text);
+}
+
 void hub_put_call(struct buf *b, const char *db, const struct td_call *call, bool payload)
 {
     put_comma(b);
     buf_printf(b, "{\"id\":\"%s/%" PRIu64 "\"", db, call->id); /* names need no escapes */
+    put_summary(b, call);
     size_t brace = b->n;
     call_put_json(b, call, payload);
     if (!b->failed) {

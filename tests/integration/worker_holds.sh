@@ -185,7 +185,7 @@ begun() { [[ $(statistic written_packets) -ge 7000 ]]; }
 wait_for worker begun
 hold early "start=2024-01-01T00:00:00.05Z&end=2024-01-01T00:00:00.7Z"
 early=$id
-sum=$(sha256sum "$work/data/raw/0000000002.pcapng" | cut -d' ' -f1)
+sum=$(get "/api/v1/holds/$early/segments/2/data" | sha256sum | cut -d' ' -f1)
 recycled() { [[ $(statistic recycled) -ge 3 ]]; }
 wait_for worker recycled
 check "recycled" test ! -e "$work/data/raw/0000000002.pcapng"
