@@ -4,11 +4,14 @@
 # ports are free, and being root is not necessary. Where it does not, as in most containers, on the machine's loopback
 # interface with other ports; capturing then needs to be root, through sudo if WITH_SUDO is set.
 
-# enter_namespace "$0" "$@": starts the script again inside a namespace. Returns if it runs there, or cannot.
+# enter_namespace "$0" "$@": starts the script again inside a namespace; one of mounts as well if with_mounts is set. Returns if
+# it runs there, or cannot.
 enter_namespace() {
     if [[ -z ${IN_NAMESPACE:-} ]]; then
-        local how=(unshare --net)
-        [[ $(id -u) -eq 0 ]] || how+=(--map-current-user --keep-caps)
+        local how=(unshare --net ${with_mounts:+--mount})
+        if [[ $(id -u) -ne 0 ]]; then
+            [[ -n ${with_mounts:-} ]] && how+=(--map-root-user) || how+=(--map-current-user --keep-caps)
+        fi
         if "${how[@]}" ip link set lo up 2>/dev/null; then
             IN_NAMESPACE=1 exec "${how[@]}" "$@"
         fi
@@ -91,7 +94,7 @@ stop_capture() {
 }
 
 # start_nginx CONFIG: `CONFIG` is what stands inside of http{}. One process, without a change of user, so that it runs in
-# a namespace with only one.
+# a namespace with only one; with the command nginx_in in front, and asked at nginx_address, if they are set.
 start_nginx() {
     mkdir -p "$work/nginx"
     cat >"$work/nginx.conf" <<EOF
@@ -114,6 +117,7 @@ http {
     $1
 }
 EOF
-    start nginx nginx -c "$work/nginx.conf" -e stderr
-    wait_for nginx tcp_open 127.0.0.1 "$http_port"
+    # shellcheck disable=SC2086 # many words
+    start nginx ${nginx_in:-} nginx -c "$work/nginx.conf" -e stderr
+    wait_for nginx tcp_open "${nginx_address:-127.0.0.1}" "$http_port"
 }

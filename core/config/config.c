@@ -81,6 +81,8 @@ static const struct td_option hub_options[] = {
     TD_STR_OPT(struct hub_config, worker_token_file, "workerTokenFile", "", "File with the token that the workers want. Empty: none."),
     TD_STR_OPT(struct hub_config, worker_ca, "workerCa", "",
                "PEM file with the authorities that the workers' certificates come from. Empty: the system's."),
+    TD_DUR_OPT(struct hub_config, worker_patience_ns, "workerPatience", "1m", NS_PER_S, 24 * 3600 * (int64_t)NS_PER_S,
+               "A worker that gives nothing for so long while a snapshot is made is given up: the snapshot lacks the rest, and says so."),
     TD_STR_OPT(struct hub_config, audit_log, "auditLog", "",
                "File that gets a line for everything that somebody creates, exports, deletes or stops. Empty: the log gets it."),
 };

@@ -56,6 +56,7 @@ struct hub_config {
     const char *listen, *token_file;
     struct td_strlist workers; /* URLs, or dns:name:port: every address of that name is a worker */
     const char *worker_token_file, *worker_ca;
+    int64_t worker_patience_ns;
     const char *audit_log; /* "": the log */
 };
 

@@ -209,6 +209,19 @@ static int open_nodes(struct hub *hub, const struct config *c, struct error *err
 
 /* ---- Life ---- */
 
+static int open_exporters(struct hub *hub, struct error *err)
+{
+    static const char *const names[HUB_EXPORTERS] = {[HUB_PCAP] = "pcap", [HUB_PCAPNG] = "pcapng"};
+    int status = TD_OK;
+    for (size_t i = 0; i < HUB_EXPORTERS && status == TD_OK; i++) {
+        const struct plugin_component *c = registry_find(hub->registry, TD_KIND_EXPORTER, names[i]);
+        const struct yaml_node *options = config_component(hub->config, TD_KIND_EXPORTER, names[i]);
+        if (c)
+            status = instance_create(c, options, &hub->host, &hub->exporters[i], err);
+    }
+    return status;
+}
+
 static int open_plugins(struct hub *hub, struct error *err)
 {
     int status = registry_open(hub->config, &hub->registry, err);
@@ -217,7 +230,9 @@ static int open_plugins(struct hub *hub, struct error *err)
     host_init_control(&hub->host);
     status = enabled_dissectors_open(&hub->dissectors, hub->config, hub->registry, err);
     hub->dissectors_open = status == TD_OK;
-    return status == TD_OK ? enabled_dissectors_fields(&hub->dissectors, &hub->fields, err) : status;
+    if (status == TD_OK)
+        status = enabled_dissectors_fields(&hub->dissectors, &hub->fields, err);
+    return status == TD_OK ? open_exporters(hub, err) : status;
 }
 
 /* The storage, and in it the snapshots: those that are whole, and what unfinished jobs will need. */
@@ -235,6 +250,8 @@ static int open_snapshots(struct hub *hub, struct error *err)
     mem_free(kinds);
     if (status == TD_OK)
         status = snapshots_open(hub->storage, hub->config->local_snapshots.storage_size, hub_is_busy, hub, &hub->snapshots, err);
+    if (status == TD_OK)
+        hub_sweep_imports(hub);
     return status;
 }
 
@@ -308,6 +325,8 @@ void hub_close(struct hub *hub)
     field_registry_free(hub->fields);
     if (hub->dissectors_open)
         enabled_dissectors_close(&hub->dissectors);
+    for (size_t i = 0; i < HUB_EXPORTERS; i++)
+        instance_destroy(hub->exporters[i]);
     registry_free(hub->registry);
     audit_close(hub->audit);
     if (hub->lock_fd >= 0)
@@ -332,6 +351,8 @@ static void compare(const struct hub *hub, const struct config *c)
     else if (strcmp(old->delayed_dissection.cpu, c->delayed_dissection.cpu) != 0 ||
              old->delayed_dissection.memory != c->delayed_dissection.memory)
         what = "tap.delayedDissection";
+    else if (old->hub.worker_patience_ns != c->hub.worker_patience_ns)
+        what = "tap.hub.workerPatience";
     if (what)
         log_event(TD_LOG_WARN, "hub", "%s has changed: that needs a restart", what);
 }

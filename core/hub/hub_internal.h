@@ -14,6 +14,8 @@
 
 enum { HUB_PATH = 4096 };
 
+enum hub_exporter { HUB_PCAP, HUB_PCAPNG, HUB_EXPORTERS };
+
 struct hub {
     struct config *config; /* the first one: what only a restart changes. What a reload changes is kept by the parts themselves */
     const char *version;
@@ -24,6 +26,7 @@ struct hub {
 
     struct registry *registry;
     struct td_host host;
+    struct td_inst *exporters[HUB_EXPORTERS]; /* NULL: there is none */
     struct enabled_dissectors dissectors;
     bool dissectors_open;
     struct field_registry *fields; /* of the dissectors that are enabled */

@@ -20,6 +20,7 @@ struct job_kind *hub_kinds(struct hub *hub, size_t *ret_n)
         {"create", 2, true, hub_run_create, hub_clean_create, hub},
         {"verify", 1, true, hub_run_verify, NULL, hub},
         {"dissect", 1, true, hub_run_dissect, hub_clean_dissect, hub},
+        {"import", 1, true, hub_run_import, hub_clean_import, hub},
     };
     enum { KINDS = sizeof(all) / sizeof(all[0]) };
     struct job_kind *v = mem_calloc(KINDS, sizeof(*v));
@@ -154,6 +155,7 @@ int hub_run_create(void *ctx, struct job *job, struct td_slice request, bool aga
                                .start_ns = json_integer_value(json_object_get(p.body, "start_ns")),
                                .end_ns = json_integer_value(json_object_get(p.body, "end_ns")),
                                .allow_partial = json_is_true(json_object_get(p.body, "allow_partial")),
+                               .patience_ns = hub->config->hub.worker_patience_ns,
                                .work_dir = hub->work_dir,
                                .cancel = job_cancelled(job),
                                .progress = tell_create,

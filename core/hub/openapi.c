@@ -83,6 +83,8 @@ static void put_operation(struct buf *b, const struct hub_subject *s, const stru
         put_raw(b, "schema", r->body);
         buf_lit(b, "}}}");
     }
+    if (r->max_body == HTTP_BODY_TAKEN)
+        put_raw(b, "requestBody", "{\"required\":true,\"content\":{\"application/octet-stream\":{\"schema\":{}}}}");
     put_answers(b, r);
     buf_putc(b, '}');
 }

@@ -54,6 +54,9 @@ const struct hub_subject *hub_routes_jobs(void);
 const struct hub_subject *hub_routes_filter(void);
 const struct hub_subject *hub_routes_calls(void);
 const struct hub_subject *hub_routes_plugins(void);
+const struct hub_subject *hub_routes_exports(void);
+const struct hub_subject *hub_routes_import(void);
+const struct hub_subject *hub_routes_stream(void);
 
 /* The server's form of the tables, in `arena`. */
 int hub_routes_make(struct arena *arena, struct http_route **ret, size_t *ret_n, struct error *err) MUST_CHECK;
@@ -77,5 +80,19 @@ int hub_submit(struct hub *, struct http_request *, const char *kind, const char
                struct error *err) MUST_CHECK;
 /* The query as such an object: values of the named parameters, as texts. json_decref() it. NULL: out of memory. */
 json_t *hub_query(const struct http_request *, const char *const *names);
+
+/* ---- Calls, for handlers ---- */
+
+struct td_call;
+struct filter_diagnostics;
+struct store_position;
+/* Its id is that of the API, "snapshot/dissection/number": it names the dissection `db` as well. */
+void hub_put_call(struct buf *, const char *db, const struct td_call *, bool payload);
+/* The other way round. False: it is no id. */
+bool hub_parse_call_id(const char *id, char db[JOB_SUBJECT], uint64_t *ret_number);
+/* "n1700000000000000000.42": the order, and the call behind which it goes on. False: it is none, or of the other order. */
+bool hub_parse_cursor(const char *text, bool oldest_first, struct store_position *ret);
+/* Answers 400, filter_error: where the filter is wrong, why, and what to write. */
+void hub_refuse_filter(struct http_request *, const struct filter_diagnostics *, const char *text, const struct error *why);
 
 #endif

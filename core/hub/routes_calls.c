@@ -32,8 +32,7 @@ static int64_t now(void)
 
 /* ---- The question ---- */
 
-/* "n1700000000000000000.42": the order, and the call behind which it goes on. */
-static bool parse_cursor(const char *text, bool oldest_first, struct store_position *ret)
+bool hub_parse_cursor(const char *text, bool oldest_first, struct store_position *ret)
 {
     char *end;
     if (text[0] != (oldest_first ? 'o' : 'n') || strspn(text + 1, "-.0123456789") != strlen(text + 1) || strlen(text) > 48)
@@ -93,7 +92,7 @@ static int take_query(const json_t *body, struct calls_query *c, struct error *e
         status = error_set(err, TD_E_CONFIG, "start is not before end");
     if (status == TD_OK)
         status = hub_take_text(body, "cursor", NULL, &cursor, err);
-    if (status == TD_OK && cursor && !parse_cursor(cursor, c->search.oldest_first, &c->after))
+    if (status == TD_OK && cursor && !hub_parse_cursor(cursor, c->search.oldest_first, &c->after))
         status = error_set(err, TD_E_CONFIG, "\"%.64s\" is no cursor of an answer in this order", cursor);
     if (cursor)
         c->search.after = &c->after;
@@ -102,11 +101,10 @@ static int take_query(const json_t *body, struct calls_query *c, struct error *e
 
 /* ---- The answer ---- */
 
-/* Its id is that of the API: it names the dissection as well. */
-static void put_call(struct buf *b, const char *db, const struct td_call *call, bool payload)
+void hub_put_call(struct buf *b, const char *db, const struct td_call *call, bool payload)
 {
     put_comma(b);
-    buf_printf(b, "{\"id\":\"%s:%" PRIu64 "\"", db, call->id); /* names need no escapes */
+    buf_printf(b, "{\"id\":\"%s/%" PRIu64 "\"", db, call->id); /* names need no escapes */
     size_t brace = b->n;
     call_put_json(b, call, payload);
     if (!b->failed) {
@@ -133,7 +131,7 @@ static int put_calls(struct search *s, const struct calls_query *c, struct buf *
         more = n == c->limit || b->n > ANSWER_BYTES;
         if (more)
             break;
-        put_call(b, c->db, call, c->search.payload);
+        hub_put_call(b, c->db, call, c->search.payload);
         last = search_position(s);
         n++;
     }
@@ -146,8 +144,7 @@ static int put_calls(struct search *s, const struct calls_query *c, struct buf *
     return status;
 }
 
-/* A filter that is wrong: where, why, and what to write. */
-static void refuse_filter(struct http_request *q, const struct filter_diagnostics *diagnostics, const char *text, const struct error *why)
+void hub_refuse_filter(struct http_request *q, const struct filter_diagnostics *diagnostics, const char *text, const struct error *why)
 {
     struct buf b = {.n = 0};
     buf_putc(&b, '{');
@@ -155,7 +152,7 @@ static void refuse_filter(struct http_request *q, const struct filter_diagnostic
     put_text(&b, "title", "Bad Request");
     put_number(&b, "status", 400);
     put_text(&b, "detail", why->text);
-    put_text(&b, "code", "invalid_filter");
+    put_text(&b, "code", "filter_error");
     put_key(&b, "diagnostics");
     filter_diagnostics_put_json(&b, diagnostics, td_str(text));
     buf_lit(&b, "}\n");
@@ -170,7 +167,7 @@ static int search(struct store *store, const struct calls_query *c, struct error
     filter_diagnostics_init(&diagnostics);
     int status = search_open(store, &c->search, &s, &diagnostics, err);
     if (status == TD_E_CONFIG && diagnostics.fault_n) {
-        refuse_filter(c->q, &diagnostics, c->search.filter, err);
+        hub_refuse_filter(c->q, &diagnostics, c->search.filter, err);
         filter_diagnostics_clear(&diagnostics);
         return TD_OK;
     }
@@ -236,23 +233,31 @@ static int put_one(struct store *store, const struct calls_query *c, struct erro
     struct buf b = {.n = 0};
     int status = store_read_call(store, c->after.id, true, &call, err);
     if (status == TD_OK) {
-        put_call(&b, c->db, &call.call, true);
+        hub_put_call(&b, c->db, &call.call, true);
         hub_reply_json(c->q, 200, &b);
     }
     store_call_clear(&call);
     return status;
 }
 
+bool hub_parse_call_id(const char *id, char db[JOB_SUBJECT], uint64_t *ret_number)
+{
+    const char *slash = strrchr(id, '/'), *number = slash ? slash + 1 : "";
+    if (!slash || slash - id >= (ptrdiff_t)JOB_SUBJECT || !*number || strlen(number) > 18 || number[strspn(number, "0123456789")])
+        return false;
+    snprintf(db, JOB_SUBJECT, "%.*s", (int)(slash - id), id);
+    *ret_number = strtoull(number, NULL, 10);
+    return *ret_number > 0 && strchr(db, '/');
+}
+
 static int get_call(void *ctx, struct http_request *q, struct error *err)
 {
-    const char *id = http_segment(q, "id"), *colon = strrchr(id, ':'), *number = colon ? colon + 1 : "";
+    const char *id = http_segment(q, "id");
     char db[JOB_SUBJECT];
     struct calls_query c = {.q = q, .db = db};
-    bool good = colon && colon - id < (ptrdiff_t)sizeof(db) && *number && strlen(number) <= 18 && !number[strspn(number, "0123456789")];
-    if (!good || (c.after.id = strtoull(number, NULL, 10)) == 0)
-        return error_set(err, TD_E_NOT_FOUND, "\"%.200s\" is no call; ids are as GET /api/v1/calls gives them: snapshot/dissection:number",
+    if (!hub_parse_call_id(id, db, &c.after.id))
+        return error_set(err, TD_E_NOT_FOUND, "\"%.200s\" is no call; ids are as GET /api/v1/calls gives them: snapshot/dissection/number",
                          id);
-    snprintf(db, sizeof(db), "%.*s", (int)(colon - id), id);
     return with_store(ctx, put_one, &c, err);
 }
 
@@ -275,10 +280,10 @@ static const struct hub_parameter search_parameters[] = {
     {"end", TEXT, "Only calls that began before", false},
     {0}};
 static const struct hub_parameter one_parameters[] = {
-    {"id", TEXT, "The call's id: snapshot/dissection:number, with its slash encoded", true}, {0}};
+    {"id", TEXT, "The call's id: snapshot/dissection/number, with its slashes encoded", true}, {0}};
 static const struct hub_answer search_answers[] = {
     {200, JSON_TYPE, "calls, and a cursor if there are more"},
-    {400, "application/problem+json", "invalid_filter: with diagnostics, as /filter/check has them; or invalid_request"},
+    {400, "application/problem+json", "filter_error: with diagnostics, as /filter/check has them; or invalid_request"},
     {404, "application/problem+json", "There is no such snapshot or dissection"},
     {0}};
 static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The call, with headers and bodies"}, {0}};

@@ -138,6 +138,7 @@ static int estimate(struct hub *hub, struct http_request *q, const struct wanted
     struct create_estimate e;
     struct snapshots_room room;
     char oldest[UNITS_TEXT], newest[UNITS_TEXT], want[UNITS_TEXT], have[UNITS_TEXT];
+    const int64_t patience_ns = hub->config->hub.worker_patience_ns, most_ns = ESTIMATE_PATIENCE_S * (int64_t)NS_PER_S;
     const struct create_request r = {.id = "",
                                      .name = w->name,
                                      .version = hub->version,
@@ -146,7 +147,7 @@ static int estimate(struct hub *hub, struct http_request *q, const struct wanted
                                      .workers = w->workers,
                                      .worker_count = w->worker_count,
                                      .allow_partial = true,
-                                     .patience_ns = ESTIMATE_PATIENCE_S * (int64_t)NS_PER_S,
+                                     .patience_ns = patience_ns < most_ns ? patience_ns : most_ns,
                                      .work_dir = hub->work_dir};
     *ret_good = false;
     int status = create_estimate(&r, &e, err);

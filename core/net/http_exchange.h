@@ -19,6 +19,7 @@ enum {
     HTTP_POOL = 256 << 10, /* libmicrohttpd's memory for a connection; heads and chunks have to fit. Pages that are not used cost nothing */
     HTTP_BLOCK = 128 << 10,      /* read at once from streams whose length is known */
     HTTP_DISCARD = 1 << 20,      /* so much of a body that nobody wants is read, for a client that listens only after it has sent all */
+    HTTP_PROGRESS = 1 << 20,     /* of a body that is taken, so much has to come in the time for a request */
     HTTP_SPARE_CONNECTIONS = 16, /* beyond the most: they are told so, and health can still be asked */
 };
 
@@ -104,6 +105,9 @@ struct http_request {
     char client[IP_TEXT];                 /* the address; "": unknown */
     char token_name[HTTP_TOKEN_NAME + 1]; /* of the token that it showed; "": none */
     struct buf body;
+    struct http_sink sink; /* of zeros: none, or it is closed */
+    bool sinking;          /* its end() is still to come */
+    uint64_t taken;
     size_t discarded;
     struct http_reply reply;
     uint64_t sent;

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/units.h"
 #include "net/http_exchange.h"
 #include "net/http_range.h"
 
@@ -225,12 +226,21 @@ static ssize_t cut(struct http_request *r, const struct error *err)
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+/* libmicrohttpd takes the time that a stream needs for more bytes for idling, and would cut the connection after it. Its count begins anew
+ * where there was no limit. */
+static void not_idle(struct http_request *r)
+{
+    MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
+    MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT, r->server->idle_s);
+}
+
 static ssize_t pull(void *cls, uint64_t at, char *p, size_t n)
 {
     struct http_request *r = cls;
     struct http_reply *reply = &r->reply;
     struct error err = {.text = "the server stops"};
     size_t got = 0;
+    int64_t begin_ns = http_now_ns();
     int status;
     if (atomic_load(&r->server->stopping))
         return cut(r, &err);
@@ -238,6 +248,8 @@ static ssize_t pull(void *cls, uint64_t at, char *p, size_t n)
         status = reply->object.read_at(reply->object.ctx, reply->first + at, p, n, &got, &err);
     else
         status = reply->stream.read(reply->stream.ctx, p, n, &got, &err);
+    if (http_now_ns() - begin_ns > NS_PER_S)
+        not_idle(r);
     if (status == TD_OK && got == 0 && reply->length == HTTP_LENGTH_UNKNOWN)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (status == TD_OK && got == 0)

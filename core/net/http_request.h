@@ -18,6 +18,21 @@ const char *http_parameter(const struct http_request *, const char *name);
 /* A header field; NULL: not given. */
 const char *http_header(const struct http_request *, const char *name);
 struct td_slice http_body(const struct http_request *);
+
+/* Who takes the body of a route with HTTP_BODY_TAKEN, piece by piece, in the thread of the connection. Each of these may answer by itself,
+ * or return an error for http_route.handle to be answered; what is left of the body is thrown away then. */
+struct http_sink {
+    void *ctx;
+    int (*take)(void *ctx, struct http_request *, struct td_slice piece, struct error *err);
+    /* The body is whole: answers. Not called for one that was cut. */
+    int (*end)(void *ctx, struct http_request *, struct error *err);
+    void (*close)(void *ctx); /* always called, once; may be NULL */
+};
+/* Takes the sink; for handlers of such routes, which either answer (then the body is not even sent by clients that wait to be told) or call
+ * this. */
+void http_take_body(struct http_request *, const struct http_sink *);
+/* How long the body is, as the client tells it; UINT64_MAX: it does not. */
+uint64_t http_body_length(const struct http_request *);
 enum http_role http_role(const struct http_request *);
 /* Who asks, for people: the name of the token, or else the address. */
 const char *http_caller(const struct http_request *);

@@ -204,8 +204,7 @@ static bool check_rights(struct http_request *r)
     return r->reply.kind == HTTP_REPLY_NONE;
 }
 
-/* Bytes of the body as far as the head tells; UINT64_MAX: it comes in chunks. */
-static uint64_t told_length(const struct http_request *r)
+uint64_t http_body_length(const struct http_request *r)
 {
     const char *length = http_header(r, "Content-Length");
     if (http_header(r, "Transfer-Encoding"))
@@ -221,22 +220,82 @@ static void refuse_body(struct http_request *r)
         http_reply_problem(r, 413, "body_too_long", "a request of this kind has no body");
 }
 
+/* ---- The handler ---- */
+
+static void answer_error(struct http_request *r, int status, struct error *err)
+{
+    err->status = status;
+    http_reply_error(r, err);
+}
+
+static void run_handler(struct http_request *r)
+{
+    struct error err = {.text = ""};
+    bool end = r->sinking;
+    int status = end ? r->sink.end(r->sink.ctx, r, &err) : r->route->handle(r->ctx, r, &err);
+    if (status != TD_OK)
+        answer_error(r, status, &err);
+    else if (r->reply.kind == HTTP_REPLY_NONE && (end || !r->sinking))
+        http_reply_problem(r, 500, "internal_error", "the handler gave no answer");
+}
+
+static void close_sink(struct http_request *r)
+{
+    if (r->sink.close)
+        r->sink.close(r->sink.ctx);
+    r->sink = (struct http_sink){0};
+    r->sinking = false;
+}
+
+void http_take_body(struct http_request *r, const struct http_sink *sink)
+{
+    r->sink = *sink;
+    r->sinking = true;
+}
+
 static void check_head(struct http_request *r)
 {
     struct error err;
     if (!check_form(r) || !find_route(r) || !check_crowd(r) || !check_rights(r))
         return;
-    uint64_t length = told_length(r);
+    uint64_t length = http_body_length(r);
     if (http_target_check(&r->target, r->route->parameters, &err) != TD_OK)
         http_reply_problem(r, 400, "invalid_parameter", "%s", err.text);
+    else if (r->route->max_body == HTTP_BODY_TAKEN)
+        run_handler(r);
     else if (length > r->route->max_body && length != UINT64_MAX)
         refuse_body(r);
 }
 
 /* ---- The body, and the answer ---- */
 
+static void listening(struct http_request *r, bool yes)
+{
+    struct http_connection *c = http_connection_of(r->connection);
+    if (c)
+        atomic_store(&c->listening_since_ns, yes ? http_now_ns() : 0);
+}
+
+/* A long body takes its time; one of which nothing comes does not get it. */
+static void pass_body(struct http_request *r, const char *p, size_t n)
+{
+    struct error err = {.text = ""};
+    int status = r->sink.take(r->sink.ctx, r, td_bytes(p, n), &err);
+    if (status != TD_OK)
+        answer_error(r, status, &err);
+    if (r->reply.kind != HTTP_REPLY_NONE)
+        close_sink(r);
+    if ((r->taken + n) / HTTP_PROGRESS != r->taken / HTTP_PROGRESS)
+        listening(r, true);
+    r->taken += n;
+}
+
 static enum MHD_Result take_body(struct http_request *r, const char *p, size_t n)
 {
+    if (r->reply.kind == HTTP_REPLY_NONE && r->sinking) {
+        pass_body(r, p, n);
+        return MHD_YES;
+    }
     if (r->reply.kind == HTTP_REPLY_NONE && n > r->route->max_body - r->body.n)
         refuse_body(r);
     if (r->reply.kind == HTTP_REPLY_NONE) {
@@ -247,25 +306,6 @@ static enum MHD_Result take_body(struct http_request *r, const char *p, size_t n
     }
     r->discarded += n;
     return r->discarded <= HTTP_DISCARD ? MHD_YES : MHD_NO;
-}
-
-static void listening(struct http_request *r, bool yes)
-{
-    struct http_connection *c = http_connection_of(r->connection);
-    if (c)
-        atomic_store(&c->listening_since_ns, yes ? http_now_ns() : 0);
-}
-
-static void run_handler(struct http_request *r)
-{
-    struct error err = {.text = ""};
-    int status = r->route->handle(r->ctx, r, &err);
-    if (status != TD_OK) {
-        err.status = status;
-        http_reply_error(r, &err);
-    } else if (r->reply.kind == HTTP_REPLY_NONE) {
-        http_reply_problem(r, 500, "internal_error", "the handler gave no answer");
-    }
 }
 
 enum MHD_Result http_on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
@@ -283,7 +323,7 @@ enum MHD_Result http_on_request(void *cls, struct MHD_Connection *connection, co
         r->old_client = strcmp(version, "HTTP/1.1") != 0;
         check_head(r);
         /* An answer given here ends the connection, so it is only given here if there is a long body to be spared. */
-        bool spare = r->reply.kind != HTTP_REPLY_NONE && told_length(r) > HTTP_DISCARD && told_length(r) != UINT64_MAX;
+        bool spare = r->reply.kind != HTTP_REPLY_NONE && http_body_length(r) > HTTP_DISCARD && http_body_length(r) != UINT64_MAX;
         if (!spare)
             return MHD_YES;
         listening(r, false);
@@ -297,6 +337,7 @@ enum MHD_Result http_on_request(void *cls, struct MHD_Connection *connection, co
     listening(r, false);
     if (r->reply.kind == HTTP_REPLY_NONE)
         run_handler(r);
+    close_sink(r);
     return http_reply_send(r);
 }
 
@@ -342,6 +383,7 @@ void http_on_end(void *cls, struct MHD_Connection *connection, void **request, e
     tell_answered(r, why);
     if (r->broken || (r->queued && r->reply.status >= 500))
         atomic_fetch_add(&r->server->failures, 1);
+    close_sink(r);
     http_reply_clear(r, true);
     buf_clear(&r->body);
     arena_clear(&r->arena);

@@ -27,6 +27,9 @@ enum {
     HTTP_DEFAULT_IDLE_S = 60
 };
 
+/* The handler of such a route runs before the body comes. */
+#define HTTP_BODY_TAKEN SIZE_MAX
+
 /* Each may do what those before it may. */
 enum http_role { HTTP_ANYONE, HTTP_VIEWER, HTTP_OPERATOR, HTTP_ADMIN };
 
@@ -42,7 +45,7 @@ struct http_route {
     const char *path;   /* "/segments/{sequence}/data": a name in braces stands for one segment that is not empty */
     enum http_role needs;
     const char *const *parameters; /* of the query, as it may have them; ends with NULL. NULL: none */
-    size_t max_body;               /* bytes; 0: takes no body */
+    size_t max_body;               /* bytes; 0: takes no body; HTTP_BODY_TAKEN: any, see http_take_body() */
     /* [thread of the connection] Answers through net/http_request.h. An error that it returns instead becomes a problem: TD_E_CONFIG 400,
      * TD_E_DENIED 403, TD_E_NOT_FOUND 404, TD_E_EXISTS 409, TD_E_UNSUPPORTED 501, TD_E_NOMEM, TD_E_LIMIT, TD_E_RETRY and
      * TD_E_CANCELLED 503, others 500. `code` is then the status in words: "not_found". */
@@ -80,7 +83,8 @@ struct http_server_options {
     bool tls_required;        /* unless it listens on loopback */
     unsigned max_connections; /* a few more are told to come back (503), but for routes that need nobody; 0: HTTP_DEFAULT_CONNECTIONS */
     unsigned idle_s;          /* a connection ends after so long without a byte in or out; 0: HTTP_DEFAULT_IDLE_S */
-    unsigned receive_s;       /* a request has to be there, body and all, so long after the one before it; 0: idle_s + 60 */
+    unsigned receive_s;       /* a request has to be there, body and all, so long after the one before it; 0: idle_s + 60. Of
+                                    a body that is taken, each MiB */
     const struct http_route_set *sets;
     size_t set_count;
     /* [threads of connections, several at once] After each request; NULL: none. */

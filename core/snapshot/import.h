@@ -25,8 +25,11 @@ struct import_request {
     const char *node; /* of captures; NULL: "imported" */
     const char *version;
     int64_t now_ns;
-    const char *work_dir;   /* exists and is empty */
-    uint64_t max_bytes;     /* of all files that are written; 0: no limit */
+    const char *work_dir; /* exists and is empty */
+    uint64_t max_bytes;   /* of all files that are written; 0: no limit */
+    /* Room for so many more bytes of files, asked for before they are written, some MiB at once; NULL: nobody is asked. What is there after
+     * all is the caller's to release. */
+    int (*reserve)(void *ctx, uint64_t bytes, struct error *err);
     uint64_t segment_bytes; /* captures are split into segments of so many bytes; 0: 64 MiB */
     const atomic_bool *cancel;
     void (*progress)(void *ctx, uint64_t done, uint64_t all); /* bytes of the input; all 0: unknown. May be NULL */

@@ -58,6 +58,20 @@ int import_file_open(struct import_files *f, const char *folder, const char *nam
     return status;
 }
 
+static int reserve(struct import_files *f, uint64_t bytes, struct error *err)
+{
+    enum { STEP = 16 << 20 };
+    const struct import_request *r = f->request;
+    if (!r->reserve || f->reserved - f->written >= bytes)
+        return TD_OK;
+    uint64_t more = bytes - (f->reserved - f->written);
+    more = (more + STEP - 1) / STEP * STEP;
+    int status = r->reserve(r->ctx, more, err);
+    if (status == TD_OK)
+        f->reserved += more;
+    return status;
+}
+
 int import_file_write(struct import_files *f, struct td_slice bytes, struct error *err)
 {
     uint64_t room = f->request->max_bytes ? f->request->max_bytes : UINT64_MAX;
@@ -68,6 +82,9 @@ int import_file_write(struct import_files *f, struct td_slice bytes, struct erro
         return error_set(err, TD_E_LIMIT, "it takes more than the %s that there is room for; delete snapshots, or raise storageSize",
                          units_format_size(room, text));
     }
+    int status = reserve(f, bytes.n, err);
+    if (status != TD_OK)
+        return status;
     sha256_add(f->sha256, bytes);
     f->bytes += bytes.n;
     f->written += bytes.n;

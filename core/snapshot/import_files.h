@@ -10,6 +10,7 @@ struct import_files {
     const struct import_request *request;
     int dir_fd;       /* of the work directory */
     uint64_t written; /* bytes of all files */
+    uint64_t reserved;
     struct sha256 *sha256;
     /* The file at hand. */
     int fd; /* -1: none */

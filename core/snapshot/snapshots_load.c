@@ -16,6 +16,7 @@ struct found {
 };
 
 struct survey {
+    struct storage *storage;
     struct found *v;
     size_t n, cap;
     size_t foreign; /* objects of no id */
@@ -44,6 +45,12 @@ static int note_object(void *ctx, const char *key, const struct storage_object *
     struct survey *s = ctx;
     char id[MANIFEST_ID];
     size_t n = strcspn(key, "/");
+    if (strncmp(key, STORAGE_TRIAL, sizeof(STORAGE_TRIAL) - 1) == 0) { /* a hub was killed while it tried the storage */
+        struct error why;
+        if (storage_remove(s->storage, key, &why) != TD_OK)
+            log_event(TD_LOG_WARN, "snapshots", "%s cannot be removed: %s", key, why.text);
+        return TD_OK;
+    }
     if (!key[n] || n >= sizeof(id)) {
         s->foreign++;
         return TD_OK;
@@ -134,7 +141,7 @@ static void remove_orphan(struct snapshots *all, const struct found *f)
 
 int snapshots_load(struct snapshots *all, bool (*is_busy)(void *ctx, const char *id), void *ctx, struct error *err)
 {
-    struct survey s = {.err = err};
+    struct survey s = {.storage = all->storage, .err = err};
     int status = storage_list(all->storage, "", NULL, note_object, &s, err);
     for (size_t i = 0; status == TD_OK && i < s.n; i++) {
         if (s.v[i].has_manifest)

@@ -548,6 +548,6 @@ int storage_check(struct storage *s, struct error *err)
         return status;
     if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
         return error_set(err, TD_E_INTERNAL, "no random numbers: %s", strerror(errno));
-    snprintf(p.key, sizeof(p.key), "tapedeck-check-%016llx", (unsigned long long)number);
+    snprintf(p.key, sizeof(p.key), STORAGE_TRIAL "%016llx", (unsigned long long)number);
     return probe(&p, err);
 }

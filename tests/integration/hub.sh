@@ -114,7 +114,7 @@ pages() { # all calls, two at a time, each once
     : >"$work/ids"
     while [[ $cursor != null && $n -lt 30 ]]; do
         answer=$(get "/calls?db=first/default&limit=2&order=$1${cursor:+&cursor=$cursor}")
-        grep -o '"id":"first/default:[0-9]*"' <<<"$answer" >>"$work/ids"
+        grep -o '"id":"first/default/[0-9]*"' <<<"$answer" >>"$work/ids"
         cursor=$(grep -o '"cursor":[^,]*' <<<"$answer" | sed 's/.*://; s/"//g')
         n=$((n + 1))
     done
@@ -129,8 +129,8 @@ check "one that is wrong: 400, with the place" code 400 '"diagnostics":\[{"from"
 check "checking it" code 200 '"ok":false' "$api/filter/check" -d '{"filter":"statsu == 1"}'
 check "completing it" code 200 '"text":"status_code"' "$api/filter/complete" -d '{"filter":"status_c"}'
 id=$(get "/calls?db=first&limit=1" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d'"' -f4)
-check "one call in full" has "/calls/${id/\//%2F}" '"headers":\['
-check "one that there is not: 404" code 404 '"code":"' "$api/calls/first%2Fdefault:999999999"
+check "one call in full" has "/calls/${id//\//%2F}" '"headers":\['
+check "one that there is not: 404" code 404 '"code":"' "$api/calls/first%2Fdefault%2F999999999"
 check "fields" has "/fields?db=first" '"name":"status_code"'
 check "plugins" has /plugins '"name":"local"'
 check "verifying" code 202 '"kind":"verify"' "$api/snapshots/first/verify" -X POST

@@ -82,15 +82,26 @@ static void append(struct ring *r, uint32_t iface, uint64_t from, uint64_t to)
     ring_publish(r);
 }
 
+/* All but the newest segment, which may be open. */
+static bool are_sealed(struct ring *r)
+{
+    struct segment **v = NULL;
+    struct error err = {0};
+    size_t n = 0;
+    bool sealed = ring_pin(r, INT64_MIN, INT64_MAX, &v, &n, &err) == TD_OK;
+    for (size_t i = 0; i < n; i++) {
+        sealed = sealed && (i + 1 == n || segment_state(v[i]) != SEGMENT_WRITING);
+        segment_unpin(v[i]);
+    }
+    mem_free(v);
+    return sealed;
+}
+
 /* Waits until everything that has ended is sealed. */
 static void settle(struct ring *r)
 {
-    for (int i = 0, settled = 0; i < 1000 && settled < 3; i++) { /* between two segments it may look so for a moment */
-        struct ring_stats s;
-        ring_stats(r, &s);
-        settled = s.reserved <= 2 * s.segment_size ? settled + 1 : 0;
+    for (int i = 0; i < 2000 && !are_sealed(r); i++)
         usleep(5000);
-    }
 }
 
 /* Reads a segment from its pin into memory and checks each packet; the numbers of its packets must follow `*next`. */

@@ -44,9 +44,9 @@ static void test_hub(void)
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         snprintf(text, sizeof(text), "tap: {delayedDissection: {cpu: \"%s\", memory: 1Gi}}", good[i].text);
         struct config *config = parse(text);
-        ok(config && !f.errors && config->delayed_dissection.memory == 1 << 30 &&
-               config->delayed_dissection_cores > good[i].cores * 0.999 && config->delayed_dissection_cores < good[i].cores * 1.001,
-           "cpu: %s", good[i].text);
+        ok(config && !f.errors && config->delayed_dissection.memory == 1 << 30, "cpu: %s", good[i].text);
+        ok(config && config_processors(config->delayed_dissection.cpu, &processors) && processors == good[i].processors,
+           "%s are %u processors", good[i].text, good[i].processors);
         config_free(config);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -56,15 +56,16 @@ static void test_hub(void)
         config_free(config);
     }
     struct config *config = parse("tap:\n  hub:\n    listen: ':1'\n    workers: [a, 'dns:b:2']\n    tls: {cert: c, key: k}\n"
-                                  "    tokenFile: t\n    workerTokenFile: w\n    workerCa: ca\n    auditLog: log\n"
+                                  "    tokenFile: t\n    workerTokenFile: w\n    workerCa: ca\n    auditLog: log\n    workerPatience: 90s\n"
                                   "  snapshots: {local: {path: here}}\n");
     if (!ok(config && !f.errors && !f.n, "a hub's configuration %s", f.n ? f.v[0].text : ""))
         return;
     is_int(config->hub.workers.n, 2, "its workers");
     is_str(config->hub.workers.v[1], "dns:b:2", "by name");
     is_str(config->hub_tls.certificate, "c", "its certificate");
+    is_int(config->hub.worker_patience_ns / 1000000000, 90, "its patience");
     is_str(config->local_snapshots.path, "here", "its snapshots");
-    is_str(config->delayed_dissection.cpu, "1", "and what is not said is the default");
+    is_str(config->delayed_dissection.cpu, "", "and what is not said is the default");
     config_free(config);
     config = parse("");
     ok(config && !config->hub.workers.v && strcmp(config->hub.listen, "127.0.0.1:8898") == 0, "without a word it listens on loopback");

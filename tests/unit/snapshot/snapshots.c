@@ -118,6 +118,7 @@ static void test_orphans(void)
     put("20230105T000000Z-0000000e", "node-1/0000000001.pcapng", "");
     rig_must(storage_put_bytes(r.storage, "notes/from/somebody", td_str("hello"), &r.err), &r.err, "a foreign object");
     rig_must(storage_put_bytes(r.storage, "readme", td_str("hello"), &r.err), &r.err, "a foreign object");
+    rig_must(storage_put_bytes(r.storage, STORAGE_TRIAL "0123456789abcdef", td_str("hello"), &r.err), &r.err, "what a trial has left");
     struct buf other = {.n = 0};
     rig_must(storage_get_bytes(r.storage, ID_A "/manifest.json", MIB, &other, &r.err), &r.err, "a manifest");
     rig_must(storage_put_bytes(r.storage, "20230106T000000Z-0000000f/manifest.json", buf_slice(&other), &r.err), &r.err, "a copy");
@@ -130,6 +131,7 @@ static void test_orphans(void)
     is_int(rig_objects(&r, "20230104T000000Z-0000000d"), 2, "a snapshot whose manifest cannot be read is left alone");
     is_int(rig_objects(&r, "20230106T000000Z-0000000f"), 1, "as is one with the manifest of another");
     is_int(rig_objects(&r, "notes/") + rig_objects(&r, "readme"), 2, "and what is not ours");
+    is_int(rig_objects(&r, STORAGE_TRIAL), 0, "but what a trial of the storage left, when the hub was killed, goes");
     struct snapshot *s = snapshots_pin(r.snapshots, "first");
     ok(s && snapshots_has_id(r.snapshots, ID_A) && !snapshots_has_id(r.snapshots, ID_B), "only whole ones are there");
     if (s)

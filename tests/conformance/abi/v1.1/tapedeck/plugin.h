@@ -377,9 +377,32 @@ struct td_interface {
     uint64_t ticks_per_s; /* resolution of its timestamps */
 };
 
+#if TD_TARGET_MINOR >= 1
+/* A name that an address had. An address has one row at most. */
+struct td_resolved_name {
+    uint8_t ip[16];     /* IPv4 in the first four bytes, the rest zero */
+    uint8_t ip_version; /* 4 or 6 */
+    const char *name;   /* "frontend.shop" */
+};
+
+/* What was counted on an interface while it was captured, whether its packets are exported or not. */
+struct td_interface_statistics {
+    uint32_t iface;           /* row of td_export.interfaces */
+    int64_t start_ns, end_ns; /* counted in this time; since 1970 UTC */
+    uint64_t received;        /* packets, by the interface's own counter */
+    uint64_t dropped_by_interface, dropped_by_kernel;
+};
+#endif
+
 struct td_export {
     uint32_t size, flags;
     struct td_table interfaces; /* struct td_interface: all that packets may name */
+#if TD_TARGET_MINOR >= 1
+    const char *application;    /* what writes the output: "tapedeck 1.0"; or NULL */
+    const char *comment;        /* for whoever reads the output: what it is of, what is missing; lines; or NULL */
+    struct td_table names;      /* struct td_resolved_name */
+    struct td_table statistics; /* struct td_interface_statistics; an interface has one row at most */
+#endif
 };
 
 struct td_packet {

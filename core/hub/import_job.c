@@ -1,0 +1,279 @@
+/* The job "import": an upload becomes a snapshot. It is begun anew after a restart: the upload is there until the job has ended. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "hub/kinds.h"
+#include "hub/put.h"
+#include "hub/routes.h"
+#include "snapshot/import.h"
+
+enum { IMPORT_DEPTH = 16 };
+
+#define FOLDER_PREFIX "import-"
+
+/* ---- The folder ---- */
+
+void hub_import_path(const struct hub *hub, const char *id, const char *rest, char out[], size_t n)
+{
+    snprintf(out, n, "%s/" FOLDER_PREFIX "%s%s%s", hub->work_dir, id, *rest ? "/" : "", rest);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    if (remove(path) != 0)
+        log_event(TD_LOG_WARN, "hub", "%s cannot be removed: %s", path, strerror(errno));
+    return 0;
+}
+
+static void remove_tree(const char *path)
+{
+    nftw(path, remove_entry, IMPORT_DEPTH, FTW_DEPTH | FTW_PHYS);
+}
+
+void hub_import_remove(const struct hub *hub, const char *id)
+{
+    char path[HUB_PATH + MANIFEST_ID];
+    hub_import_path(hub, id, "", path, sizeof(path));
+    remove_tree(path);
+}
+
+static json_t *parse(struct td_slice request)
+{
+    return json_loadb(request.n ? (const char *)request.p : "", request.n, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+struct owner {
+    struct hub *hub;
+    const char *id;
+    bool found;
+};
+
+static int compare_owner(void *ctx, const struct job_status *s)
+{
+    struct owner *o = ctx;
+    struct buf request = {.n = 0};
+    if (s->state <= JOB_RUNNING && !o->found && jobs_request(o->hub->jobs, s->id, &request, NULL) == TD_OK) {
+        json_t *body = parse(buf_slice(&request));
+        o->found = strcmp(text_of(body, "id"), o->id) == 0;
+        json_decref(body);
+    }
+    buf_clear(&request);
+    return TD_OK;
+}
+
+void hub_sweep_imports(struct hub *hub)
+{
+    static const size_t prefix = sizeof(FOLDER_PREFIX) - 1;
+    DIR *dir = opendir(hub->work_dir);
+    struct dirent *e;
+    while (dir && (e = readdir(dir)) != NULL) {
+        struct owner o = {hub, e->d_name + prefix, false};
+        if (strncmp(e->d_name, FOLDER_PREFIX, prefix) != 0 || !manifest_is_id(o.id))
+            continue;
+        if (jobs_each(hub->jobs, "import", NULL, compare_owner, &o, NULL) == TD_OK && !o.found)
+            hub_import_remove(hub, o.id);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+/* ---- Running ---- */
+
+struct importing {
+    struct hub *hub;
+    struct job *job;
+    const char *id, *name;
+    char upload[HUB_PATH + MANIFEST_ID], files[HUB_PATH + MANIFEST_ID];
+    uint64_t reserved; /* not yet used */
+    int files_fd;
+};
+
+static void tell_import(void *ctx, uint64_t done, uint64_t all)
+{
+    struct importing *i = ctx;
+    job_progress(i->job, done, all);
+}
+
+static int reserve(void *ctx, uint64_t bytes, struct error *err)
+{
+    struct importing *i = ctx;
+    int status = snapshots_reserve(i->hub->snapshots, bytes, err);
+    if (status == TD_OK)
+        i->reserved += bytes;
+    return status;
+}
+
+static int open_folder(struct importing *i, struct error *err)
+{
+    struct stat st;
+    hub_import_path(i->hub, i->id, "upload", i->upload, sizeof(i->upload));
+    hub_import_path(i->hub, i->id, "files", i->files, sizeof(i->files));
+    remove_tree(i->files); /* of an earlier run */
+    if (stat(i->upload, &st) != 0)
+        return error_set(err, TD_E_NOT_FOUND, "what was uploaded is not there any more: %s: %s; send it again", i->upload, strerror(errno));
+    if (mkdir(i->files, 0750) != 0 || (i->files_fd = open(i->files, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        return error_set(err, errno == ENOSPC ? TD_E_LIMIT : TD_E_INTERNAL, "%s: %s", i->files, strerror(errno));
+    return TD_OK;
+}
+
+static int put_object(struct importing *i, const struct manifest *m, const struct manifest_object *o, struct error *err)
+{
+    char key[STORAGE_MAX_KEY];
+    if (!o->key || snprintf(key, sizeof(key), "%s/%s", m->id, o->key) >= (int)sizeof(key))
+        return error_set(err, TD_E_LIMIT, "the name of an object is too long");
+    if (atomic_load(job_cancelled(i->job)))
+        return error_set(err, TD_E_CANCELLED, "stopped");
+    return storage_put_file_later(i->hub->storage, key, i->files_fd, o->key, NULL, err);
+}
+
+static int put_objects(struct importing *i, const struct manifest *m, struct error *err)
+{
+    char prefix[MANIFEST_ID + 1];
+    int status = TD_OK;
+    for (size_t n = 0; n < m->node_count && status == TD_OK; n++)
+        for (size_t k = 0; k < m->nodes[n].segment_count && status == TD_OK; k++) {
+            status = put_object(i, m, &m->nodes[n].segments[k].data, err);
+            if (status == TD_OK)
+                status = put_object(i, m, &m->nodes[n].segments[k].index, err);
+        }
+    snprintf(prefix, sizeof(prefix), "%s/", m->id);
+    return status == TD_OK ? storage_flush(i->hub->storage, prefix, err) : status;
+}
+
+/* The snapshot has the id of the job, so that a second run finds what the first one has added. Takes the manifest. */
+static int add(struct importing *i, struct manifest *m, struct error *err)
+{
+    uint64_t bytes = m->bytes;
+    snprintf(m->id, sizeof(m->id), "%s", i->id);
+    int status = put_objects(i, m, err);
+    if (status == TD_OK && bytes > i->reserved)
+        status = reserve(i, bytes - i->reserved, err);
+    if (status == TD_OK)
+        status = snapshots_add(i->hub->snapshots, m, err);
+    if (status == TD_OK)
+        i->reserved -= bytes;
+    else
+        manifest_free(m);
+    return status;
+}
+
+static int add_dissection(struct importing *i, struct snapshot *s, const char *name, struct error *err)
+{
+    char file[sizeof("dissections/.calls") + MANIFEST_NAME];
+    struct stat st;
+    snprintf(file, sizeof(file), "dissections/%s.calls", name);
+    if (fstatat(i->files_fd, file, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return error_set(err, TD_E_INTERNAL, "%s/%s: %s", i->files, file, strerror(errno));
+    uint64_t bytes = (uint64_t)st.st_size;
+    int status = bytes > i->reserved ? reserve(i, bytes - i->reserved, err) : TD_OK;
+    if (status == TD_OK)
+        status = snapshot_add_dissection(s, name, i->files_fd, file, err);
+    if (status == TD_OK)
+        i->reserved -= bytes;
+    return status;
+}
+
+static int add_dissections(struct importing *i, const struct import_result *r, struct error *err)
+{
+    struct snapshot *s = snapshots_pin(i->hub->snapshots, i->name);
+    int status = s ? TD_OK : error_set(err, TD_E_NOT_FOUND, "snapshot %s was deleted meanwhile", i->name);
+    for (size_t k = 0; k < r->dissection_count && status == TD_OK; k++)
+        status = add_dissection(i, s, r->dissections[k], err);
+    if (s)
+        snapshot_unpin(s);
+    return status;
+}
+
+static void put_import(const struct manifest *m, size_t dissections, struct buf *result)
+{
+    buf_putc(result, '{');
+    put_text(result, "id", m->id);
+    put_text(result, "name", m->name);
+    put_number(result, "bytes", m->bytes);
+    put_number(result, "packets", m->packets);
+    put_number(result, "dissections", dissections);
+    buf_putc(result, '}');
+}
+
+static int import(struct importing *i, struct buf *result, struct error *err)
+{
+    const char *paths[] = {i->upload};
+    struct timespec now;
+    struct import_result r = {0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    const struct import_request request = {.paths = paths,
+                                           .path_count = 1,
+                                           .name = i->name,
+                                           .version = i->hub->version,
+                                           .now_ns = (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec,
+                                           .work_dir = i->files,
+                                           .reserve = reserve,
+                                           .cancel = job_cancelled(i->job),
+                                           .progress = tell_import,
+                                           .ctx = i};
+    int status = import_run(&request, &r, err);
+    if (status != TD_OK)
+        return status;
+    put_import(r.manifest, r.dissection_count, result);
+    if (!snapshots_has_id(i->hub->snapshots, i->id)) {
+        status = add(i, r.manifest, err);
+        r.manifest = NULL;
+    }
+    if (status == TD_OK)
+        status = add_dissections(i, &r, err);
+    import_result_clear(&r);
+    return status;
+}
+
+int hub_run_import(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
+{
+    struct hub *hub = ctx;
+    json_t *body = parse(request);
+    struct importing i = {.hub = hub, .job = job, .files_fd = -1};
+    (void)again; /* always from the beginning */
+    i.id = text_of(body, "id");
+    i.name = text_of(body, "name");
+    int status = manifest_is_id(i.id)
+                     ? open_folder(&i, err)
+                     : error_set(err, TD_E_CORRUPT, "what was asked for cannot be read any more: the hub's database is damaged");
+    if (status == TD_OK)
+        status = import(&i, result, err);
+    if (i.files_fd >= 0)
+        close(i.files_fd);
+    snapshots_release(hub->snapshots, i.reserved);
+    if (status == TD_OK)
+        hub_import_remove(hub, i.id);
+    json_decref(body);
+    return status;
+}
+
+void hub_clean_import(void *ctx, const char *subject, struct td_slice request)
+{
+    struct hub *hub = ctx;
+    struct error why;
+    json_t *body = parse(request);
+    const char *id = text_of(body, "id");
+    if (manifest_is_id(id)) {
+        int status = snapshots_clean(hub->snapshots, id, &why);
+        if (status != TD_OK && status != TD_E_EXISTS)
+            log_event(TD_LOG_ERROR, "hub", "what was there of the import %s cannot be removed: %s", subject, why.text);
+        hub_import_remove(hub, id);
+    }
+    json_decref(body);
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The hub's API, asked by a client that means harm: see hub_fuzz.py. REQUESTS=10000 tests/integration/hub_fuzz.sh asks more.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.." || exit 1
+# shellcheck source=../loopback.bash
+source "$here/../loopback.bash"
+enter_namespace "$0" "$@"
+build=${BUILD:-build}
+[[ $build == /* ]] || build=$PWD/$build
+python3 -B "$here/hub_fuzz.py" --tapedeck "$build/tapedeck" --work "$work" --requests "${REQUESTS:-2000}" "$@"
