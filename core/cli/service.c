@@ -104,7 +104,8 @@ int service_run(const struct service *s, int argc, char **argv)
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    mallopt(M_ARENA_MAX, 2); /* connections come and go, each with a thread: their memory is shared, not kept for each */
+    mallopt(M_ARENA_MAX, 2);              /* connections come and go, each with a thread: their memory is shared, not kept for each */
+    mallopt(M_MMAP_THRESHOLD, 256 << 10); /* large blocks are given back; else the C library keeps those that are like one given back */
     if (config_load(args.config_path, &config, &err) != TD_OK || s->open(config, &what, &err) != TD_OK)
         return cli_fail(&err);
     log_event(TD_LOG_INFO, name, "listening on %s", s->url(what));

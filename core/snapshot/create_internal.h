@@ -33,7 +33,7 @@ struct piece {
     struct offer_segment said; /* by the worker */
     bool kept;                 /* of an earlier run; the worker has it no more, or is gone */
     bool linked;               /* its data file is the worker's */
-    bool quick;                /* it was linked at first, and is taken while others are on their way */
+    bool quick;                /* it was linked at first: taking it needs no worker */
     enum piece_state state;
     uint64_t reserved; /* bytes of the room */
     uint64_t counted;  /* bytes in the progress */
@@ -62,7 +62,7 @@ struct create_node {
     int64_t ring_from_ns, ring_to_ns; /* all that its raw capture covers, if the window is not whole; from > to: not known */
     struct piece *pieces;
     size_t n;
-    atomic_size_t next;        /* piece to be taken; behind the last one, quick ones from the first */
+    atomic_size_t next[2];     /* piece to be looked at, whether it is to be taken: of those that are not quick, of those that are */
     atomic_bool lost;          /* it does not answer any more: no further piece is tried */
     _Atomic int64_t active_ns; /* monotonic: something came of it */
     int dir_fd;                /* of its folder in the work directory; -1: none */

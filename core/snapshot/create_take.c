@@ -398,32 +398,40 @@ static void take_piece(struct create *c, struct create_node *n, struct http_clie
 struct transfer {
     struct create *c;
     struct create_node *n;
+    bool quick_first; /* so that what is linked neither waits for what is fetched, nor lets it wait */
 };
+
+static void take_pieces_that_are(const struct transfer *t, bool quick, struct http_client *client, const struct error *no_client)
+{
+    for (size_t i; (i = atomic_fetch_add(&t->n->next[quick], 1)) < t->n->n && !atomic_load(&t->c->stop);) {
+        struct piece *p = &t->n->pieces[i];
+        if (p->quick != quick)
+            continue;
+        if (client && (p->kept || quick || !atomic_load(&t->n->lost))) {
+            take_piece(t->c, t->n, client, p);
+        } else {
+            p->state = PIECE_FAILED;
+            manifest_cut_text(p->why, sizeof(p->why), client ? "the worker does not answer any more" : no_client->text);
+        }
+    }
+}
 
 static void *take_pieces(void *arg)
 {
     const struct transfer *t = arg;
     struct http_client *client = NULL;
     struct error err = {0};
-    int status = create_client(t->c, t->n, &client, &err);
-    for (size_t i; (i = atomic_fetch_add(&t->n->next, 1)) < 2 * t->n->n && !atomic_load(&t->c->stop);) {
-        struct piece *p = &t->n->pieces[i % t->n->n];
-        if (p->quick != (i >= t->n->n))
-            continue;
-        if (status == TD_OK && (p->kept || !atomic_load(&t->n->lost))) {
-            take_piece(t->c, t->n, client, p);
-        } else {
-            p->state = PIECE_FAILED;
-            manifest_cut_text(p->why, sizeof(p->why), status == TD_OK ? "the worker does not answer any more" : err.text);
-        }
-    }
+    if (create_client(t->c, t->n, &client, &err) != TD_OK)
+        client = NULL;
+    take_pieces_that_are(t, t->quick_first, client, &err);
+    take_pieces_that_are(t, !t->quick_first, client, &err);
     http_client_free(client);
     return NULL;
 }
 
 void create_take(struct create *c, struct create_node *n)
 {
-    struct transfer transfer = {c, n};
+    struct transfer transfer = {c, n, false}, others = {c, n, true};
     pthread_t threads[CREATE_TRANSFERS - 1];
     size_t started = 0;
     if (n->dir_fd < 0)
@@ -431,7 +439,7 @@ void create_take(struct create *c, struct create_node *n)
     atomic_store(&n->active_ns, create_now());
     if (!n->missing)
         link_pieces(c, n);
-    while (started < CREATE_TRANSFERS - 1 && started + 1 < n->n && pthread_create(&threads[started], NULL, take_pieces, &transfer) == 0)
+    while (started < CREATE_TRANSFERS - 1 && started + 1 < n->n && pthread_create(&threads[started], NULL, take_pieces, &others) == 0)
         started++;
     take_pieces(&transfer);
     while (started)

@@ -69,12 +69,13 @@ static void test_live(void)
     check(v, 0, 100, 200, 0, 0, 0, "", "no segment");
 }
 
-/* The only packet of a quiet segment had waited in the kernel's buffer, and another is ahead of a clock that was put back a little. */
+/* First packets had waited in the kernel's buffer, and another is ahead of a clock that was put back a little. */
 static void test_near(void)
 {
-    struct segment_summary v[] = {segment(1, 1000, 1100, 999, 999, GAP_FIRST), segment(2, 1100, 1200, 1205, 1205, GAP_NONE)};
+    struct segment_summary v[] = {segment(1, 1000, 1100, 999, 999, GAP_FIRST), segment(2, 1100, 1200, 1099, 1205, GAP_NONE)};
     coverage_settle(v, 2, 1700 * s_ns, false);
-    check(v, 2, INT64_MIN, INT64_MAX, 1000, 1200, 2, "", "near");
+    check(v, 2, INT64_MIN, INT64_MAX, 999, 1200, 2, "", "near: from the oldest packet on");
+    is_int(v[1].covered_from_ns, 1100 * s_ns, "that is for the first segment alone: the one before covers what the next one waited for");
 }
 
 static void test_replayed(void)
