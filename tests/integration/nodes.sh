@@ -192,7 +192,9 @@ check "it is partial, and says of which node" is "$(of killed 'o["status"], "nod
     "('Partial', True, ['complete', 'partial', 'complete'])"
 has_part() { # NAME: of node-2
     json "/snapshots/$1" '[n for n in o["nodes"] if n["name"] == "node-2"]'
-    is "$(node_of "$1" node-2 'n["state"], n["segments"] >= 2, 100 < n["packets"] < '"$(node_of all node-2 'n["packets"]')"', len(n["reason"]) > 10')" \
+    local whole
+    whole=$(node_of all node-2 'n["packets"]')
+    is "$(node_of "$1" node-2 'n["state"], n["segments"] >= 2, 100 < n["packets"] < '"$whole"', len(n["reason"]) > 10')" \
         "('partial', True, True, True)"
 }
 check "with what there was" has_part killed
