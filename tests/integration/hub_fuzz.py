@@ -27,21 +27,29 @@ import urllib.parse
 CAPTURE = "plugins/dissectors/http/captures/nginx_curl.pcap"
 CLIENTS = 6
 HANG_S = 30  # nothing takes so long
+CROWD = 260  # connections: more than tap.hub takes at once
 CHUNK = 200  # requests; in between it is seen to that there is something to ask for
 GOOD_5XX = {501, 503, 505, 507}  # cannot, come again, a version of HTTP that it does not speak, no room
 
-WORDS = ["", "keep", "keep/default", "default", "fuzz-1", "fuzz-2", "first", "..", ".", "/", "a/b", "A", "-", "x" * 127, "x" * 129, "x" * 5000,
+WORDS = ["", "keep", "keep/default", "default", "fuzz-1", "fuzz-2", "first", "..", ".", "/", "a/b", "A", "-", "x" * 127, "x" * 129,
+         "x" * 5000,
          "é", "\u0000", "\ud7ff", "😀", "%", "%%", "%00", "'", '"', "\\", "<script>", "${x}", "{{}}", "$(id)", "; drop table jobs", "null",
-         "true", "0", "-1", "1", "9223372036854775807", "9223372036854775808", "18446744073709551616", "1e9", "1e999", "NaN", "0x10", " 1", "1 ",
-         "now", "now-5m", "now+1h", "2026-01-02T03:04:05Z", "2026-13-45T99:99:99Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z",
+         "true", "0", "-1", "1", "9223372036854775807", "9223372036854775808", "18446744073709551616", "1e9", "1e999", "NaN", "0x10", " 1",
+         "1 ",
+         "now", "now-5m", "now+1h", "2026-01-02T03:04:05Z", "2026-13-45T99:99:99Z", "1970-01-01T00:00:00Z",
+         "9999-12-31T23:59:59.999999999Z",
          "0001-01-01T00:00:00Z", "10s", "1h", "-1h", "1000000000h", "0s", "1ns", "n1", "n1.1", "o0.1", "n-9223372036854775808.1",
-         "n99999999999999999999.99999999999999999999", "keep/default:1", "keep/default:0", "keep:1", "keep/default:99999999999999999999", "%F0%9F"]
-FILTERS = ["http", "dns", "status_code >= 400", "status_code == 200 && http", 'request.path.startsWith("/")', "statsu == 1", "(((((", ")" * 500,
-           "!" * 2000 + "http", "(" * 3000, "a.b.c.d.e", '"' + "x" * 60000, 'matches(request.path, "(a+)+$")', 'request.path.matches("(x{1000}){1000}")',
+         "n99999999999999999999.99999999999999999999", "keep/default:1", "keep/default:0", "keep:1", "keep/default:99999999999999999999",
+         "%F0%9F"]
+FILTERS = ["http", "dns", "status_code >= 400", "status_code == 200 && http", 'request.path.startsWith("/")', "statsu == 1", "(((((",
+           ")" * 500,
+           "!" * 2000 + "http", "(" * 3000, "a.b.c.d.e", '"' + "x" * 60000, 'matches(request.path, "(a+)+$")',
+           'request.path.matches("(x{1000}){1000}")',
            "timestamp > now() - duration('5m')", "1/0 == 1", "-9223372036854775808 / -1 == 1", "[1,2,3].exists(x, x == 1)",
            "[1,2,3,4,5,6,7,8].all(a, [1,2,3,4,5,6,7,8].all(b, [1,2,3,4,5,6,7,8].all(c, [1,2,3,4,5,6,7,8].all(d, a+b+c+d > 0))))",
            "\u0000", "é == 'é'", "{}", "has(request)", "src.ip == '10.0.0.0/8'", "http || " * 3000 + "http", "size(request.headers) > 0"]
-METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "PROPFIND", "X" * 300, "G\x00T", "É", "M-SEARCH", ""]
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "PROPFIND", "X" * 300, "G\x00T", "É",
+           "M-SEARCH", ""]
 
 
 class Checks:
@@ -70,7 +78,8 @@ class Hub:
         self.log, self.process = os.path.join(work, "hub.log"), None
         options = {"node": "n1", "dataDir": os.path.join(work, "data"), "worker": {"listen": "127.0.0.1:0"},
                    "hub": {"listen": "127.0.0.1:0", "workerPatience": "2s", "auditLog": os.path.join(work, "audit.log")},
-                   "capture": {"source": {"file": os.path.abspath(CAPTURE), "times": "now"}, "raw": {"storageSize": "16Mi", "minFreeSpace": "0"}},
+                   "capture": {"source": {"file": os.path.abspath(CAPTURE), "times": "now"},
+                               "raw": {"storageSize": "16Mi", "minFreeSpace": "0"}},
                    "snapshots": {"local": {"storageSize": "64Mi"}}}
         config = os.path.join(work, "run.yaml")
         pathlib.Path(config).write_text(json.dumps({"tap": options}), encoding="utf-8")
@@ -96,7 +105,8 @@ class Hub:
         return len(os.listdir(f"/proc/{self.process.pid}/{what}"))
 
     def resident_mb(self):
-        return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")).group(1)) / 1024
+        return int(re.search(r"VmRSS:\s+(\d+)",
+                             pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")).group(1)) / 1024
 
 
 def ask(port, method, path, body=None):
@@ -151,8 +161,10 @@ class Maker:
             return self.random.choice(schema["enum"])
         known = {"name": ["keep", f"fuzz-{self.random.randrange(6)}", "default", "other"], "snapshot": ["keep", "keep", "fuzz-1"],
                  "db": ["keep", "keep/default", "keep/other"], "filter": FILTERS, "last": ["10s", "1m", "1h"], "cursor": ["n1.1"],
-                 "start": ["now-1h", "2026-01-01T00:00:00Z"], "end": ["now", "now-1s"], "id": self.ids or ["x"], "subject": ["keep", "fuzz-1"],
-                 "nodes": ["n1"], "kind": ["create", "dissect", "verify"], "bpf": ["tcp", "port 80", "(((", "host 127.0.0.1"], "connections": ["true"]}
+                 "start": ["now-1h", "2026-01-01T00:00:00Z"], "end": ["now", "now-1s"], "id": self.ids or ["x"],
+                 "subject": ["keep", "fuzz-1"],
+                 "nodes": ["n1"], "kind": ["create", "dissect", "verify"], "bpf": ["tcp", "port 80", "(((", "host 127.0.0.1"],
+                 "connections": ["true"]}
         if schema.get("type") == "boolean":
             return self.random.choice([True, False, "true", "false"])
         if schema.get("type") in ("integer", "number"):
@@ -190,8 +202,10 @@ class Maker:
     def spoil_target(self, target):
         at = self.random.randrange(len(target) + 1)
         return self.random.choice([
-            lambda: target[:at] + self.random.choice(["/", "//", "/../", "/./", "%2e%2e/", "%00", "%", "%zz", "?", "&", "=", "#", ";", "+", "\\", "\t"])
-            + target[at:], lambda: target[:at], lambda: target + "/" * 3, lambda: target + "a" * self.random.choice([100, 8000, 9000, 40000]),
+            lambda: target[:at] + self.random.choice(["/", "//", "/../", "/./", "%2e%2e/", "%00", "%", "%zz", "?", "&", "=", "#", ";", "+",
+                                                      "\\", "\t"])
+            + target[at:], lambda: target[:at], lambda: target + "/" * 3,
+            lambda: target + "a" * self.random.choice([100, 8000, 9000, 40000]),
             lambda: target.upper(), lambda: "http://elsewhere.test" + target, lambda: "*", lambda: target[1:],
             lambda: target + "?" + "&".join(f"a{i}=1" for i in range(500))])()
 
@@ -213,7 +227,8 @@ class Maker:
         return self.spoil_body(data) if self.chance(0.12) else data
 
     def odd_value(self):
-        return self.random.choice([None, True, [], {}, "", 0, -1, 1.5, 2**70, "x" * 100000, [[]] * 100, {"a": {"b": {"c": []}}}, ["n1"] * 5000, ["n1", None],
+        return self.random.choice([None, True, [], {}, "", 0, -1, 1.5, 2**70, "x" * 100000, [[]] * 100, {"a": {"b": {"c": []}}},
+                                   ["n1"] * 5000, ["n1", None],
                                    [1], "\ud800", "a\u0000b", self.word()])
 
     def spoil_body(self, data):
@@ -222,8 +237,10 @@ class Maker:
         for _ in range(self.random.randrange(1, 4)):
             flipped[self.random.randrange(len(flipped))] = self.random.randrange(256)
         return self.random.choice([
-            data[:at], bytes(flipped), data[:at] + data[at:] * 2, b"[" * 5000, b'{"a":' * 3000, b'{"name":"a","name":"b"}', b"\xff\xfe" + data, b"",
-            b"null", b"1e9999", b'"' + b"x" * 300000 + b'"', b"{" + b" " * 250000 + b"}", b'{"name":"\\ud800"}', b'{"name":"\\u0000"}', b"\0" * 100,
+            data[:at], bytes(flipped), data[:at] + data[at:] * 2, b"[" * 5000, b'{"a":' * 3000, b'{"name":"a","name":"b"}',
+            b"\xff\xfe" + data, b"",
+            b"null", b"1e9999", b'"' + b"x" * 300000 + b'"', b"{" + b" " * 250000 + b"}", b'{"name":"\\ud800"}', b'{"name":"\\u0000"}',
+            b"\0" * 100,
             b'{"limit":99999999999999999999999999}', data + b"garbage", b"<xml/>"])
 
     def headers(self, body):
@@ -237,19 +254,26 @@ class Maker:
         elif body or self.chance(0.3):
             lines.append(f"Content-Length: {len(body)}")
         if self.chance(0.1):
-            name = self.random.choice(["Range", "If-None-Match", "If-Range", "Accept", "Accept-Encoding", "Authorization", "Cookie", "Last-Event-ID", "Origin",
-                                       "Content-Type", "If-Modified-Since", "Connection", "Via", "X-Forwarded-For", "Accept-Language", "Content-Encoding"])
+            name = self.random.choice(["Range", "If-None-Match", "If-Range", "Accept", "Accept-Encoding", "Authorization", "Cookie",
+                                       "Last-Event-ID", "Origin",
+                                       "Content-Type", "If-Modified-Since", "Connection", "Via", "X-Forwarded-For", "Accept-Language",
+                                       "Content-Encoding"])
             lines.append(name + ": " + self.random.choice([
-                "bytes=0-10", "bytes=-1", "bytes=99999999999999999999-", "bytes=0-1,3-4", "gzip", "gzip;q=0, *;q=99", "identity;q=0", "zstd, br, gzip;q=0.5",
-                "text/event-stream", '"x"', "*", 'W/"', "Bearer x", "Bearer " + "y" * 5000, "Basic Og==", "close", "upgrade", "keep-alive", "é", "x" * 20000,
+                "bytes=0-10", "bytes=-1", "bytes=99999999999999999999-", "bytes=0-1,3-4", "gzip", "gzip;q=0, *;q=99", "identity;q=0",
+                "zstd, br, gzip;q=0.5",
+                "text/event-stream", '"x"', "*", 'W/"', "Bearer x", "Bearer " + "y" * 5000, "Basic Og==", "close", "upgrade", "keep-alive",
+                "é", "x" * 20000,
                 ",,,,;q=;=", ""]))
         if self.chance(0.03):
-            lines += self.random.choice([["X-Many: 1"] * 2000, ["X: " + "z" * 40000], ["no colon"], [": empty"], ["A b: c"], ["X: a\x00b"], [" folded"],
+            lines += self.random.choice([["X-Many: 1"] * 2000, ["X: " + "z" * 40000], ["no colon"], [": empty"], ["A b: c"], ["X: a\x00b"],
+                                         [" folded"],
                                          ["Expect: 100-continue"], ["Expect: nonsense"]])
             whole = False
         if self.chance(0.02):
-            wrong = self.random.choice(["Content-Length: -1", "Content-Length: 99999999999999999999999", f"Content-Length: {len(body) + 10}",
-                                        "Content-Length: 1e3", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked", "Content-Length: 0x10"])
+            wrong = self.random.choice(["Content-Length: -1", "Content-Length: 99999999999999999999999",
+                                        f"Content-Length: {len(body) + 10}",
+                                        "Content-Length: 1e3", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked",
+                                        "Content-Length: 0x10"])
             lines, whole = lines + [wrong], False
         if chunked:
             size = self.random.choice([1, 7, 1000, 1 << 20])
@@ -264,7 +288,9 @@ class Maker:
         target, body = self.target(path, operation), self.body(operation)
         sent_method = self.random.choice(METHODS) if self.chance(0.04) else method
         lines, body, whole = self.headers(body)
-        version = self.random.choice(["HTTP/1.0", "HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "http/1.1", "", "HTTP/1.1 x"]) if self.chance(0.02) else "HTTP/1.1"
+        version = "HTTP/1.1"
+        if self.chance(0.02):
+            version = self.random.choice(["HTTP/1.0", "HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "http/1.1", "", "HTTP/1.1 x"])
         whole &= version == "HTTP/1.1" and sent_method.isupper() and not re.search(r"[\x00-\x20\x7f#]", target) and target.startswith("/")
         head = "\r\n".join([f"{sent_method} {target} {version}", *lines]) + "\r\n\r\n"
         data = head.encode("utf-8", "surrogatepass") + body
@@ -405,6 +431,21 @@ def fuzz(hub, arguments, checks, operations):
     return statuses
 
 
+def check_crowd(hub, checks):
+    """More clients than it takes, all of whom have begun a request and do not end it."""
+    crowd = []
+    with contextlib.suppress(OSError):
+        for _ in range(CROWD):
+            crowd.append(socket.create_connection(("127.0.0.1", hub.port), timeout=5))
+            crowd[-1].sendall(b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nX: ")
+    health, jobs = ask(hub.port, "GET", "/healthz")[0], ask(hub.port, "GET", "/api/v1/jobs")
+    checks.holds("when there is a crowd, its health is told", health == 200, health)
+    checks.holds("and others are told to come again", jobs[0] == 503 and jobs[1]["code"] == "too_many_connections", jobs)
+    for one in crowd:
+        one.close()
+    checks.holds("when it has left, it answers as before", until(10, lambda: ask(hub.port, "GET", "/api/v1/jobs")[0] == 200))
+
+
 def check_after(hub, checks, before):
     port = hub.port
     checks.holds("jobs come to an end", end_jobs(port))
@@ -444,14 +485,18 @@ def main():
         until(10, lambda: any(node["packets"] for node in ask(hub.port, "GET", "/api/v1/nodes")[1]["nodes"]))
         provide(hub.port, [])
         description = ask(hub.port, "GET", "/api/v1/openapi.json")[1]
-        operations = [(path, method.upper(), operation) for path, item in description["paths"].items() for method, operation in item.items()]
+        operations = [(path, method.upper(), operation)
+                      for path, item in description["paths"].items() for method, operation in item.items()]
         time.sleep(0.3)
         before = {"fd": hub.count("fd"), "task": hub.count("task")}
         statuses = fuzz(hub, arguments, checks, operations)
         checks.holds("it lives", hub.process.poll() is None, f"status {hub.process.poll()}: {hub.said()[-1500:]}")
-        for what in ("no 500", "nothing hangs", "answers are HTTP", "JSON is JSON", "problems are whole", "errors are problems", "connections are taken"):
+        for what in ("no 500", "nothing hangs", "answers are HTTP", "JSON is JSON", "problems are whole", "errors are problems",
+                     "connections are taken"):
             checks.tell(what)
-        checks.holds("requests were good and bad ones", statuses[200] > 50 and statuses[202] > 3 and statuses[400] > 50 and statuses[404] > 20, statuses)
+        checks.holds("requests were good and bad ones",
+                     statuses[200] > 50 and statuses[202] > 3 and statuses[400] > 50 and statuses[404] > 20, statuses)
+        check_crowd(hub, checks)
         check_after(hub, checks, before)
     finally:
         hub.process.send_signal(signal.SIGTERM)
