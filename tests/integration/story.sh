@@ -34,7 +34,9 @@ exits() {
     "$tapedeck" "$@" >"$work/said" 2>&1
     status=$?
     cat "$work/said"
-    [[ $status -eq $code && (-z $text || $(<"$work/said") == *"$text"*) ]] || { echo "exit code $status, want $code and \"$text\"" && false; }
+    [[ $status -eq $code && (-z $text || $(<"$work/said") == *"$text"*) ]] && return
+    echo "exit code $status, want $code and \"$text\""
+    return 1
 }
 lines() { # COUNT COMMAND...
     local n
@@ -150,7 +152,10 @@ check "one call" exits 0 "/api/items" call show "$first"
 check "export" td snapshot export story --bpf "port $http_port or port $dns_port" -q -w "$work/story.pcap"
 same_packets() { diff <(packets_of "$1") <(packets_of "$2"); }
 check "the same packets as tcpdump recorded" same_packets "$work/story.pcap" "$work/beside.pcap"
-same_in_tshark() { diff <(as_tshark "$1") <(as_tshark "$2") | head -n 20 && ! grep -v 'could be dangerous' "$work/tshark.log" && cmp <(as_tshark "$1") <(as_tshark "$2"); }
+same_in_tshark() {
+    diff <(as_tshark "$1") <(as_tshark "$2") | head -n 20
+    ! grep -v 'could be dangerous' "$work/tshark.log" && cmp <(as_tshark "$1") <(as_tshark "$2")
+}
 check "tshark opens it, and sees the same" same_in_tshark "$work/story.pcap" "$work/beside.pcap"
 tshark_counts() { [[ $(tshark -n -r "$work/some.pcap" -Y "$2" 2>/dev/null | wc -l) -eq $1 ]]; }
 check "the packets of calls" td snapshot export story --filter 'status_code == 404' -q -w "$work/some.pcap"
