@@ -12,8 +12,8 @@ source "$here/../loopback.bash"
 with_mounts=1
 enter_namespace "$0" "$@"
 number=0
-if [[ -z ${IN_NAMESPACE:-} ]]; then
-    echo "ok 1 - three nodes # SKIP no network namespaces here"
+if [[ -z ${IN_NAMESPACE:-} || $(stat -c %u /) -ne 0 ]]; then # in a namespace of users, / is nobody's: then no plugin is loaded
+    echo "ok 1 - three nodes # SKIP this needs network namespaces, and root"
     echo "1..1"
     exit 0
 fi
