@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "capture/coverage.h"
 #include "capture/window.h"
 #include "capture/worker_internal.h"
-#include "capture/worker_json.h"
 #include "net/http_request.h"
 #include "net/metrics.h"
 
@@ -18,11 +18,11 @@ static const char json_type[] = "application/json", pcapng_type[] = "application
 void worker_put_gap(void *ctx, int64_t from, int64_t to, uint32_t gap)
 {
     struct buf *b = ctx;
-    worker_put_comma(b);
+    json_put_comma(b);
     buf_putc(b, '{');
-    worker_put_time(b, "start", from, true);
-    worker_put_time(b, "end", to, true);
-    worker_put_text(b, "reason", gap ? segment_gap_name(gap) : "segments are missing");
+    json_put_time(b, "start", from, true);
+    json_put_time(b, "end", to, true);
+    json_put_text(b, "reason", gap ? segment_gap_name(gap) : "segments are missing");
     buf_putc(b, '}');
 }
 
@@ -73,21 +73,21 @@ static int get_ready(void *ctx, struct http_request *q, struct error *err)
 
 static void put_interfaces(struct worker *w, struct buf *b)
 {
-    worker_put_key(b, "interfaces");
+    json_put_key(b, "interfaces");
     buf_putc(b, '[');
     pthread_mutex_lock(&w->lock);
     for (size_t i = 0; i < WORKER_MAX_INTERFACES; i++) {
         const struct interface_status *s = &w->interfaces[i];
         if (!s->used)
             continue;
-        worker_put_comma(b);
+        json_put_comma(b);
         buf_putc(b, '{');
-        worker_put_text(b, "name", s->name);
-        worker_put_bool(b, "up", s->up);
-        worker_put_number(b, "linktype", s->linktype);
-        worker_put_number(b, "received_packets", s->received);
-        worker_put_number(b, "dropped_by_kernel", s->by_kernel);
-        worker_put_number(b, "dropped_by_interface", s->by_interface);
+        json_put_text(b, "name", s->name);
+        json_put_bool(b, "up", s->up);
+        json_put_u64(b, "linktype", s->linktype);
+        json_put_u64(b, "received_packets", s->received);
+        json_put_u64(b, "dropped_by_kernel", s->by_kernel);
+        json_put_u64(b, "dropped_by_interface", s->by_interface);
         buf_putc(b, '}');
     }
     pthread_mutex_unlock(&w->lock);
@@ -105,16 +105,16 @@ static int get_node(void *ctx, struct http_request *q, struct error *err)
     const char *wrong = what_is_wrong(w, &s, text);
     buf_init(&b, 0);
     buf_putc(&b, '{');
-    worker_put_text(&b, "node", w->node);
-    worker_put_text(&b, "version", w->version);
-    worker_put_text(&b, "status", wrong ? "failing" : "capturing");
+    json_put_text(&b, "node", w->node);
+    json_put_text(&b, "version", w->version);
+    json_put_text(&b, "status", wrong ? "failing" : "capturing");
     if (wrong)
-        worker_put_text(&b, "reason", wrong);
-    worker_put_time(&b, "started", w->started_ns, true);
-    worker_put_time(&b, "now", worker_now(), true);
+        json_put_text(&b, "reason", wrong);
+    json_put_time(&b, "started", w->started_ns, true);
+    json_put_time(&b, "now", worker_now(), true);
     if (*w->source_file) {
-        worker_put_text(&b, "source_file", w->source_file);
-        worker_put_bool(&b, "source_ended", atomic_load(&w->source_ended));
+        json_put_text(&b, "source_file", w->source_file);
+        json_put_bool(&b, "source_ended", atomic_load(&w->source_ended));
     }
     put_interfaces(w, &b);
     buf_putc(&b, '}');
@@ -131,30 +131,30 @@ static int get_statistics(void *ctx, struct http_request *q, struct error *err)
     ring_stats(w->ring, &s);
     buf_init(&b, 0);
     buf_putc(&b, '{');
-    worker_put_text(&b, "node", w->node);
+    json_put_text(&b, "node", w->node);
     pthread_mutex_lock(&w->lock);
-    worker_put_number(&b, "received_packets", w->received);
-    worker_put_number(&b, "dropped_by_kernel", w->by_kernel);
-    worker_put_number(&b, "dropped_by_interface", w->by_interface);
+    json_put_u64(&b, "received_packets", w->received);
+    json_put_u64(&b, "dropped_by_kernel", w->by_kernel);
+    json_put_u64(&b, "dropped_by_interface", w->by_interface);
     pthread_mutex_unlock(&w->lock);
-    worker_put_number(&b, "dropped_by_disk", s.dropped_by_disk);
-    worker_put_number(&b, "written_packets", s.packets);
-    worker_put_number(&b, "captured_bytes", s.captured_bytes);
-    worker_put_number(&b, "written_bytes", s.written_bytes);
-    worker_put_number(&b, "waits_for_disk", s.waits);
-    worker_put_key(&b, "ring");
+    json_put_u64(&b, "dropped_by_disk", s.dropped_by_disk);
+    json_put_u64(&b, "written_packets", s.packets);
+    json_put_u64(&b, "captured_bytes", s.captured_bytes);
+    json_put_u64(&b, "written_bytes", s.written_bytes);
+    json_put_u64(&b, "waits_for_disk", s.waits);
+    json_put_key(&b, "ring");
     buf_putc(&b, '{');
-    worker_put_number(&b, "storage_size", s.storage_size);
-    worker_put_number(&b, "segment_size", s.segment_size);
-    worker_put_number(&b, "used_bytes", s.bytes + s.reserved + s.pinned_bytes);
-    worker_put_number(&b, "pinned_bytes", s.pinned_bytes);
-    worker_put_number(&b, "segments", s.segments);
-    worker_put_number(&b, "recycled", s.recycled);
-    worker_put_number(&b, "revoked", s.revoked);
-    worker_put_number(&b, "recovered", s.recovered);
-    worker_put_number(&b, "rebuilt", s.rebuilt);
-    worker_put_number(&b, "compressed", s.compressed);
-    worker_put_number(&b, "hashed", s.hashed);
+    json_put_u64(&b, "storage_size", s.storage_size);
+    json_put_u64(&b, "segment_size", s.segment_size);
+    json_put_u64(&b, "used_bytes", s.bytes + s.reserved + s.pinned_bytes);
+    json_put_u64(&b, "pinned_bytes", s.pinned_bytes);
+    json_put_u64(&b, "segments", s.segments);
+    json_put_u64(&b, "recycled", s.recycled);
+    json_put_u64(&b, "revoked", s.revoked);
+    json_put_u64(&b, "recovered", s.recovered);
+    json_put_u64(&b, "rebuilt", s.rebuilt);
+    json_put_u64(&b, "compressed", s.compressed);
+    json_put_u64(&b, "hashed", s.hashed);
     buf_putc(&b, '}');
     put_interfaces(w, &b);
     buf_putc(&b, '}');
@@ -176,17 +176,17 @@ static int get_boundaries(void *ctx, struct http_request *q, struct error *err)
     coverage_of(v, n, INT64_MIN, INT64_MAX, &c);
     buf_init(&b, 0);
     buf_putc(&b, '{');
-    worker_put_text(&b, "node", w->node);
-    worker_put_time(&b, "oldest", c.first_ns, c.packets > 0);
-    worker_put_time(&b, "newest", c.last_ns, c.packets > 0);
-    worker_put_time(&b, "covered_from", c.from_ns, c.from_ns < c.to_ns);
-    worker_put_time(&b, "covered_to", c.to_ns, c.from_ns < c.to_ns);
-    worker_put_number(&b, "packets", c.packets);
-    worker_put_number(&b, "segments", n);
-    worker_put_number(&b, "dropped_by_kernel", c.dropped_by_kernel);
-    worker_put_number(&b, "dropped_by_interface", c.dropped_by_interface);
-    worker_put_number(&b, "dropped_by_disk", c.dropped_by_disk);
-    worker_put_key(&b, "gaps");
+    json_put_text(&b, "node", w->node);
+    json_put_time(&b, "oldest", c.first_ns, c.packets > 0);
+    json_put_time(&b, "newest", c.last_ns, c.packets > 0);
+    json_put_time(&b, "covered_from", c.from_ns, c.from_ns < c.to_ns);
+    json_put_time(&b, "covered_to", c.to_ns, c.from_ns < c.to_ns);
+    json_put_u64(&b, "packets", c.packets);
+    json_put_u64(&b, "segments", n);
+    json_put_u64(&b, "dropped_by_kernel", c.dropped_by_kernel);
+    json_put_u64(&b, "dropped_by_interface", c.dropped_by_interface);
+    json_put_u64(&b, "dropped_by_disk", c.dropped_by_disk);
+    json_put_key(&b, "gaps");
     buf_putc(&b, '[');
     coverage_each_gap(v, n, INT64_MIN, INT64_MAX, worker_put_gap, &b);
     buf_lit(&b, "]}");
@@ -350,23 +350,23 @@ static void put_piece(struct buf *b, const struct window_piece *p)
     static const char *const states[] = {"writing", "sealed", "compressed"};
     const struct segment_summary *s = &p->summary;
     buf_putc(b, '{');
-    worker_put_number(b, "sequence", s->sequence);
-    worker_put_text(b, "state", states[p->state]);
-    worker_put_bool(b, "whole", p->whole);
-    worker_put_number(b, "file_bytes", p->file_bytes);
-    worker_put_number(b, "bytes", s->bytes);
-    worker_put_number(b, "packets", s->packets);
-    worker_put_time(b, "first", s->first_ns, s->packets > 0);
-    worker_put_time(b, "last", s->last_ns, s->packets > 0);
-    worker_put_time(b, "covered_from", s->covered_from_ns, true);
-    worker_put_time(b, "covered_to", s->covered_to_ns, s->covered_to_ns != INT64_MAX);
-    worker_put_number(b, "dropped_by_kernel", s->dropped_by_kernel);
-    worker_put_number(b, "dropped_by_interface", s->dropped_by_interface);
-    worker_put_number(b, "dropped_by_disk", s->dropped_by_disk);
+    json_put_u64(b, "sequence", s->sequence);
+    json_put_text(b, "state", states[p->state]);
+    json_put_bool(b, "whole", p->whole);
+    json_put_u64(b, "file_bytes", p->file_bytes);
+    json_put_u64(b, "bytes", s->bytes);
+    json_put_u64(b, "packets", s->packets);
+    json_put_time(b, "first", s->first_ns, s->packets > 0);
+    json_put_time(b, "last", s->last_ns, s->packets > 0);
+    json_put_time(b, "covered_from", s->covered_from_ns, true);
+    json_put_time(b, "covered_to", s->covered_to_ns, s->covered_to_ns != INT64_MAX);
+    json_put_u64(b, "dropped_by_kernel", s->dropped_by_kernel);
+    json_put_u64(b, "dropped_by_interface", s->dropped_by_interface);
+    json_put_u64(b, "dropped_by_disk", s->dropped_by_disk);
     if (s->gap)
-        worker_put_text(b, "gap_before", segment_gap_name(s->gap));
-    worker_put_bool(b, "recovered", s->recovered);
-    worker_put_hex(b, "sha256", s->hashed ? s->sha256 : NULL, sizeof(s->sha256));
+        json_put_text(b, "gap_before", segment_gap_name(s->gap));
+    json_put_bool(b, "recovered", s->recovered);
+    json_put_hex(b, "sha256", s->hashed ? s->sha256 : NULL, sizeof(s->sha256));
     buf_putc(b, '}');
 }
 

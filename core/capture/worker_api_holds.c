@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/json_object.h"
 #include "base/mem.h"
 #include "capture/coverage.h"
 #include "capture/window.h"
 #include "capture/worker_internal.h"
-#include "capture/worker_json.h"
 #include "net/http_request.h"
 
 enum { SECTION_BYTES = 1024 /* about: what stands in front of the packets of a trimmed segment */ };
@@ -26,17 +26,17 @@ static bool is_whole(const struct hold *h, struct segment *s, struct segment_fil
 
 static void put_whole(struct buf *b, const struct segment_summary *s, const struct segment_files *f)
 {
-    worker_put_text(b, "file", f->name);
-    worker_put_number(b, "inode", f->inode);
-    worker_put_number(b, "bytes", f->bytes);
-    worker_put_hex(b, "sha256", s->hashed ? s->sha256 : NULL, sizeof(s->sha256));
-    worker_put_text(b, "index", f->index_name);
-    worker_put_number(b, "index_inode", f->index_inode);
-    worker_put_number(b, "index_bytes", f->index_bytes);
-    worker_put_number(b, "packets", s->packets);
-    worker_put_number(b, "captured_bytes", s->captured_bytes);
-    worker_put_time(b, "first", s->first_ns, s->packets > 0);
-    worker_put_time(b, "last", s->last_ns, s->packets > 0);
+    json_put_text(b, "file", f->name);
+    json_put_u64(b, "inode", f->inode);
+    json_put_u64(b, "bytes", f->bytes);
+    json_put_hex(b, "sha256", s->hashed ? s->sha256 : NULL, sizeof(s->sha256));
+    json_put_text(b, "index", f->index_name);
+    json_put_u64(b, "index_inode", f->index_inode);
+    json_put_u64(b, "index_bytes", f->index_bytes);
+    json_put_u64(b, "packets", s->packets);
+    json_put_u64(b, "captured_bytes", s->captured_bytes);
+    json_put_time(b, "first", s->first_ns, s->packets > 0);
+    json_put_time(b, "last", s->last_ns, s->packets > 0);
 }
 
 static void put_segment(struct buf *b, const struct hold *h, struct segment *s)
@@ -46,15 +46,15 @@ static void put_segment(struct buf *b, const struct hold *h, struct segment *s)
     bool whole = is_whole(h, s, &files);
     uint64_t bytes = sum->bytes;
     struct error ignored;
-    worker_put_comma(b);
+    json_put_comma(b);
     buf_putc(b, '{');
-    worker_put_number(b, "sequence", sum->sequence);
-    worker_put_bool(b, "whole", whole);
+    json_put_u64(b, "sequence", sum->sequence);
+    json_put_bool(b, "whole", whole);
     if (whole) {
         put_whole(b, sum, &files);
     } else {
         (void)!window_estimate(s, h->start_ns, h->end_ns, &bytes, &ignored);
-        worker_put_number(b, "estimated_bytes", bytes + SECTION_BYTES);
+        json_put_u64(b, "estimated_bytes", bytes + SECTION_BYTES);
     }
     buf_putc(b, '}');
 }
@@ -101,12 +101,12 @@ static int put_coverage(struct buf *b, const struct worker *w, const struct hold
     coverage_settle(v, n, now_ns, w->replays);
     coverage_of(v + at, h->n, h->start_ns, h->end_ns, &c);
     bool covered = c.from_ns < c.to_ns;
-    worker_put_time(b, "covered_from", covered ? c.from_ns : h->start_ns, true);
-    worker_put_time(b, "covered_to", covered ? c.to_ns : h->start_ns, true);
-    worker_put_number(b, "dropped_by_kernel", c.dropped_by_kernel);
-    worker_put_number(b, "dropped_by_interface", c.dropped_by_interface);
-    worker_put_number(b, "dropped_by_disk", c.dropped_by_disk);
-    worker_put_key(b, "gaps");
+    json_put_time(b, "covered_from", covered ? c.from_ns : h->start_ns, true);
+    json_put_time(b, "covered_to", covered ? c.to_ns : h->start_ns, true);
+    json_put_u64(b, "dropped_by_kernel", c.dropped_by_kernel);
+    json_put_u64(b, "dropped_by_interface", c.dropped_by_interface);
+    json_put_u64(b, "dropped_by_disk", c.dropped_by_disk);
+    json_put_key(b, "gaps");
     buf_putc(b, '[');
     coverage_each_gap(v, n, h->start_ns, h->end_ns, worker_put_gap, b);
     buf_putc(b, ']');
@@ -118,26 +118,26 @@ static void put_place(struct buf *b, const struct worker *w)
 {
     struct stat st;
     char *path = realpath(w->dir, NULL);
-    worker_put_text(b, "directory", path ? path : w->dir);
-    worker_put_number(b, "device", stat(w->dir, &st) == 0 ? (uint64_t)st.st_dev : 0);
+    json_put_text(b, "directory", path ? path : w->dir);
+    json_put_u64(b, "device", stat(w->dir, &st) == 0 ? (uint64_t)st.st_dev : 0);
     free(path);
 }
 
 static int put_hold(struct buf *b, const struct worker *w, const struct hold *h, int64_t pinned_ns, struct error *err)
 {
     buf_putc(b, '{');
-    worker_put_text(b, "id", h->id);
-    worker_put_number(b, "expires_s", HOLD_EXPIRES_S);
-    worker_put_text(b, "node", w->node);
-    worker_put_text(b, "version", w->version);
+    json_put_text(b, "id", h->id);
+    json_put_u64(b, "expires_s", HOLD_EXPIRES_S);
+    json_put_text(b, "node", w->node);
+    json_put_text(b, "version", w->version);
     put_place(b, w);
     int status = put_coverage(b, w, h, pinned_ns, err);
-    worker_put_key(b, "segments");
+    json_put_key(b, "segments");
     buf_putc(b, '[');
     for (size_t i = 0; i < h->n; i++)
         put_segment(b, h, h->segments[i]);
     buf_putc(b, ']');
-    worker_put_time(b, "now", worker_now(), true); /* last: looking at the segments took a while */
+    json_put_time(b, "now", worker_now(), true); /* last: looking at the segments took a while */
     buf_putc(b, '}');
     return status;
 }
@@ -195,9 +195,9 @@ static int renew_hold(void *ctx, struct http_request *q, struct error *err)
         return tell_gone(q, status, err);
     buf_init(&b, 0);
     buf_putc(&b, '{');
-    worker_put_text(&b, "id", h->id);
-    worker_put_number(&b, "expires_s", HOLD_EXPIRES_S);
-    worker_put_time(&b, "now", worker_now(), true);
+    json_put_text(&b, "id", h->id);
+    json_put_u64(&b, "expires_s", HOLD_EXPIRES_S);
+    json_put_time(&b, "now", worker_now(), true);
     buf_putc(&b, '}');
     hold_done(h);
     http_reply_body(q, 200, json_type, &b);

@@ -7,10 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/json.h"
+#include "base/json_object.h"
 #include "base/log.h"
 #include "hub/kinds.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 #include "snapshot/import.h"
 
@@ -203,11 +202,11 @@ static int add_dissections(struct importing *i, const struct import_result *r, s
 static void put_import(const struct manifest *m, size_t dissections, struct buf *result)
 {
     buf_putc(result, '{');
-    put_text(result, "id", m->id);
-    put_text(result, "name", m->name);
-    put_number(result, "bytes", m->bytes);
-    put_number(result, "packets", m->packets);
-    put_number(result, "dissections", dissections);
+    json_put_text(result, "id", m->id);
+    json_put_text(result, "name", m->name);
+    json_put_u64(result, "bytes", m->bytes);
+    json_put_u64(result, "packets", m->packets);
+    json_put_u64(result, "dissections", dissections);
     buf_putc(result, '}');
 }
 

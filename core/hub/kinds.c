@@ -6,11 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/json.h"
+#include "base/json_object.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "dissect/dissection.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 #include "snapshot/create.h"
 
@@ -130,12 +129,12 @@ static void put_result(struct hub *hub, const char *name, struct buf *result)
     const struct manifest *m = snapshot_manifest(s);
     struct buf reason = {.n = 0};
     buf_putc(result, '{');
-    put_text(result, "id", m->id);
-    put_number(result, "bytes", m->bytes);
-    put_number(result, "packets", m->packets);
-    put_bool(result, "whole", manifest_is_whole(m, &reason));
+    json_put_text(result, "id", m->id);
+    json_put_u64(result, "bytes", m->bytes);
+    json_put_u64(result, "packets", m->packets);
+    json_put_bool(result, "whole", manifest_is_whole(m, &reason));
     if (reason.n)
-        put_text(result, "reason", buf_cstr(&reason));
+        json_put_text(result, "reason", buf_cstr(&reason));
     buf_putc(result, '}');
     buf_clear(&reason);
     snapshot_unpin(s);
@@ -198,10 +197,10 @@ static void tell_fault(void *ctx, const char *key, const char *what)
     struct verifying *v = ctx;
     if (v->faults->n > JOB_MAX_REQUEST / 2)
         return;
-    put_comma(v->faults);
+    json_put_comma(v->faults);
     buf_putc(v->faults, '{');
-    put_text(v->faults, "object", key);
-    put_text(v->faults, "fault", what);
+    json_put_text(v->faults, "object", key);
+    json_put_text(v->faults, "fault", what);
     buf_putc(v->faults, '}');
 }
 
@@ -273,25 +272,25 @@ static void tell_dissect(void *ctx, uint64_t done, uint64_t all, uint64_t packet
 static void put_dissection(const struct dissection_result *r, const struct buf *summary, struct buf *result)
 {
     buf_putc(result, '{');
-    put_number(result, "packets", r->packets);
-    put_number(result, "bytes", r->bytes);
-    put_number(result, "calls", r->calls);
-    put_number(result, "crashes", r->crashes);
-    put_number(result, "damaged_captures", r->damaged);
-    put_key(result, "quarantined");
+    json_put_u64(result, "packets", r->packets);
+    json_put_u64(result, "bytes", r->bytes);
+    json_put_u64(result, "calls", r->calls);
+    json_put_u64(result, "crashes", r->crashes);
+    json_put_u64(result, "damaged_captures", r->damaged);
+    json_put_key(result, "quarantined");
     buf_putc(result, '[');
     for (size_t i = 0; i < r->quarantined_count; i++) {
-        put_comma(result);
+        json_put_comma(result);
         buf_putc(result, '{');
-        put_text(result, "node", r->quarantined[i].node);
-        put_text(result, "connection", r->quarantined[i].connection);
-        put_text(result, "dissector", r->quarantined[i].dissector);
-        put_text(result, "why", r->quarantined[i].why);
+        json_put_text(result, "node", r->quarantined[i].node);
+        json_put_text(result, "connection", r->quarantined[i].connection);
+        json_put_text(result, "dissector", r->quarantined[i].dissector);
+        json_put_text(result, "why", r->quarantined[i].why);
         buf_putc(result, '}');
     }
     buf_putc(result, ']');
     if (summary->n && !summary->failed) {
-        put_key(result, "summary");
+        json_put_key(result, "summary");
         buf_put_slice(result, buf_slice(summary));
     }
     buf_putc(result, '}');
@@ -334,8 +333,8 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
     arena_init(&p.arena, 64 << 20);
     store_name(job_subject(job), file);
     buf_putc(&about, '{');
-    put_text(&about, "snapshot", m->name);
-    put_text(&about, "id", m->id);
+    json_put_text(&about, "snapshot", m->name);
+    json_put_text(&about, "id", m->id);
     buf_putc(&about, '}');
     int status = r ? take_captures(hub, m, &p, err) : error_nomem(err);
     const struct dissection_request request = {.config = hub->config,

@@ -2,12 +2,12 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "hub/put.h"
+#include "base/json_object.h"
 #include "hub/routes.h"
 
 static void put_raw(struct buf *b, const char *key, const char *json)
 {
-    put_key(b, key);
+    json_put_key(b, key);
     buf_puts(b, json);
 }
 
@@ -20,16 +20,16 @@ static bool is_in_path(const char *path, const char *name)
 
 static void put_parameters(struct buf *b, const struct hub_route *r)
 {
-    put_key(b, "parameters");
+    json_put_key(b, "parameters");
     buf_putc(b, '[');
     for (const struct hub_parameter *p = r->parameters; p && p->name; p++) {
         bool in_path = is_in_path(r->path, p->name);
-        put_comma(b);
+        json_put_comma(b);
         buf_putc(b, '{');
-        put_text(b, "name", p->name);
-        put_text(b, "in", in_path ? "path" : "query");
-        put_bool(b, "required", in_path || p->required);
-        put_text(b, "description", p->help);
+        json_put_text(b, "name", p->name);
+        json_put_text(b, "in", in_path ? "path" : "query");
+        json_put_bool(b, "required", in_path || p->required);
+        json_put_text(b, "description", p->help);
         put_raw(b, "schema", p->schema);
         buf_putc(b, '}');
     }
@@ -39,15 +39,15 @@ static void put_parameters(struct buf *b, const struct hub_route *r)
 static void put_answers(struct buf *b, const struct hub_route *r)
 {
     char status[16];
-    put_key(b, "responses");
+    json_put_key(b, "responses");
     buf_putc(b, '{');
     for (const struct hub_answer *a = r->answers; a->status; a++) {
         snprintf(status, sizeof(status), "%u", a->status);
-        put_key(b, status);
+        json_put_key(b, status);
         buf_putc(b, '{');
-        put_text(b, "description", a->help);
+        json_put_text(b, "description", a->help);
         if (a->type) {
-            put_key(b, "content");
+            json_put_key(b, "content");
             buf_putc(b, '{');
             put_raw(b, a->type, strcmp(a->type, JSON_TYPE) == 0 ? "{\"schema\":{}}" : "{\"schema\":{\"type\":\"string\"}}");
             buf_putc(b, '}');
@@ -66,19 +66,19 @@ static void put_operation(struct buf *b, const struct hub_subject *s, const stru
     for (; r->method[n] && n + 1 < sizeof(method); n++)
         method[n] = (char)(r->method[n] | 0x20);
     method[n] = '\0';
-    put_key(b, method);
+    json_put_key(b, method);
     buf_putc(b, '{');
-    put_text(b, "operationId", r->id);
-    put_text(b, "summary", r->summary);
-    put_key(b, "tags");
+    json_put_text(b, "operationId", r->id);
+    json_put_text(b, "summary", r->summary);
+    json_put_key(b, "tags");
     buf_putc(b, '[');
     json_put_string(b, td_str(s->name));
     buf_putc(b, ']');
     put_raw(b, "security", r->needs == HTTP_ANYONE ? "[]" : "[{\"bearer\":[]},{}]");
-    put_text(b, "x-role", roles[r->needs]);
+    json_put_text(b, "x-role", roles[r->needs]);
     put_parameters(b, r);
     if (r->body) {
-        put_key(b, "requestBody");
+        json_put_key(b, "requestBody");
         buf_lit(b, "{\"required\":true,\"content\":{\"" JSON_TYPE "\":{");
         put_raw(b, "schema", r->body);
         buf_lit(b, "}}}");
@@ -103,7 +103,7 @@ static bool is_first(const struct hub_route *of)
 static void put_path(struct buf *b, const char *path)
 {
     const struct hub_subject *s;
-    put_key(b, path);
+    json_put_key(b, path);
     buf_putc(b, '{');
     for (size_t i = 0; (s = hub_subject_at(i)) != NULL; i++)
         for (size_t k = 0; k < s->n; k++)
@@ -129,24 +129,24 @@ void hub_put_openapi(struct buf *b, const char *version)
 {
     const struct hub_subject *s;
     buf_putc(b, '{');
-    put_text(b, "openapi", "3.1.0");
-    put_key(b, "info");
+    json_put_text(b, "openapi", "3.1.0");
+    json_put_key(b, "info");
     buf_putc(b, '{');
-    put_text(b, "title", "Tapedeck hub");
-    put_text(b, "version", version);
-    put_text(b, "summary", "Snapshots of a cluster's network traffic, and the calls in them");
+    json_put_text(b, "title", "Tapedeck hub");
+    json_put_text(b, "version", version);
+    json_put_text(b, "summary", "Snapshots of a cluster's network traffic, and the calls in them");
     buf_putc(b, '}');
-    put_key(b, "tags");
+    json_put_key(b, "tags");
     buf_putc(b, '[');
     for (size_t i = 0; (s = hub_subject_at(i)) != NULL; i++) {
-        put_comma(b);
+        json_put_comma(b);
         buf_putc(b, '{');
-        put_text(b, "name", s->name);
-        put_text(b, "description", s->help);
+        json_put_text(b, "name", s->name);
+        json_put_text(b, "description", s->help);
         buf_putc(b, '}');
     }
     buf_putc(b, ']');
-    put_key(b, "paths");
+    json_put_key(b, "paths");
     buf_putc(b, '{');
     for (size_t i = 0; (s = hub_subject_at(i)) != NULL; i++)
         for (size_t k = 0; k < s->n; k++)

@@ -5,11 +5,11 @@
 #include <time.h>
 
 #include "base/json.h"
+#include "base/json_object.h"
 #include "base/units.h"
 #include "call/call_json.h"
 #include "call/column.h"
 #include "filter/search.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 
 enum { DEFAULT_LIMIT = 100, MAX_LIMIT = 1000, ANSWER_BYTES = 8 << 20, BODY_MAX = 4 * FILTER_MAX_TEXT };
@@ -110,12 +110,12 @@ static void put_summary(struct buf *b, const struct td_call *call)
         enum column_kind kind;
     } parts[] = {{"method", COLUMN_METHOD}, {"target", COLUMN_TARGET}, {"status", COLUMN_STATUS}};
     struct buf text = {.n = 0};
-    put_key(b, "summary");
+    json_put_key(b, "summary");
     buf_putc(b, '{');
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         buf_reset(&text);
         column_put_summary(&text, parts[i].kind, call);
-        put_key(b, parts[i].key);
+        json_put_key(b, parts[i].key);
         json_put_string(b, buf_slice(&text));
     }
     buf_putc(b, '}');
@@ -125,7 +125,7 @@ static void put_summary(struct buf *b, const struct td_call *call)
 
 void hub_put_call(struct buf *b, const char *db, const struct td_call *call, bool payload)
 {
-    put_comma(b);
+    json_put_comma(b);
     buf_printf(b, "{\"id\":\"%s/%" PRIu64 "\"", db, call->id); /* names need no escapes */
     put_summary(b, call);
     size_t brace = b->n;
@@ -159,7 +159,7 @@ static int put_calls(struct search *s, const struct calls_query *c, struct buf *
         n++;
     }
     buf_putc(b, ']');
-    put_key(b, "cursor");
+    json_put_key(b, "cursor");
     if (more)
         buf_printf(b, "\"%c%" PRId64 ".%" PRIu64 "\"", c->search.oldest_first ? 'o' : 'n', last.time_ns, last.id);
     else
@@ -171,12 +171,12 @@ void hub_refuse_filter(struct http_request *q, const struct filter_diagnostics *
 {
     struct buf b = {.n = 0};
     buf_putc(&b, '{');
-    put_text(&b, "type", "about:blank");
-    put_text(&b, "title", "Bad Request");
-    put_number(&b, "status", 400);
-    put_text(&b, "detail", why->text);
-    put_text(&b, "code", "filter_error");
-    put_key(&b, "diagnostics");
+    json_put_text(&b, "type", "about:blank");
+    json_put_text(&b, "title", "Bad Request");
+    json_put_u64(&b, "status", 400);
+    json_put_text(&b, "detail", why->text);
+    json_put_text(&b, "code", "filter_error");
+    json_put_key(&b, "diagnostics");
     filter_diagnostics_put_json(&b, diagnostics, td_str(text));
     buf_lit(&b, "}\n");
     http_reply_body(q, 400, "application/problem+json", &b);
@@ -198,9 +198,9 @@ static int search(struct store *store, const struct calls_query *c, struct error
     if (status == TD_OK)
         status = put_calls(s, c, &b, err);
     if (status == TD_OK) {
-        put_text(&b, "state", state_name(store_state(store)));
-        put_number(&b, "total", store_count(store));
-        put_number(&b, "not_judged", search_errors(s));
+        json_put_text(&b, "state", state_name(store_state(store)));
+        json_put_u64(&b, "total", store_count(store));
+        json_put_u64(&b, "not_judged", search_errors(s));
         buf_putc(&b, '}');
         hub_reply_json(c->q, 200, &b);
     }

@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "call/store.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 
 enum { BODY_MAX = 16 << 10 };
@@ -80,7 +80,7 @@ static void put_protocols(struct buf *b, const struct store *store)
     struct td_slice summary = store_summary(store);
     json_t *v = summary.n ? json_loadb((const char *)summary.p, summary.n, 0, NULL) : NULL;
     if (json_is_object(v)) {
-        put_key(b, "summary");
+        json_put_key(b, "summary");
         buf_put_slice(b, summary);
     }
     json_decref(v);
@@ -101,8 +101,8 @@ static int put_last_job(void *ctx, const struct job_status *s)
     if (s->state != JOB_COMPLETED || last->found)
         return TD_OK;
     last->found = true;
-    put_text(last->b, "job", s->id);
-    put_time(last->b, "finished_at", s->finished_ns, true);
+    json_put_text(last->b, "job", s->id);
+    json_put_time(last->b, "finished_at", s->finished_ns, true);
     json_t *v = jobs_result(last->hub->jobs, s->id, &result, NULL) == TD_OK && result.n
                     ? json_loadb((const char *)result.p, result.n, 0, NULL)
                     : NULL;
@@ -110,7 +110,7 @@ static int put_last_job(void *ctx, const struct job_status *s)
         const json_t *one = json_object_get(v, members[i]);
         char *text = one ? json_dumps(one, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
         if (text) {
-            put_key(last->b, members[i]);
+            json_put_key(last->b, members[i]);
             buf_puts(last->b, text);
         }
         free(text);
@@ -129,21 +129,21 @@ static int put_stored(struct hub *hub, struct buf *b, struct snapshot *s, const 
     if (!snapshot_dissection_path(s, name, path))
         return TD_OK; /* deleted meanwhile */
     int status = store_open(path, &store, err);
-    put_comma(b);
+    json_put_comma(b);
     buf_putc(b, '{');
-    put_text(b, "snapshot", snapshot_manifest(s)->name);
-    put_text(b, "name", name);
-    put_text(b, "state", status == TD_OK ? "completed" : "failed");
+    json_put_text(b, "snapshot", snapshot_manifest(s)->name);
+    json_put_text(b, "name", name);
+    json_put_text(b, "state", status == TD_OK ? "completed" : "failed");
     if (status != TD_OK)
-        put_text(b, "error", err->text);
-    put_number(b, "progress", 100);
-    put_number(b, "size", bytes);
-    put_time(b, "created_at", mtime_ns, true);
+        json_put_text(b, "error", err->text);
+    json_put_u64(b, "progress", 100);
+    json_put_u64(b, "size", bytes);
+    json_put_time(b, "created_at", mtime_ns, true);
     if (status == TD_OK) {
         bool any = store_times(store, &first_ns, &last_ns);
-        put_number(b, "calls", store_count(store));
-        put_time(b, "first", first_ns, any);
-        put_time(b, "last", last_ns, any);
+        json_put_u64(b, "calls", store_count(store));
+        json_put_time(b, "first", first_ns, any);
+        json_put_time(b, "last", last_ns, any);
         put_protocols(b, store);
     }
     store_free(store);
@@ -181,18 +181,18 @@ static int put_unborn(void *ctx, const struct job_status *s)
     if (!slash || s->state == JOB_COMPLETED || json_object_get(u->seen, s->subject) || (u->only && strcmp(u->only, s->subject) != 0))
         return TD_OK;
     json_object_set_new(u->seen, s->subject, json_true());
-    put_comma(u->b);
+    json_put_comma(u->b);
     buf_putc(u->b, '{');
-    put_key(u->b, "snapshot");
+    json_put_key(u->b, "snapshot");
     buf_printf(u->b, "\"%.*s\"", (int)(slash - s->subject), s->subject); /* names need no escapes */
-    put_text(u->b, "name", slash + 1);
-    put_text(u->b, "state", job_state_name(s->state));
-    put_key(u->b, "progress");
+    json_put_text(u->b, "name", slash + 1);
+    json_put_text(u->b, "state", job_state_name(s->state));
+    json_put_key(u->b, "progress");
     buf_printf(u->b, "%.1f", s->all ? (double)(s->done < s->all ? s->done : s->all) * 100 / (double)s->all : 0);
     if (*s->error)
-        put_text(u->b, "error", s->error);
-    put_text(u->b, "job", s->id);
-    put_time(u->b, "created_at", s->created_ns, true);
+        json_put_text(u->b, "error", s->error);
+    json_put_text(u->b, "job", s->id);
+    json_put_time(u->b, "created_at", s->created_ns, true);
     buf_putc(u->b, '}');
     return TD_OK;
 }
@@ -293,8 +293,8 @@ static int post_dissection(void *ctx, struct http_request *q, struct error *err)
     } else if (status == TD_OK) {
         snprintf(subject, sizeof(subject), "%s/%s", snapshot, name);
         buf_putc(&request, '{');
-        put_text(&request, "snapshot", snapshot);
-        put_text(&request, "name", name);
+        json_put_text(&request, "snapshot", snapshot);
+        json_put_text(&request, "name", name);
         buf_putc(&request, '}');
         status = hub_submit(hub, q, "dissect", subject, &request, err);
     }
@@ -335,7 +335,7 @@ static int post_stop(void *ctx, struct http_request *q, struct error *err)
     if (status != TD_OK)
         return status;
     buf_putc(&b, '{');
-    put_text(&b, "job", id);
+    json_put_text(&b, "job", id);
     buf_putc(&b, '}');
     hub_reply_json(q, 202, &b);
     return TD_OK;

@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/json_object.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "call/store.h"
 #include "export/snapshot_export.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 #include "hub/stream_pipe.h"
 #include "snapshot/archive.h"

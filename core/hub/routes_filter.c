@@ -2,11 +2,11 @@
 #include <time.h>
 
 #include "base/json.h"
+#include "base/json_object.h"
 #include "base/units.h"
 #include "call/store.h"
 #include "filter/complete.h"
 #include "filter/filter.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 
 enum { COMPLETION_MEMORY = 16 << 20, BODY_MAX = 4 * FILTER_MAX_TEXT };
@@ -63,15 +63,15 @@ static void put_check(struct buf *b, const struct filter *filter, const struct f
 {
     struct buf canonical = {.n = 0};
     buf_putc(b, '{');
-    put_bool(b, "ok", filter != NULL);
+    json_put_bool(b, "ok", filter != NULL);
     if (filter) {
         filter_put_text(&canonical, filter);
-        put_key(b, "filter");
+        json_put_key(b, "filter");
         json_put_string(b, buf_slice(&canonical));
         b->failed |= canonical.failed;
         buf_clear(&canonical);
     }
-    put_key(b, "diagnostics");
+    json_put_key(b, "diagnostics");
     filter_diagnostics_put_json(b, diagnostics, td_str(text));
     buf_putc(b, '}');
 }

@@ -1,7 +1,7 @@
 /* Health, metrics, and the description of the API. */
+#include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 #include "net/metrics.h"
 

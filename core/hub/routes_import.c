@@ -6,11 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/json.h"
+#include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "hub/kinds.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 
 enum { ROOM_STEP = 16 << 20 };
@@ -83,9 +82,9 @@ static int submit(struct upload *u, struct http_request *q, struct error *err)
     struct buf request = {.n = 0}, b = {.n = 0};
     char job[JOB_ID];
     buf_putc(&request, '{');
-    put_text(&request, "id", u->id);
-    put_text(&request, "name", u->name);
-    put_number(&request, "bytes", u->bytes);
+    json_put_text(&request, "id", u->id);
+    json_put_text(&request, "name", u->name);
+    json_put_u64(&request, "bytes", u->bytes);
     buf_putc(&request, '}');
     int status = request.failed ? error_nomem(err) : jobs_submit(u->hub->jobs, "import", u->name, buf_slice(&request), job, err);
     buf_clear(&request);
@@ -97,10 +96,10 @@ static int submit(struct upload *u, struct http_request *q, struct error *err)
         return status;
     u->kept = true;
     buf_putc(&b, '{');
-    put_text(&b, "job", job);
-    put_text(&b, "kind", "import");
-    put_text(&b, "subject", u->name);
-    put_text(&b, "name", u->name);
+    json_put_text(&b, "job", job);
+    json_put_text(&b, "kind", "import");
+    json_put_text(&b, "subject", u->name);
+    json_put_text(&b, "name", u->name);
     buf_putc(&b, '}');
     http_reply_header(q, "Location", API "/jobs/%s", job);
     hub_reply_json(q, 202, &b);

@@ -1,9 +1,9 @@
 /* Jobs: lists, one of them, cancelling, and events as they go on. */
 #include <time.h>
 
+#include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 #include "net/http_events.h"
 
@@ -17,27 +17,27 @@ static int64_t now(void)
 /* Without its closing brace. */
 static void put_job(struct buf *b, const struct job_status *s)
 {
-    put_comma(b);
+    json_put_comma(b);
     buf_putc(b, '{');
-    put_text(b, "id", s->id);
-    put_text(b, "kind", s->kind);
-    put_text(b, "subject", s->subject);
-    put_text(b, "state", job_state_name(s->state));
-    put_number(b, "done", s->done);
-    put_number(b, "all", s->all);
-    put_key(b, "progress");
+    json_put_text(b, "id", s->id);
+    json_put_text(b, "kind", s->kind);
+    json_put_text(b, "subject", s->subject);
+    json_put_text(b, "state", job_state_name(s->state));
+    json_put_u64(b, "done", s->done);
+    json_put_u64(b, "all", s->all);
+    json_put_key(b, "progress");
     buf_printf(b, "%.1f",
                s->state == JOB_COMPLETED ? 100
                : s->all                  ? (double)(s->done < s->all ? s->done : s->all) * 100 / (double)s->all
                                          : 0);
-    put_time(b, "created_at", s->created_ns, true);
-    put_time(b, "started_at", s->started_ns, s->started_ns != 0);
-    put_time(b, "finished_at", s->finished_ns, s->finished_ns != 0);
-    put_number(b, "attempts", s->attempts);
+    json_put_time(b, "created_at", s->created_ns, true);
+    json_put_time(b, "started_at", s->started_ns, s->started_ns != 0);
+    json_put_time(b, "finished_at", s->finished_ns, s->finished_ns != 0);
+    json_put_u64(b, "attempts", s->attempts);
     if (*s->error)
-        put_text(b, "error", s->error);
+        json_put_text(b, "error", s->error);
     if (*s->code)
-        put_text(b, "code", s->code);
+        json_put_text(b, "code", s->code);
 }
 
 struct listing {
@@ -67,7 +67,7 @@ static int get_jobs(void *ctx, struct http_request *q, struct error *err)
     }
     buf_putc(&l.b, ']');
     if (*jobs_note(hub->jobs))
-        put_text(&l.b, "note", jobs_note(hub->jobs));
+        json_put_text(&l.b, "note", jobs_note(hub->jobs));
     buf_putc(&l.b, '}');
     hub_reply_json(q, 200, &l.b);
     return TD_OK;
@@ -78,7 +78,7 @@ static void put_given(struct buf *b, const char *key, const struct buf *json)
 {
     json_t *v = json->n ? json_loadb((const char *)json->p, json->n, JSON_DECODE_ANY, NULL) : NULL;
     if (v) {
-        put_key(b, key);
+        json_put_key(b, key);
         buf_put_slice(b, buf_slice(json));
     }
     json_decref(v);

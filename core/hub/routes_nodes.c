@@ -1,34 +1,34 @@
 /* Workers, and the times that their raw captures hold: out of what is known, without asking them. */
-#include "hub/put.h"
+#include "base/json_object.h"
 #include "hub/routes.h"
 
 static void put_boundaries(struct buf *b, const struct node *n)
 {
-    put_time(b, "oldest", n->oldest_ns, n->has_packets);
-    put_time(b, "newest", n->newest_ns, n->has_packets);
-    put_time(b, "covered_from", n->covered_from_ns, n->has_cover);
-    put_time(b, "covered_to", n->covered_to_ns, n->has_cover);
+    json_put_time(b, "oldest", n->oldest_ns, n->has_packets);
+    json_put_time(b, "newest", n->newest_ns, n->has_packets);
+    json_put_time(b, "covered_from", n->covered_from_ns, n->has_cover);
+    json_put_time(b, "covered_to", n->covered_to_ns, n->has_cover);
 }
 
 static void put_node(struct buf *b, const struct node *n)
 {
-    put_comma(b);
+    json_put_comma(b);
     buf_putc(b, '{');
-    put_text(b, "name", *n->name ? n->name : NULL);
-    put_text(b, "url", n->url);
-    put_text(b, "state", node_health_name(n->health));
+    json_put_text(b, "name", *n->name ? n->name : NULL);
+    json_put_text(b, "url", n->url);
+    json_put_text(b, "state", node_health_name(n->health));
     if (*n->reason)
-        put_text(b, "reason", n->reason);
-    put_text(b, "version", *n->version ? n->version : NULL);
-    put_time(b, "last_seen", n->seen_ns, n->seen_ns != 0);
+        json_put_text(b, "reason", n->reason);
+    json_put_text(b, "version", *n->version ? n->version : NULL);
+    json_put_time(b, "last_seen", n->seen_ns, n->seen_ns != 0);
     put_boundaries(b, n);
-    put_number(b, "packets", n->packets);
-    put_number(b, "dropped_by_kernel", n->dropped_by_kernel);
-    put_number(b, "dropped_by_interface", n->dropped_by_interface);
-    put_number(b, "dropped_by_disk", n->dropped_by_disk);
+    json_put_u64(b, "packets", n->packets);
+    json_put_u64(b, "dropped_by_kernel", n->dropped_by_kernel);
+    json_put_u64(b, "dropped_by_interface", n->dropped_by_interface);
+    json_put_u64(b, "dropped_by_disk", n->dropped_by_disk);
     if (n->clock_offset_ns != INT64_MAX) {
-        put_signed(b, "clock_offset_ns", n->clock_offset_ns);
-        put_signed(b, "clock_error_ns", n->clock_error_ns);
+        json_put_i64(b, "clock_offset_ns", n->clock_offset_ns);
+        json_put_i64(b, "clock_error_ns", n->clock_error_ns);
     }
     buf_putc(b, '}');
 }
@@ -85,17 +85,17 @@ static int get_boundaries(void *ctx, struct http_request *q, struct error *err)
     const struct overall o = sum_up(v, n);
     buf_init(&b, 0);
     buf_putc(&b, '{');
-    put_time(&b, "oldest", o.oldest_ns, o.oldest_ns <= o.newest_ns);
-    put_time(&b, "newest", o.newest_ns, o.oldest_ns <= o.newest_ns);
-    put_time(&b, "covered_from", o.from_ns, o.from_ns < o.to_ns);
-    put_time(&b, "covered_to", o.to_ns, o.from_ns < o.to_ns);
-    put_key(&b, "nodes");
+    json_put_time(&b, "oldest", o.oldest_ns, o.oldest_ns <= o.newest_ns);
+    json_put_time(&b, "newest", o.newest_ns, o.oldest_ns <= o.newest_ns);
+    json_put_time(&b, "covered_from", o.from_ns, o.from_ns < o.to_ns);
+    json_put_time(&b, "covered_to", o.to_ns, o.from_ns < o.to_ns);
+    json_put_key(&b, "nodes");
     buf_putc(&b, '[');
     for (size_t i = 0; i < n; i++) {
-        put_comma(&b);
+        json_put_comma(&b);
         buf_putc(&b, '{');
-        put_text(&b, "name", *v[i].name ? v[i].name : NULL);
-        put_text(&b, "state", node_health_name(v[i].health));
+        json_put_text(&b, "name", *v[i].name ? v[i].name : NULL);
+        json_put_text(&b, "state", node_health_name(v[i].health));
         put_boundaries(&b, &v[i]);
         buf_putc(&b, '}');
     }

@@ -1,5 +1,5 @@
 /* Plugins: what was found, and what was refused. */
-#include "hub/put.h"
+#include "base/json_object.h"
 #include "hub/routes.h"
 #include "plugin/registry_list.h"
 

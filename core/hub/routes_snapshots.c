@@ -2,10 +2,9 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/json.h"
+#include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 #include "snapshot/create.h"
 
@@ -180,19 +179,19 @@ static int estimate(struct hub *hub, struct http_request *q, const struct wanted
 static void put_request(struct buf *b, const struct wanted *w, const char *id, int64_t created_ns)
 {
     buf_putc(b, '{');
-    put_text(b, "id", id);
-    put_text(b, "name", w->name);
-    put_signed(b, "created_ns", created_ns);
-    put_signed(b, "start_ns", w->start_ns);
-    put_signed(b, "end_ns", w->end_ns);
-    put_bool(b, "allow_partial", w->allow_partial);
-    put_key(b, "workers");
+    json_put_text(b, "id", id);
+    json_put_text(b, "name", w->name);
+    json_put_i64(b, "created_ns", created_ns);
+    json_put_i64(b, "start_ns", w->start_ns);
+    json_put_i64(b, "end_ns", w->end_ns);
+    json_put_bool(b, "allow_partial", w->allow_partial);
+    json_put_key(b, "workers");
     buf_putc(b, '[');
     for (size_t i = 0; i < w->worker_count; i++) {
-        put_comma(b);
+        json_put_comma(b);
         buf_putc(b, '{');
-        put_text(b, "url", w->workers[i].url);
-        put_text(b, "node", w->workers[i].node);
+        json_put_text(b, "url", w->workers[i].url);
+        json_put_text(b, "node", w->workers[i].node);
         buf_putc(b, '}');
     }
     buf_lit(b, "]}");
@@ -212,9 +211,9 @@ int hub_submit(struct hub *hub, struct http_request *q, const char *kind, const 
     if (status != TD_OK)
         return status;
     buf_putc(&b, '{');
-    put_text(&b, "job", id);
-    put_text(&b, "kind", kind);
-    put_text(&b, "subject", subject);
+    json_put_text(&b, "job", id);
+    json_put_text(&b, "kind", kind);
+    json_put_text(&b, "subject", subject);
     buf_putc(&b, '}');
     http_reply_header(q, "Location", API "/jobs/%s", id);
     hub_reply_json(q, 202, &b);
@@ -255,11 +254,11 @@ struct dissections {
 static int put_dissection(void *ctx, const char *name, uint64_t bytes, int64_t mtime_ns)
 {
     struct dissections *d = ctx;
-    put_comma(d->b);
+    json_put_comma(d->b);
     buf_putc(d->b, '{');
-    put_text(d->b, "name", name);
-    put_number(d->b, "size", bytes);
-    put_time(d->b, "created_at", mtime_ns, true);
+    json_put_text(d->b, "name", name);
+    json_put_u64(d->b, "size", bytes);
+    json_put_time(d->b, "created_at", mtime_ns, true);
     buf_putc(d->b, '}');
     d->n++;
     return TD_OK;
@@ -268,32 +267,32 @@ static int put_dissection(void *ctx, const char *name, uint64_t bytes, int64_t m
 static void put_node(struct buf *b, const struct manifest_node *n)
 {
     static const char *const states[] = {"complete", "partial", "missing"};
-    put_comma(b);
+    json_put_comma(b);
     buf_putc(b, '{');
-    put_text(b, "name", n->name);
-    put_text(b, "state", states[n->state]);
+    json_put_text(b, "name", n->name);
+    json_put_text(b, "state", states[n->state]);
     if (n->reason)
-        put_text(b, "reason", n->reason);
-    put_time(b, "covered_from", n->covered_from_ns, n->covered_from_ns < n->covered_to_ns);
-    put_time(b, "covered_to", n->covered_to_ns, n->covered_from_ns < n->covered_to_ns);
-    put_number(b, "packets", n->packets);
-    put_number(b, "captured_bytes", n->captured_bytes);
-    put_number(b, "dropped_by_kernel", n->dropped_by_kernel);
-    put_number(b, "dropped_by_interface", n->dropped_by_interface);
-    put_number(b, "dropped_by_disk", n->dropped_by_disk);
-    put_number(b, "segments", n->segment_count);
+        json_put_text(b, "reason", n->reason);
+    json_put_time(b, "covered_from", n->covered_from_ns, n->covered_from_ns < n->covered_to_ns);
+    json_put_time(b, "covered_to", n->covered_to_ns, n->covered_from_ns < n->covered_to_ns);
+    json_put_u64(b, "packets", n->packets);
+    json_put_u64(b, "captured_bytes", n->captured_bytes);
+    json_put_u64(b, "dropped_by_kernel", n->dropped_by_kernel);
+    json_put_u64(b, "dropped_by_interface", n->dropped_by_interface);
+    json_put_u64(b, "dropped_by_disk", n->dropped_by_disk);
+    json_put_u64(b, "segments", n->segment_count);
     if (n->clock_offset_ns != INT64_MAX) {
-        put_signed(b, "clock_offset_ns", n->clock_offset_ns);
-        put_signed(b, "clock_error_ns", n->clock_error_ns);
+        json_put_i64(b, "clock_offset_ns", n->clock_offset_ns);
+        json_put_i64(b, "clock_error_ns", n->clock_error_ns);
     }
-    put_key(b, "gaps");
+    json_put_key(b, "gaps");
     buf_putc(b, '[');
     for (size_t i = 0; i < n->gap_count; i++) {
-        put_comma(b);
+        json_put_comma(b);
         buf_putc(b, '{');
-        put_time(b, "start", n->gaps[i].start_ns, true);
-        put_time(b, "end", n->gaps[i].end_ns, true);
-        put_text(b, "reason", n->gaps[i].reason);
+        json_put_time(b, "start", n->gaps[i].start_ns, true);
+        json_put_time(b, "end", n->gaps[i].end_ns, true);
+        json_put_text(b, "reason", n->gaps[i].reason);
         buf_putc(b, '}');
     }
     buf_lit(b, "]}");
@@ -316,28 +315,28 @@ static int put_snapshot(struct buf *b, struct snapshot *s, struct error *err)
     struct dissections d = {&dissections, 0};
     bool whole = manifest_is_whole(m, &reason);
     int status = snapshot_list_dissections(s, put_dissection, &d, err);
-    put_comma(b);
+    json_put_comma(b);
     buf_putc(b, '{');
-    put_text(b, "name", m->name);
-    put_text(b, "id", m->id);
-    put_text(b, "status", !whole ? "Partial" : d.n ? "Dissected" : "Completed");
+    json_put_text(b, "name", m->name);
+    json_put_text(b, "id", m->id);
+    json_put_text(b, "status", !whole ? "Partial" : d.n ? "Dissected" : "Completed");
     if (!whole)
-        put_text(b, "reason", buf_cstr(&reason));
-    put_text(b, "location", "Local");
-    put_number(b, "size", m->bytes);
-    put_number(b, "packets", m->packets);
-    put_time(b, "start", m->start_ns, true);
-    put_time(b, "end", m->end_ns, true);
-    put_time(b, "created_at", m->created_ns, true);
-    put_time(b, "completed_at", m->completed_ns, true);
-    put_bool(b, "imported", m->imported);
-    put_key(b, "coverage");
+        json_put_text(b, "reason", buf_cstr(&reason));
+    json_put_text(b, "location", "Local");
+    json_put_u64(b, "size", m->bytes);
+    json_put_u64(b, "packets", m->packets);
+    json_put_time(b, "start", m->start_ns, true);
+    json_put_time(b, "end", m->end_ns, true);
+    json_put_time(b, "created_at", m->created_ns, true);
+    json_put_time(b, "completed_at", m->completed_ns, true);
+    json_put_bool(b, "imported", m->imported);
+    json_put_key(b, "coverage");
     buf_printf(b, "%.3f", coverage(m));
-    put_key(b, "dissections");
+    json_put_key(b, "dissections");
     buf_putc(b, '[');
     buf_put_slice(b, buf_slice(&dissections));
     buf_putc(b, ']');
-    put_key(b, "nodes");
+    json_put_key(b, "nodes");
     buf_putc(b, '[');
     for (size_t i = 0; i < m->node_count; i++)
         put_node(b, &m->nodes[i]);
@@ -365,18 +364,18 @@ static int put_unborn(void *ctx, const struct job_status *s)
         snapshots_has_name(u->hub->snapshots, s->subject))
         return TD_OK;
     json_object_set_new(u->seen, s->subject, json_true());
-    put_comma(u->b);
+    json_put_comma(u->b);
     buf_putc(u->b, '{');
-    put_text(u->b, "name", s->subject);
-    put_text(u->b, "status", statuses[s->state]);
+    json_put_text(u->b, "name", s->subject);
+    json_put_text(u->b, "status", statuses[s->state]);
     if (s->state == JOB_CANCELLED)
-        put_text(u->b, "reason", "cancelled");
+        json_put_text(u->b, "reason", "cancelled");
     else if (*s->error)
-        put_text(u->b, "reason", s->error);
-    put_text(u->b, "job", s->id);
-    put_key(u->b, "progress");
+        json_put_text(u->b, "reason", s->error);
+    json_put_text(u->b, "job", s->id);
+    json_put_key(u->b, "progress");
     buf_printf(u->b, "%.1f", s->all ? (double)(s->done < s->all ? s->done : s->all) * 100 / (double)s->all : 0);
-    put_time(u->b, "created_at", s->created_ns, true);
+    json_put_time(u->b, "created_at", s->created_ns, true);
     buf_putc(u->b, '}');
     u->n++;
     return TD_OK;
@@ -414,9 +413,9 @@ static int get_snapshots(void *ctx, struct http_request *q, struct error *err)
     mem_free(v);
     snapshots_room(hub->snapshots, &room);
     buf_lit(&b, "],\"room\":{");
-    put_number(&b, "limit", room.limit);
-    put_number(&b, "used", room.used);
-    put_number(&b, "reserved", room.reserved);
+    json_put_u64(&b, "limit", room.limit);
+    json_put_u64(&b, "used", room.used);
+    json_put_u64(&b, "reserved", room.reserved);
     buf_lit(&b, "}}");
     if (status == TD_OK)
         hub_reply_json(q, 200, &b);

@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/json.h"
+#include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "call/store.h"
 #include "filter/search.h"
-#include "hub/put.h"
 #include "hub/routes.h"
 #include "net/http_events.h"
 
@@ -111,10 +110,10 @@ static void put_problem(struct buf *out, const char *code, const char *detail)
 {
     struct buf data = {.n = 0};
     buf_putc(&data, '{');
-    put_text(&data, "type", "about:blank");
-    put_text(&data, "title", "The stream ends");
-    put_text(&data, "detail", detail);
-    put_text(&data, "code", code);
+    json_put_text(&data, "type", "about:blank");
+    json_put_text(&data, "title", "The stream ends");
+    json_put_text(&data, "detail", detail);
+    json_put_text(&data, "code", code);
     buf_putc(&data, '}');
     http_put_event(out, &(struct http_event){.name = "problem", .data = buf_slice(&data)});
     out->failed |= data.failed;
@@ -125,8 +124,8 @@ static void put_end(const struct stream *s, struct buf *out)
 {
     struct buf data = {.n = 0};
     buf_putc(&data, '{');
-    put_number(&data, "calls", s->n);
-    put_number(&data, "not_judged", search_errors(s->search));
+    json_put_u64(&data, "calls", s->n);
+    json_put_u64(&data, "not_judged", search_errors(s->search));
     buf_putc(&data, '}');
     http_put_event(out, &(struct http_event){.name = "end", .data = buf_slice(&data)});
     out->failed |= data.failed;
