@@ -55,13 +55,13 @@ void cloud_http_give(struct cloud_http *, struct cloud_session *); /* what runs 
 /* One exchange; zeroed before it is described. The caller's, as is all that it points to, until it is done. */
 struct cloud_exchange {
     /* The request. */
-    const char *method, *url; /* absolute, encoded */
+    const char *method, *url;               /* absolute, encoded */
     const char *headers[CLOUD_MAX_HEADERS]; /* "Name: value"; Host and Content-Length come by themselves */
     size_t header_n;
     const void *body; /* sent from memory, */
     int fd;           /* or from a file, if body is NULL and body_n is not 0; by pread() */
     uint64_t offset, body_n;
-    bool sends_body; /* Content-Length: 0 if there is nothing (PUT, POST) */
+    bool sends_body;     /* Content-Length: 0 if there is nothing (PUT, POST) */
     int64_t deadline_ns; /* for the whole exchange; 0: none but the idle time */
 
     /* Where a 2xx's body goes: `sink`, or `answer` if it is NULL. Any other's goes to `answer`. */
@@ -71,13 +71,13 @@ struct cloud_exchange {
 
     /* What came of it. */
     bool done;
-    unsigned status;          /* HTTP's; 0: no answer */
-    int failure;              /* TD_OK, or why there is no whole answer: TD_E_RETRY, TD_E_DENIED (TLS), TD_E_CONFIG (no such host ...) ... */
-    int stopped;              /* what the sink returned, if not 0 */
-    char why[256];            /* of `failure`, for people */
-    uint64_t sent, received;  /* bytes of the bodies; both grow while it runs */
-    int64_t length;           /* Content-Length; -1: not told */
-    struct cloud_text head;   /* all header lines, for cloud_header() */
+    unsigned status;         /* HTTP's; 0: no answer */
+    int failure;             /* TD_OK, or why there is no whole answer: TD_E_RETRY, TD_E_DENIED (TLS), TD_E_CONFIG (no such host ...) ... */
+    int stopped;             /* what the sink returned, if not 0 */
+    char why[256];           /* of `failure`, for people */
+    uint64_t sent, received; /* bytes of the bodies; both grow while it runs */
+    int64_t length;          /* Content-Length; -1: not told */
+    struct cloud_text head;  /* all header lines, for cloud_header() */
     struct cloud_text answer;
 
     void *private; /* of cloud_http.c */
