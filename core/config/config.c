@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/environment.h"
 
 enum { CONFIG_MAX_BYTES = 16 << 20 };
 
@@ -280,7 +281,10 @@ int config_read(const char *path, struct config **ret, struct findings *f)
     struct yaml_tree *tree = NULL;
     struct error why;
     int status = path ? yaml_tree_load(path, &tree, &why) : TD_OK;
+    if (status == TD_OK)
+        status = environment_apply(&tree, &why);
     if (status != TD_OK) {
+        yaml_tree_free(tree);
         findings_add(f, NULL, &why);
         return status;
     }

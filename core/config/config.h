@@ -109,8 +109,8 @@ struct config {
     struct arena arena;     /* of everything above */
 };
 
-/* Loads a file, or the built-in defaults if `path` is NULL. Warnings are logged; the first error is told, with the
- * number of others. */
+/* Loads a file, or the built-in defaults if `path` is NULL; environment variables override either (config/environment.h). Warnings are
+ * logged; the first error is told, with the number of others. */
 int config_load(const char *path, struct config **ret, struct error *err) MUST_CHECK;
 /* As config_load(), but all errors and warnings go to `f`. TD_OK if the file is YAML at all: the configuration is then the
  * caller's, for further checks, and fit for use only if f->errors is 0. */

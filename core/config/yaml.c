@@ -384,6 +384,76 @@ int yaml_tree_load(const char *path, struct yaml_tree **ret, struct error *err)
     return status;
 }
 
+/* ---- Changing ------------------------------------------------------------------------------------------------ */
+
+static struct yaml_node *made_node(struct yaml_tree *tree, enum yaml_kind kind, const char *origin)
+{
+    struct yaml_node *node = arena_alloc(&tree->arena, sizeof(*node), alignof(struct yaml_node));
+    if (node)
+        *node = (struct yaml_node){.file = origin, .line = 1, .column = 1, .kind = kind, .weight = 1, .height = 1};
+    return node;
+}
+
+static struct yaml_node *made_text(struct yaml_tree *tree, const char *text, size_t n, const char *origin)
+{
+    struct yaml_node *node = made_node(tree, YAML_TEXT, origin);
+    const char *copy = arena_strndup(&tree->arena, text, n);
+    if (!node || !copy)
+        return NULL;
+    node->text = copy;
+    node->n = (uint32_t)n;
+    return node;
+}
+
+/* A copy of a mapping (NULL: an empty one), since others may share it, in which `key` has a value that is still to be set. */
+static struct yaml_node *with_entry(struct yaml_tree *tree, const struct yaml_node *map, const char *key, size_t key_n, const char *origin,
+                                    struct yaml_entry **ret)
+{
+    struct yaml_node *copy = made_node(tree, YAML_MAP, origin);
+    uint32_t n = map ? map->n : 0;
+    struct yaml_entry *entries = arena_alloc(&tree->arena, (n + 1) * sizeof(*entries), alignof(struct yaml_entry));
+    if (!copy || !entries)
+        return NULL;
+    if (map)
+        *copy = *map;
+    if (n)
+        memcpy(entries, map->entries, n * sizeof(*entries));
+    *ret = NULL;
+    for (uint32_t i = 0; i < n; i++)
+        if (strncmp(entries[i].key->text, key, key_n) == 0 && !entries[i].key->text[key_n])
+            *ret = &entries[i];
+    if (!*ret) {
+        *ret = &entries[n];
+        (*ret)->key = made_text(tree, key, key_n, origin);
+        (*ret)->value = NULL;
+        copy->n = n + 1;
+    }
+    copy->entries = entries;
+    return (*ret)->key ? copy : NULL;
+}
+
+int yaml_tree_set(struct yaml_tree *tree, const char *path, const char *text, const char *origin, struct error *err)
+{
+    const struct yaml_node **at = &tree->root;
+    const char *place = arena_strndup(&tree->arena, origin, strlen(origin));
+    if (!place)
+        return error_nomem(err);
+    for (size_t n = strcspn(path, "."); *path; path += n + (path[n] == '.'), n = strcspn(path, ".")) {
+        struct yaml_entry *entry;
+        const struct yaml_node *map = yaml_is_null(*at) ? NULL : *at;
+        if (map && (map->kind != YAML_MAP || map->n == YAML_MAX_KEYS))
+            return error_set(err, TD_E_CONFIG, "%s:%u:%u: here %s, which %.64s wants to change, should be a mapping of at most %d keys",
+                             map->file, map->line, map->column, yaml_kind_name(map), origin, YAML_MAX_KEYS - 1);
+        struct yaml_node *copy = with_entry(tree, map, path, n, place, &entry);
+        if (!copy)
+            return error_nomem(err);
+        *at = copy;
+        at = &entry->value;
+    }
+    *at = made_text(tree, text, strlen(text), place);
+    return *at ? TD_OK : error_nomem(err);
+}
+
 void yaml_tree_free(struct yaml_tree *tree)
 {
     if (!tree)

@@ -47,6 +47,10 @@ struct yaml_tree;
 int yaml_tree_parse(struct td_slice text, const char *file, struct yaml_tree **ret, struct error *err) MUST_CHECK;
 int yaml_tree_load(const char *path, struct yaml_tree **ret, struct error *err) MUST_CHECK;
 void yaml_tree_free(struct yaml_tree *tree);
+/* Puts a text at a path of keys ("tap.snapshots.cloud.prefix") in place of what stands there; mappings that are missing are made. `origin`
+ * is what errors call its place; strings are copied. Nodes that were read before stay as they are. TD_E_CONFIG: on the way stands something
+ * that is no mapping, or one that is full. */
+int yaml_tree_set(struct yaml_tree *tree, const char *path, const char *text, const char *origin, struct error *err) MUST_CHECK;
 /* NULL: the document is empty. */
 const struct yaml_node *yaml_tree_root(const struct yaml_tree *tree);
 
