@@ -481,6 +481,9 @@ static void test_harm(const char *more)
         {"a process", "fork", "tried the system call clone"},
         {"a signal", "kill", "tried the system call "},
         {"code", "code", "tried the system call mmap"},
+        {"memory that no limit counts", "stack", "tried the system call mmap"},
+        {"emptying the log", "erase", "tried the system call ftruncate"},
+        {"writing over the log", "overwrite", "tried the system call lseek"},
         {"sleeping", "sleep", "tried the system call "},
         {"leaving", "exit", ""},
 #if !SANDBOX_SANITIZED /* there are no limits to memory then */
@@ -522,6 +525,19 @@ static void test_twice(void)
     is_int(result.crashes, 3, "after as many as may be");
     is_int(files_in_folder("calls") + files_in_folder("tmp"), 0, "and nothing is left");
     mem_free(want);
+    config_free(config);
+}
+
+/* It would end the parent, which looks at it. */
+static void test_shared_memory(void)
+{
+    struct config *config = make_config("");
+    const char *path = make_capture("bad.pcap", "do resize\n", 1);
+    struct dissection_node node = {"here", &path, 1};
+    struct dissection_request request = request_for(config, &node, 1);
+    struct dissection_result result = {0};
+    ok(dissection_run(&request, &result, &err) == TD_OK && !result.crashes, "memory that is shared with the parent keeps its size");
+    remove_output();
     config_free(config);
 }
 
@@ -650,6 +666,7 @@ int main(int argc, char **argv)
     test_many();
     test_harm("  dissection: {threads: 4}\n");
     test_twice();
+    test_shared_memory();
     test_cancel();
     test_killed_parent();
     test_full();
