@@ -54,7 +54,7 @@ struct dissection {
     int64_t max_stall_ns;
     unsigned threads, max_crashes;
     uint64_t banned[DISSECTION_MAX_QUARANTINE]; /* ascending */
-    bool measure;                               /* the next run looks for who has the memory */
+    bool measure;                               /* the next run has one thread, and looks for who has the memory */
     struct dissection_result *result;
 
     /* One run. */
@@ -648,9 +648,13 @@ static int after_crash(struct dissection *d, const struct outcome *o, struct err
     describe(d, o, why);
     if (killed || (full && !d->measure))
         return after_shortage(d, o, err);
+    bool starting = atomic_load(&d->shared->state) == DISSECTION_STARTING;
+    if (!slot && !starting && d->threads > 1 && !d->measure) { /* who ends the process leaves no trace; a thread alone is found */
+        d->measure = true;
+        return TD_OK;
+    }
     if (!slot) {
-        snprintf(text, sizeof(text), "%s, %s", why,
-                 atomic_load(&d->shared->state) == DISSECTION_STARTING ? "while it was begun" : "and at no connection");
+        snprintf(text, sizeof(text), "%s, %s", why, starting ? "while it was begun" : "and at no connection");
         d->result->crashes++;
         return give_up(err, text);
     }
