@@ -148,6 +148,11 @@ wait "${started[hub]}" 2>/dev/null
 run_hub run "$work/run.yaml"
 check "after kill -9, snapshots and dissections are there" has /dissections/first/default '"calls":27'
 check "and what jobs did" has "/jobs?kind=create" '"state":"completed"'
+check "packets are exported" code 200 '' "$api/snapshots/first/pca%70"
+check "which the audit log knows, however the path is written" grep -q 'method=GET path="/api/v1/snapshots/first/pca%70" status=200' \
+    "$work/audit.log"
+check "a page of another machine cannot ask for anything: 403" code 403 foreign_origin -X DELETE -H 'Origin: https://evil.example' \
+    "$api/snapshots/first"
 check "a dissection is deleted" code 204 '' -X DELETE "$api/dissections/first/default"
 check "and gone" code 404 dissection_not_found "$api/dissections/first/default"
 check "the snapshot too" code 204 '' -X DELETE "$api/snapshots/first"
