@@ -368,8 +368,8 @@ int hub_run_dissect(void *ctx, struct job *job, struct td_slice request, bool ag
     json_t *body = parse(request);
     if (!body)
         return damaged(err);
-    if (again) /* begun anew: a child that is gone cannot be gone on with */
-        hub_clean_dissect(hub, job_subject(job), request);
+    (void)again;
+    hub_clean_dissect(hub, job_subject(job), request); /* a child that is gone cannot be gone on with */
     struct snapshot *s = snapshots_pin(hub->snapshots, text_of(body, "snapshot"));
     int status = TD_OK;
     if (!s)

@@ -99,6 +99,7 @@ check "and made" made
 check "what is not covered is told" has /snapshots/first '"status":"\(Partial\|Completed\)"'
 check "its name is taken: 409" code 409 name_taken "$api/snapshots" -d '{"name":"first","last":"1m","allow_partial":true}'
 check "it is not dissected: 404" code 404 'is not dissected' "$api/calls?db=first"
+: >"$work/data/hub/work/first:default.calls" # of a job that a damaged database has forgotten
 check "dissecting is begun" code 202 '"kind":"dissect"' "$api/dissections" -d '{"snapshot":"first"}'
 dissected() { has /dissections/first/default '"state":"completed"' >/dev/null; }
 wait_for hub dissected
