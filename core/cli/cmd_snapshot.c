@@ -280,9 +280,9 @@ static int dissect(struct client *client, const struct verb_args *args)
     int code = client_post(client, "/dissections", body, &answer);
     if (code == CLI_OK)
         code = job_begun(client, args, answer, buf_cstr(&what), args->wait, &done);
-    const char *name = *client_text(answer, "name") ? client_text(answer, "name") : args->name;
-    if (done && name && !args->quiet)
-        code = show_dissection(client, args, snapshot, name);
+    const char *slash = strchr(client_text(answer, "subject"), '/'); /* the hub knows what it is called if nobody said it */
+    if (done && slash && !args->quiet)
+        code = show_dissection(client, args, snapshot, slash + 1);
     json_decref(answer);
     json_decref(body);
     buf_clear(&what);

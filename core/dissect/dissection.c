@@ -54,7 +54,7 @@ struct dissection {
     int64_t max_stall_ns;
     unsigned threads, max_crashes;
     uint64_t banned[DISSECTION_MAX_QUARANTINE]; /* ascending */
-    bool measure;                               /* the next run looks for who has the memory */
+    bool measure;                               /* the next run has one thread, and looks for who has the memory */
     struct dissection_result *result;
 
     /* One run. */
@@ -207,12 +207,20 @@ static void put_request(struct buf *out, const struct dissection *d)
 /* A descriptor of memory, away from the numbers that the child will use. */
 static int make_memory(const char *name, struct error *err)
 {
-    int low = memfd_create(name, MFD_CLOEXEC), fd = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, FIRST_FREE) : -1;
+    int low = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), fd = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, FIRST_FREE) : -1;
     if (fd < 0)
         error_set(err, TD_E_LIMIT, "a dissection cannot begin: %s", strerror(errno));
     if (low >= 0)
         close(low);
     return fd;
+}
+
+/* Nobody makes it shorter, which would end whoever looks at it with SIGBUS, nor longer, which no limit of memory would count. */
+static int seal_memory(int fd, struct error *err)
+{
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        return TD_OK;
+    return error_set(err, TD_E_LIMIT, "a dissection cannot begin: %s", strerror(errno));
 }
 
 static int write_request(const struct dissection *d, int *ret_fd, struct error *err)
@@ -227,6 +235,8 @@ static int write_request(const struct dissection *d, int *ret_fd, struct error *
         at += n > 0 ? (size_t)n : 0;
     }
     buf_clear(&text);
+    if (status == TD_OK)
+        status = seal_memory(fd, err);
     if (status != TD_OK && fd >= 0)
         close(fd);
     *ret_fd = fd;
@@ -278,7 +288,7 @@ static int open_shared(struct dissection *d, struct error *err)
     if (ftruncate(d->shared_fd, sizeof(*d->shared)) == 0) {
         d->shared = mmap(NULL, sizeof(*d->shared), PROT_READ | PROT_WRITE, MAP_SHARED, d->shared_fd, 0);
         if (d->shared != MAP_FAILED)
-            return TD_OK;
+            return seal_memory(d->shared_fd, err);
     }
     d->shared = NULL;
     return error_set(err, TD_E_LIMIT, "a dissection cannot begin: %s", strerror(errno));
@@ -638,9 +648,13 @@ static int after_crash(struct dissection *d, const struct outcome *o, struct err
     describe(d, o, why);
     if (killed || (full && !d->measure))
         return after_shortage(d, o, err);
+    bool starting = atomic_load(&d->shared->state) == DISSECTION_STARTING;
+    if (!slot && !starting && d->threads > 1 && !d->measure) { /* who ends the process leaves no trace; a thread alone is found */
+        d->measure = true;
+        return TD_OK;
+    }
     if (!slot) {
-        snprintf(text, sizeof(text), "%s, %s", why,
-                 atomic_load(&d->shared->state) == DISSECTION_STARTING ? "while it was begun" : "and at no connection");
+        snprintf(text, sizeof(text), "%s, %s", why, starting ? "while it was begun" : "and at no connection");
         d->result->crashes++;
         return give_up(err, text);
     }

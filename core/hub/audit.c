@@ -69,22 +69,23 @@ int audit_reopen(struct audit *a, const char *path, struct error *err)
     return TD_OK;
 }
 
-static bool ends_with(const char *path, size_t n, const char *end)
+static bool ends_with(const char *text, const char *end)
 {
-    size_t end_n = strlen(end);
-    return n >= end_n && memcmp(path + n - end_n, end, end_n) == 0;
+    size_t n = strlen(text), end_n = strlen(end);
+    return n >= end_n && strcmp(text + n - end_n, end) == 0;
 }
 
-/* What changes something, takes packets away, or was refused. Questions that are too long for a path are posted. */
+/* What changes something, takes packets away, or was refused. Questions that are too long for a path are posted. It is the route that
+ * says what is done: the path may be written in many ways, and is cut. */
 static bool is_wanted(const struct http_answered *q)
 {
-    size_t n = strcspn(q->path, "?");
+    const char *route = q->route ? q->route : "";
     bool reads = strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 || strcmp(q->method, "OPTIONS") == 0;
     if (q->status == 401 || q->status == 403)
         return true;
     if (reads)
-        return ends_with(q->path, n, "/pcap") || ends_with(q->path, n, "/pcapng") || ends_with(q->path, n, "/archive");
-    return strncmp(q->path, "/api/v1/filter/", 15) != 0 && !ends_with(q->path, n, "/api/v1/calls");
+        return ends_with(route, "/pcap") || ends_with(route, "/pcapng") || ends_with(route, "/archive");
+    return strncmp(route, "/api/v1/filter/", 15) != 0 && strcmp(route, "/api/v1/calls") != 0;
 }
 
 static void put_line(struct buf *b, const struct http_answered *q)

@@ -21,7 +21,7 @@ struct hub {
     const char *version;
     char own_url[NODE_URL]; /* of the worker in this process; "": none */
     char data_dir[HUB_PATH], hub_dir[HUB_PATH], work_dir[HUB_PATH], snapshots_dir[HUB_PATH];
-    int lock_fd, work_fd;
+    int lock_fd;
     int64_t started_ns;
 
     struct registry *registry;

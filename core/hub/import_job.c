@@ -215,6 +215,7 @@ static int import(struct importing *i, struct buf *result, struct error *err)
     const char *paths[] = {i->upload};
     struct timespec now;
     struct import_result r = {0};
+    struct buf told = {.n = 0}; /* `r` gives its manifest away */
     clock_gettime(CLOCK_REALTIME, &now);
     const struct import_request request = {.paths = paths,
                                            .path_count = 1,
@@ -229,13 +230,17 @@ static int import(struct importing *i, struct buf *result, struct error *err)
     int status = import_run(&request, &r, err);
     if (status != TD_OK)
         return status;
-    put_import(r.manifest, r.dissection_count, result);
+    put_import(r.manifest, r.dissection_count, &told);
     if (!snapshots_has_id(i->hub->snapshots, i->id)) {
         status = add(i, r.manifest, err);
         r.manifest = NULL;
     }
     if (status == TD_OK)
         status = add_dissections(i, &r, err);
+    if (status == TD_OK)
+        buf_put_slice(result, buf_slice(&told));
+    result->failed |= told.failed;
+    buf_clear(&told);
     import_result_clear(&r);
     return status;
 }

@@ -16,10 +16,10 @@
 struct job_kind *hub_kinds(struct hub *hub, size_t *ret_n)
 {
     const struct job_kind all[] = {
-        {"create", 2, true, hub_run_create, hub_clean_create, hub},
-        {"verify", 1, true, hub_run_verify, NULL, hub},
-        {"dissect", 1, true, hub_run_dissect, hub_clean_dissect, hub},
-        {"import", 1, true, hub_run_import, hub_clean_import, hub},
+        {"create", 2, true, hub_run_create, hub_clean_create, hub, false},
+        {"verify", 1, true, hub_run_verify, NULL, hub, false},
+        {"dissect", 1, true, hub_run_dissect, hub_clean_dissect, hub, false},
+        {"import", 1, true, hub_run_import, hub_clean_import, hub, true}, /* of what was uploaded */
     };
     enum { KINDS = sizeof(all) / sizeof(all[0]) };
     struct job_kind *v = mem_calloc(KINDS, sizeof(*v));
@@ -368,8 +368,8 @@ int hub_run_dissect(void *ctx, struct job *job, struct td_slice request, bool ag
     json_t *body = parse(request);
     if (!body)
         return damaged(err);
-    if (again) /* begun anew: a child that is gone cannot be gone on with */
-        hub_clean_dissect(hub, job_subject(job), request);
+    (void)again;
+    hub_clean_dissect(hub, job_subject(job), request); /* a child that is gone cannot be gone on with */
     struct snapshot *s = snapshots_pin(hub->snapshots, text_of(body, "snapshot"));
     int status = TD_OK;
     if (!s)

@@ -326,12 +326,12 @@ static int post_stop(void *ctx, struct http_request *q, struct error *err)
     if (!subject_of(q, subject))
         return not_found(q);
     int status = find_running(hub, subject, id, err);
-    if (status == TD_OK && !*id) {
+    if (status == TD_OK)
+        status = *id ? jobs_cancel(hub->jobs, id, err) : TD_E_EXISTS;
+    if (status == TD_E_EXISTS) { /* or it has just ended */
         http_reply_problem(q, 409, "not_running", "%s is not being dissected", subject);
         return TD_OK;
     }
-    if (status == TD_OK)
-        status = jobs_cancel(hub->jobs, id, err);
     if (status != TD_OK)
         return status;
     buf_putc(&b, '{');

@@ -99,6 +99,7 @@ check "and made" made
 check "what is not covered is told" has /snapshots/first '"status":"\(Partial\|Completed\)"'
 check "its name is taken: 409" code 409 name_taken "$api/snapshots" -d '{"name":"first","last":"1m","allow_partial":true}'
 check "it is not dissected: 404" code 404 'is not dissected' "$api/calls?db=first"
+: >"$work/data/hub/work/first:default.calls" # of a job that a damaged database has forgotten
 check "dissecting is begun" code 202 '"kind":"dissect"' "$api/dissections" -d '{"snapshot":"first"}'
 dissected() { has /dissections/first/default '"state":"completed"' >/dev/null; }
 wait_for hub dissected
@@ -148,6 +149,11 @@ wait "${started[hub]}" 2>/dev/null
 run_hub run "$work/run.yaml"
 check "after kill -9, snapshots and dissections are there" has /dissections/first/default '"calls":27'
 check "and what jobs did" has "/jobs?kind=create" '"state":"completed"'
+check "packets are exported" code 200 '' "$api/snapshots/first/pca%70"
+check "which the audit log knows, however the path is written" grep -q 'method=GET path="/api/v1/snapshots/first/pca%70" status=200' \
+    "$work/audit.log"
+check "a page of another machine cannot ask for anything: 403" code 403 foreign_origin -X DELETE -H 'Origin: https://evil.example' \
+    "$api/snapshots/first"
 check "a dissection is deleted" code 204 '' -X DELETE "$api/dissections/first/default"
 check "and gone" code 404 dissection_not_found "$api/dissections/first/default"
 check "the snapshot too" code 204 '' -X DELETE "$api/snapshots/first"

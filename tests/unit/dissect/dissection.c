@@ -393,8 +393,8 @@ static void test_many(void)
 
 enum { GOOD = 40, BAD_PORT = 6666 };
 
-/* Many connections side by side; one, or two of them, do harm in the middle. */
-static const char *make_capture(const char *name, const char *deed, unsigned bad_n)
+/* Many connections side by side; some of them do harm in the middle, one after the other. */
+static const char *make_capture_of(const char *name, const char *const *deeds, unsigned bad_n)
 {
     struct traffic t;
     struct talk good[GOOD], bad[4];
@@ -412,7 +412,7 @@ static const char *make_capture(const char *name, const char *deed, unsigned bad
             talk_send(&good[i], 0, buf_slice(&line), 0);
         }
         for (unsigned i = 0; i < bad_n; i++)
-            talk_send(&bad[i], 0, turn == i + 1 ? td_str(deed) : TD_LIT("do well\n"), 0);
+            talk_send(&bad[i], 0, turn == i + 1 ? td_str(deeds[i]) : TD_LIT("do well\n"), 0);
     }
     for (unsigned i = 0; i < GOOD; i++)
         talk_close(&good[i]);
@@ -420,6 +420,12 @@ static const char *make_capture(const char *name, const char *deed, unsigned bad
     buf_clear(&line);
     traffic_clear(&t);
     return path;
+}
+
+static const char *make_capture(const char *name, const char *deed, unsigned bad_n)
+{
+    const char *const deeds[] = {deed, deed, deed, deed};
+    return make_capture_of(name, deeds, bad_n);
 }
 
 struct harm {
@@ -483,6 +489,9 @@ static void test_harm(const char *more)
         {"a process", "fork", "tried the system call clone"},
         {"a signal", "kill", "tried the system call "},
         {"code", "code", "tried the system call mmap"},
+        {"memory that no limit counts", "stack", "tried the system call mmap"},
+        {"emptying the log", "erase", "tried the system call ftruncate"},
+        {"writing over the log", "overwrite", "tried the system call lseek"},
         {"sleeping", "sleep", "tried the system call "},
         {"leaving", "exit", ""},
 #if !SANDBOX_SANITIZED /* there are no limits to memory then */
@@ -524,6 +533,36 @@ static void test_twice(void)
     is_int(result.crashes, 3, "after as many as may be");
     is_int(files_in_folder("calls") + files_in_folder("tmp"), 0, "and nothing is left");
     mem_free(want);
+    config_free(config);
+}
+
+/* exit() does not say which thread it was, and another may be at a connection, too. */
+static void test_exit_beside(void)
+{
+    static const char *const deeds[] = {"do wait\n", "do wait\n", "do exit\n"};
+    struct config *config = make_config("  dissection: {threads: 4}\n");
+    const char *path = make_capture_of("bad.pcap", deeds, 3);
+    struct dissection_node node = {"here", &path, 1};
+    struct dissection_request request = request_for(config, &node, 1);
+    struct dissection_result result = {0};
+    request.max_stall_ns = NS_PER_S;
+    if (!is_int(dissection_run(&request, &result, &err), TD_OK, "a process that is ended while several threads are at work"))
+        tap_diag("%s", err.text);
+    is_int(result.quarantined_count, 3, "who did it is found");
+    remove_output();
+    config_free(config);
+}
+
+/* It would end the parent, which looks at it. */
+static void test_shared_memory(void)
+{
+    struct config *config = make_config("");
+    const char *path = make_capture("bad.pcap", "do resize\n", 1);
+    struct dissection_node node = {"here", &path, 1};
+    struct dissection_request request = request_for(config, &node, 1);
+    struct dissection_result result = {0};
+    ok(dissection_run(&request, &result, &err) == TD_OK && !result.crashes, "memory that is shared with the parent keeps its size");
+    remove_output();
     config_free(config);
 }
 
@@ -653,6 +692,8 @@ int main(int argc, char **argv)
     test_many();
     test_harm("  dissection: {threads: 4}\n");
     test_twice();
+    test_exit_beside();
+    test_shared_memory();
     test_cancel();
     test_killed_parent();
     test_full();
