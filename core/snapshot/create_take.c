@@ -366,7 +366,9 @@ static int promise_again(struct create *c, struct create_node *n, struct http_cl
         p->compressed = said->compressed;
     }
     pthread_mutex_unlock(&n->lock);
-    return there ? TD_OK : error_set(err, TD_E_NOT_FOUND, "it was recycled before it could be taken");
+    if (!there)
+        return error_set(err, TD_E_NOT_FOUND, "it was recycled before it could be taken");
+    return create_reserve(c, p, p->said.estimated_bytes + p->said.index_bytes); /* it may be another size that is told now */
 }
 
 static void take_piece(struct create *c, struct create_node *n, struct http_client *client, struct piece *p)

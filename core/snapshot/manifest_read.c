@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "base/units.h"
 
-enum { MAX_SEGMENTS = 1 << 20, MAX_GAPS = 1 << 16, PLACE = 160 };
+/* Gaps: more than a worker can tell and fail to give (offer.h): one that is bad must not spoil what others gave. */
+enum { MAX_SEGMENTS = 1 << 20, MAX_GAPS = 1 << 17, PLACE = 160 };
 
 struct reading {
     struct manifest *m;

@@ -46,6 +46,12 @@ static bool parse_time(const json_t *v, int64_t *ret_ns)
     return text && text[0] >= '0' && text[0] <= '9' && strchr(text, 'T') && units_parse_time(text, 0, ret_ns);
 }
 
+/* Of the worker's clock, which may be wrong by anything: it is reckoned with, and a clock that does not run yet says 1970. */
+static bool parse_now(const json_t *o, int64_t *ret_ns)
+{
+    return parse_time(json_object_get(o, "now"), ret_ns) && *ret_ns >= NS_PER_S;
+}
+
 static int take_time(const struct reading *r, const json_t *o, const char *key, int64_t *ret_ns)
 {
     return parse_time(json_object_get(o, key), ret_ns) ? TD_OK : refuse(r, key, "is no time");
@@ -228,7 +234,9 @@ static int take_identity(const struct reading *r, const json_t *root)
     h->device = take_id(root, "device");
     int status = take_number(r, root, "expires_s", MAX_EXPIRES_S, &expires_s);
     h->expires_s = (int64_t)expires_s;
-    return status == TD_OK ? take_time(r, root, "now", &h->now_ns) : status;
+    if (status == TD_OK && !parse_now(root, &h->now_ns))
+        status = refuse(r, "now", "is no time of a clock");
+    return status;
 }
 
 static int take_drops(const struct reading *r, const json_t *root)
@@ -288,7 +296,7 @@ const struct offer_segment *offer_find(const struct offer *h, uint64_t sequence)
 bool offer_parse_now(struct td_slice json, int64_t *ret_ns)
 {
     json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, 0, NULL);
-    bool good = parse_time(json_object_get(root, "now"), ret_ns);
+    bool good = parse_now(root, ret_ns);
     json_decref(root);
     return good;
 }

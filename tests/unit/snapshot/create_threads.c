@@ -47,7 +47,7 @@ static void begin(size_t n)
         w->clock_ahead_ns = 0;
         w->gap = w->says = NULL;
         w->node = i ? "node-2" : "node-1";
-        w->recycled_below = w->refuses = 0;
+        w->recycled_below = w->refuses = w->grows = 0;
         w->lies_length = w->lies_packets = w->lies_digest = w->lies_index = w->lies_size = 0;
         w->cut_after = 100000;
         atomic_store(&w->cuts, 0);
@@ -431,6 +431,11 @@ static void test_answers(void)
         fails(TD_E_CONFIG, "makes no sense", says[i]);
     }
     begin(1);
+    t.workers[0].says =
+        "{\"id\":\"h\",\"expires_s\":9,\"node\":\"n\",\"version\":\"1\",\"now\":\"1677-09-21T00:12:44Z\",\"covered_from\":null,"
+        "\"covered_to\":null," DROPS "\"segments\":[]}";
+    fails(TD_E_CONFIG, "now is no time of a clock", "a clock with which nobody can reckon");
+    begin(1);
     t.workers[0].node = "../../x";
     fails(TD_E_CONFIG, "no name that a node can have", "a node whose name is a path");
 }
@@ -499,6 +504,11 @@ static void test_no_room(void)
     t.request.start_ns = RIG_T0;
     snapshot_rig_load(&t.rig, said + 100, NULL, NULL);
     fails(TD_E_LIMIT, "no room", "more comes than was said");
+    begin(1);
+    snapshot_rig_load(&t.rig, 20 << 20, NULL, NULL);
+    t.workers[0].grows = 30 << 20;
+    atomic_store(&t.workers[0].forgets, 1);
+    fails(TD_E_LIMIT, "no room", "more is said when the hold was lost");
     snapshot_rig_load(&t.rig, GIB, NULL, NULL);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "snapshot/offer.h"
 #include "tap.h"
 
 enum { SECOND = 1000000000 };
@@ -111,6 +112,22 @@ static void test_round(void)
         is_mem(s->data.sha256, MANIFEST_SHA256, m->nodes[0].segments[2].data.sha256, MANIFEST_SHA256, "a digest");
         mem_free(again);
     }
+    mem_free(text);
+    manifest_free(r);
+    manifest_free(m);
+}
+
+/* A bad worker: all the gaps that it can tell, and one for each segment that it cannot give. */
+static void test_many_gaps(void)
+{
+    struct manifest *m = make(), *r = NULL;
+    struct manifest_node *n = &m->nodes[0];
+    n->gap_count = OFFER_MAX_GAPS + OFFER_MAX_SEGMENTS;
+    n->gaps = arena_alloc(&m->arena, n->gap_count * sizeof(*n->gaps), 16);
+    for (size_t i = 0; i < n->gap_count; i++)
+        n->gaps[i] = (struct manifest_gap){T0 + 1, T0 + 2, "x"};
+    char *text = text_of(m);
+    is_int(read_text(text, &r), TD_OK, "as many gaps as there can be: %s", err.text);
     mem_free(text);
     manifest_free(r);
     manifest_free(m);
@@ -308,6 +325,7 @@ static void test_whole(void)
 int main(void)
 {
     test_round();
+    test_many_gaps();
     test_changes();
     test_damage();
     test_memory();
