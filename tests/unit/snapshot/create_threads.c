@@ -574,6 +574,24 @@ static void test_kept(void)
     gone_again(s);
 }
 
+/* What is here already needs no worker, not even one that could be asked. */
+static void test_kept_without_client(void)
+{
+    begin(1);
+    t.workers[0].tells_directory = true;
+    atomic_store(&t.workers[0].drips, true);
+    t.cancel_at = 600000;
+    is_int(run(), TD_E_CANCELLED, "cancelled with whole segments there");
+    atomic_store(&t.workers[0].drips, false);
+    atomic_store(&t.cancel, false);
+    t.cancel_at = 0;
+    t.asked[0].node = "node-1";
+    t.asked[0].url = "ftp://nowhere";
+    struct snapshot *s = there("gone on with, though the worker's address is none any more");
+    ok(first(s)->state == MANIFEST_NODE_PARTIAL && first(s)->segment_count >= 3, "%zu segments are kept", first(s)->segment_count);
+    gone_again(s);
+}
+
 int main(void)
 {
     char dir[96];
@@ -603,6 +621,7 @@ int main(void)
     test_bad_requests();
     test_cancel();
     test_kept();
+    test_kept_without_client();
     for (int i = 0; i < WORKERS; i++)
         fake_stop(&t.workers[i]);
     snapshot_rig_close(&t.rig);
