@@ -435,6 +435,15 @@ static void test_answers(void)
         "{\"id\":\"h\",\"expires_s\":9,\"node\":\"n\",\"version\":\"1\",\"now\":\"1677-09-21T00:12:44Z\",\"covered_from\":null,"
         "\"covered_to\":null," DROPS "\"segments\":[]}";
     fails(TD_E_CONFIG, "now is no time of a clock", "a clock with which nobody can reckon");
+    struct buf many = {0};
+    buf_lit(&many, "[[]");
+    for (int i = 0; i < 1000000; i++)
+        buf_lit(&many, ",[]");
+    buf_lit(&many, "]");
+    begin(1);
+    t.workers[0].says = buf_cstr(&many);
+    fails(TD_E_CONFIG, "more values than an answer can have", "an answer of 3 MB that would take hundreds");
+    buf_clear(&many);
     begin(1);
     t.workers[0].node = "../../x";
     fails(TD_E_CONFIG, "no name that a node can have", "a node whose name is a path");

@@ -133,6 +133,20 @@ static void test_many_gaps(void)
     manifest_free(m);
 }
 
+/* A short text of many values, as an archive of a few KiB can have it. */
+static void test_too_many_values(void)
+{
+    struct manifest *r = NULL;
+    struct buf b = {0};
+    buf_lit(&b, "{\"x\":[[]");
+    for (int i = 0; i < 3000000; i++)
+        buf_lit(&b, ",[]");
+    buf_lit(&b, "]}");
+    is_int(manifest_read(buf_slice(&b), &r, &err), TD_E_CORRUPT, "9 MB that would take a GiB");
+    is_str(err.text, "manifest: it has more values than one can have", "are not even read");
+    buf_clear(&b);
+}
+
 /* ---- What is refused ---- */
 
 struct change {
@@ -326,6 +340,7 @@ int main(void)
 {
     test_round();
     test_many_gaps();
+    test_too_many_values();
     test_changes();
     test_damage();
     test_memory();
