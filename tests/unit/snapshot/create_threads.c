@@ -390,6 +390,16 @@ static void test_lies(void)
         is_int(n->packets, fake_count(&t.workers[0], START, END) - (lies[i].has_segment ? 0 : FAKE_PACKETS), "and its packets");
         gone_again(s);
     }
+    for (int end = 0; end < 2; end++) {
+        begin(1);
+        t.workers[0].refuses = end ? 45 : 41;
+        struct snapshot *s = there(end ? "a window whose end is not there" : "a window whose beginning is not there");
+        const struct manifest_node *n = first(s);
+        const int64_t from_ns = end ? n->segments[3].last_ns + 1 : START, to_ns = end ? END : n->segments[0].first_ns;
+        ok(n->state == MANIFEST_NODE_PARTIAL && n->gap_count == 1 && n->gaps[0].start_ns == from_ns && n->gaps[0].end_ns == to_ns,
+           "is a gap up to the packets that are there");
+        gone_again(s);
+    }
     begin(1);
     t.workers[0].lies_index = 43;
     struct snapshot *s = there("a damaged index");
