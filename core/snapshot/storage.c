@@ -159,7 +159,8 @@ static void take_object(const struct td_object *src, struct storage_object *ret)
 {
     struct td_object object = {0};
     memcpy(&object, src, src->size < sizeof(object) ? src->size : sizeof(object));
-    *ret = (struct storage_object){.bytes = object.bytes, .mtime_ns = object.mtime_ns};
+    *ret = (struct storage_object){.bytes = object.bytes, .mtime_ns = object.mtime_ns, .has_sha256 = object.flags & TD_OBJECT_SHA256};
+    memcpy(ret->sha256, object.sha256, sizeof(ret->sha256));
     size_t n = strnlen(object.etag, sizeof(ret->etag) - 1);
     memcpy(ret->etag, object.etag, n);
 }
@@ -328,7 +329,8 @@ int storage_put_bytes(struct storage *s, const char *key, struct td_slice bytes,
 
 /* ---- Files ---- */
 
-static int write_file(int fd, uint64_t expected, const char *name, struct storage_upload *u, struct error *err)
+static int write_file(int fd, uint64_t expected, const char *name, const struct storage_put *how, struct storage_upload *u,
+                      struct error *err)
 {
     uint8_t *bytes = mem_alloc(COPY_BYTES);
     uint64_t copied = 0;
@@ -340,6 +342,8 @@ static int write_file(int fd, uint64_t expected, const char *name, struct storag
         } while (n < 0 && errno == EINTR);
         if (n < 0)
             status = error_set(err, TD_E_CORRUPT, "%.500s: cannot be read: %s", name, strerror(errno));
+        else if (how->progress && how->progress(how->ctx, copied) != 0)
+            status = error_set(err, TD_E_CANCELLED, "%.500s: was told to stop", name);
         else
             status = storage_put_write(u, td_bytes(bytes, (size_t)n), err);
         copied += status == TD_OK ? (uint64_t)n : 0;
@@ -350,7 +354,7 @@ static int write_file(int fd, uint64_t expected, const char *name, struct storag
     return status;
 }
 
-static int copy_file(struct storage *s, const char *key, int dir_fd, const char *name, uint32_t flags, struct error *err)
+static int copy_file(struct storage *s, const char *key, int dir_fd, const char *name, const struct storage_put *how, struct error *err)
 {
     struct storage_upload *u = NULL;
     struct stat st;
@@ -361,11 +365,11 @@ static int copy_file(struct storage *s, const char *key, int dir_fd, const char 
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         status = error_set(err, TD_E_UNSUPPORTED, "%.500s: is no regular file", name);
     if (status == TD_OK)
-        status = open_upload(s, key, (uint64_t)st.st_size, flags, &u, err);
+        status = open_upload(s, key, (uint64_t)st.st_size, how->later ? TD_PUT_LATER : 0, &u, err);
     if (status == TD_OK) {
-        status = write_file(fd, (uint64_t)st.st_size, name, u, err);
+        status = write_file(fd, (uint64_t)st.st_size, name, how, u, err);
         if (status == TD_OK)
-            status = storage_put_commit(u, NULL, NULL, err);
+            status = storage_put_commit(u, how->sha256, NULL, err);
         else
             storage_put_abort(u);
     }
@@ -373,16 +377,25 @@ static int copy_file(struct storage *s, const char *key, int dir_fd, const char 
     return status;
 }
 
-static int put_file(struct storage *s, const char *key, int dir_fd, const char *name, uint32_t flags, bool *ret_linked, struct error *err)
+int storage_put_file_as(struct storage *s, const char *key, int dir_fd, const char *name, const struct storage_put *how, bool *ret_linked,
+                        struct error *err)
 {
+    const struct td_put put = {.size = sizeof(put),
+                               .flags = how->later ? TD_PUT_LATER : 0,
+                               .expected = UINT64_MAX,
+                               .sha256 = how->sha256,
+                               .state = how->state ? how->state : "",
+                               .save = how->save,
+                               .progress = how->progress,
+                               .ctx = how->ctx};
     bool linked = false;
     int status = begin(s, key, err);
     if (status != TD_OK)
         return status;
-    status = s->ops->put_file ? end(s, s->ops->put_file(s->inst->self, key, dir_fd, name, flags, &linked), err) : TD_E_UNSUPPORTED;
+    status = s->ops->put_file ? end(s, s->ops->put_file(s->inst->self, key, dir_fd, name, &put, &linked), err) : TD_E_UNSUPPORTED;
     if (status == TD_E_UNSUPPORTED) {
         linked = false;
-        status = copy_file(s, key, dir_fd, name, flags, err);
+        status = copy_file(s, key, dir_fd, name, how, err);
     }
     if (status == TD_OK && ret_linked)
         *ret_linked = linked;
@@ -391,12 +404,24 @@ static int put_file(struct storage *s, const char *key, int dir_fd, const char *
 
 int storage_put_file(struct storage *s, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err)
 {
-    return put_file(s, key, dir_fd, name, 0, ret_linked, err);
+    return storage_put_file_as(s, key, dir_fd, name, &(struct storage_put){0}, ret_linked, err);
 }
 
 int storage_put_file_later(struct storage *s, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err)
 {
-    return put_file(s, key, dir_fd, name, TD_PUT_LATER, ret_linked, err);
+    return storage_put_file_as(s, key, dir_fd, name, &(struct storage_put){.later = true}, ret_linked, err);
+}
+
+int storage_forget(struct storage *s, const char *key, const char *state, struct error *err)
+{
+    int status = begin(s, key, err);
+    return status == TD_OK && s->ops->forget ? end(s, s->ops->forget(s->inst->self, key, state), err) : status;
+}
+
+int storage_sweep(struct storage *s, const char *prefix, struct error *err)
+{
+    int status = begin(s, NULL, err);
+    return status == TD_OK && s->ops->sweep ? end(s, s->ops->sweep(s->inst->self, prefix), err) : status;
 }
 
 int storage_flush(struct storage *s, const char *prefix, struct error *err)
@@ -458,6 +483,105 @@ int storage_remove(struct storage *s, const char *key, struct error *err)
 {
     int status = begin(s, key, err);
     return status == TD_OK ? end(s, s->ops->remove(s->inst->self, key), err) : status;
+}
+
+int storage_remove_many(struct storage *s, const char *const *keys, size_t n, struct error *err)
+{
+    int status = TD_OK;
+    for (size_t i = 0; i < n && status == TD_OK; i++)
+        status = s->ops->remove_many ? begin(s, keys[i], err) : storage_remove(s, keys[i], err);
+    if (!s->ops->remove_many)
+        return status;
+    for (size_t i = 0; i < n && status == TD_OK; i += TD_REMOVE_MAX) {
+        status = begin(s, NULL, err);
+        if (status == TD_OK)
+            status = end(s, s->ops->remove_many(s->inst->self, keys + i, n - i < TD_REMOVE_MAX ? n - i : TD_REMOVE_MAX), err);
+    }
+    return status;
+}
+
+/* ---- Folders ---- */
+
+struct folders {
+    const struct storage *storage;
+    const char *prefix;
+    storage_folder_fn *each;
+    void *ctx;
+    int stopped;
+    const char *wrong;               /* as in struct reading */
+    char last[STORAGE_MAX_PART + 2]; /* "": none yet */
+    bool found;                      /* the list was ended since it came to a folder */
+};
+
+/* `last` is kept with its slash, by which folders are in order as their keys are: "a-b/" comes before "a/". */
+static int tell_folder(void *ctx, const char *name)
+{
+    struct folders *f = ctx;
+    char now[STORAGE_MAX_PART + 2];
+    size_t n = strnlen(name, sizeof(now));
+    if (is_cancelled(f->storage))
+        return TD_E_CANCELLED;
+    if (!is_part(name, n) || memchr(name, '/', n))
+        return TD_OK; /* none of ours */
+    memcpy(now, name, n);
+    memcpy(now + n, "/", 2);
+    if (strcmp(now, f->last) <= 0) {
+        f->wrong = "did not list folders in ascending order";
+        return TD_E_INTERNAL;
+    }
+    memcpy(f->last, now, n + 2);
+    return f->stopped = f->each(f->ctx, name);
+}
+
+/* Of a backend that lists keys only: the first one of a folder, behind which the next list begins. */
+static int tell_first(void *ctx, const char *key, const struct storage_object *object)
+{
+    struct folders *f = ctx;
+    char name[STORAGE_MAX_PART + 1];
+    const char *rest = key + strlen(f->prefix);
+    size_t n = strcspn(rest, "/");
+    (void)object;
+    if (rest[n] != '/')
+        return TD_OK;
+    memcpy(name, rest, n);
+    name[n] = 0;
+    int status = tell_folder(f, name);
+    f->found = status == TD_OK;
+    return f->found ? 1 : status;
+}
+
+/* '0' is the byte behind '/', so that "name0" is behind all that the folder holds, and before all that follows. */
+static int jump_folders(struct storage *s, struct folders *f, struct error *err)
+{
+    char after[STORAGE_MAX_KEY + STORAGE_MAX_PART + 2];
+    int status;
+    do {
+        f->found = false;
+        int n = snprintf(after, sizeof(after), "%s%s", f->prefix, f->last);
+        if (*f->last)
+            after[n - 1] = '0';
+        status = storage_list(s, f->prefix, *f->last ? after : NULL, tell_first, f, err);
+    } while (f->found);
+    return status;
+}
+
+int storage_folders(struct storage *s, const char *prefix, const char *after, storage_folder_fn *each, void *ctx, struct error *err)
+{
+    struct folders f = {.storage = s, .prefix = prefix, .each = each, .ctx = ctx};
+    int status = begin(s, NULL, err);
+    if (status != TD_OK)
+        return status;
+    size_t n = strlen(prefix);
+    if (n > STORAGE_MAX_KEY || (n && prefix[n - 1] != '/') || (after && !is_part(after, strlen(after))))
+        return error_set(err, TD_E_UNSUPPORTED, "\"%.500s\" and \"%.255s\" are no folders to list from", prefix, after ? after : "");
+    if (after)
+        snprintf(f.last, sizeof(f.last), "%s/", after);
+    status = s->ops->folders ? s->ops->folders(s->inst->self, prefix, after, tell_folder, &f) : jump_folders(s, &f, err);
+    if (f.stopped)
+        return f.stopped;
+    if (f.wrong)
+        return error_set(err, TD_E_INTERNAL, "storage plugin \"%s\" %s", storage_name(s), f.wrong);
+    return s->ops->folders ? end(s, status, err) : status;
 }
 
 /* ---- Checking ---- */

@@ -20,6 +20,8 @@ struct storage_object {
     uint64_t bytes;
     int64_t mtime_ns;        /* since 1970 UTC */
     char etag[STORAGE_ETAG]; /* changes whenever a byte does; "": the backend has none */
+    bool has_sha256;         /* of whoever put it, if the backend keeps it; not in lists */
+    uint8_t sha256[32];
 };
 
 /* `name`: of the plugin; `options`: its node in the configuration, or NULL. `host` must outlive it. */
@@ -63,6 +65,24 @@ int storage_put_bytes(struct storage *, const char *key, struct td_slice, struct
 /* A file becomes an object: by a hard link where the backend keeps files on the same file system, else by a copy. The file must not change
  * any more. *ret_linked may be NULL. */
 int storage_put_file(struct storage *, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err) MUST_CHECK;
+/* How a file is put; all of it may be 0. */
+struct storage_put {
+    bool later;            /* see storage_put_file_later() */
+    const uint8_t *sha256; /* of the file, if it is known: is checked and kept by the backend where it can */
+    /* A put that fails with TD_E_RETRY or TD_E_CANCELLED may be resumed, also by another process, with the text that save() was told, at
+     * most TD_PUT_STATE_MAX bytes, which must be durable when it returns 0; else storage_forget() it. NULL: nothing is left of it. */
+    const char *state; /* "" or NULL: none */
+    int (*save)(void *ctx, const char *state);
+    /* Bytes of it that need not be sent again; about once a second, or more often. Not 0: ends it with TD_E_CANCELLED. */
+    int (*progress)(void *ctx, uint64_t bytes);
+    void *ctx;
+};
+int storage_put_file_as(struct storage *, const char *key, int dir_fd, const char *name, const struct storage_put *, bool *ret_linked,
+                        struct error *err) MUST_CHECK;
+/* What an unfinished put left under this state; TD_OK if that is nothing. */
+int storage_forget(struct storage *, const char *key, const char *state, struct error *err) MUST_CHECK;
+/* The same below a prefix, whosever it is: for a snapshot that is whole, or gone. */
+int storage_sweep(struct storage *, const char *prefix, struct error *err) MUST_CHECK;
 /* The same for many files, faster by far: until storage_flush() they may be lost or torn if the machine loses power (not if this process
  * dies). So what says that they are there must be put behind that. */
 int storage_put_file_later(struct storage *, const char *key, int dir_fd, const char *name, bool *ret_linked, struct error *err) MUST_CHECK;
@@ -73,8 +93,15 @@ int storage_flush(struct storage *, const char *prefix, struct error *err) MUST_
  * returns, if it is not 0, ends it and is returned, with *err as it was. It may call the storage, also to remove that object. */
 typedef int storage_list_fn(void *ctx, const char *key, const struct storage_object *);
 int storage_list(struct storage *, const char *prefix, const char *after, storage_list_fn *each, void *ctx, struct error *err) MUST_CHECK;
+/* Each folder directly below `prefix` ("" or ending with a slash) once, by its name, ascending by name and slash, behind `after`.
+ * As above. */
+typedef int storage_folder_fn(void *ctx, const char *name);
+int storage_folders(struct storage *, const char *prefix, const char *after, storage_folder_fn *each, void *ctx,
+                    struct error *err) MUST_CHECK;
 /* TD_OK if there is none. */
 int storage_remove(struct storage *, const char *key, struct error *err) MUST_CHECK;
+/* In as few requests as the backend can; after a failure some are gone. */
+int storage_remove_many(struct storage *, const char *const *keys, size_t n, struct error *err) MUST_CHECK;
 
 /* The object's file, for backends that keep files and only for reading. False: this one does not, or the object is not there. */
 bool storage_path(struct storage *, const char *key, char out[STORAGE_MAX_PATH]);

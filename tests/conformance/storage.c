@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "plugin/host.h"
+#include "snapshot/sha256.h"
 #include "tap.h"
 
 extern const struct td_plugin td_plugin_v1_local;
@@ -639,6 +640,100 @@ static void test_files(void)
     clear("files");
 }
 
+static void sum_of(struct td_slice bytes, uint8_t ret[SHA256_BYTES])
+{
+    struct sha256 *sum = sha256_new();
+    sha256_begin(sum);
+    sha256_add(sum, bytes);
+    ok(sha256_end(sum, ret), "a sum");
+    sha256_free(sum);
+}
+
+/* A put that is watched, and stopped at some byte. */
+struct watching {
+    uint64_t last, stop_at;
+    bool backwards;
+};
+
+static int watch(void *ctx, uint64_t bytes)
+{
+    struct watching *w = ctx;
+    w->backwards |= bytes < w->last;
+    w->last = bytes;
+    return bytes >= w->stop_at;
+}
+
+static void test_watched_files(void)
+{
+    uint8_t sum[SHA256_BYTES];
+    struct storage_object object;
+    struct watching w = {.stop_at = UINT64_MAX};
+    struct storage_put put = {.sha256 = sum, .progress = watch, .ctx = &w};
+    const struct td_slice bytes = td_bytes(t.bytes, 3 * MIB + 5);
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    sum_of(bytes, sum);
+    make_file("file", bytes);
+    ok(storage_put_file_as(t.s, "files/one", dir, "file", &put, NULL, &t.err) == TD_OK && whole("files/one", bytes) && !w.backwards &&
+           w.last <= bytes.n,
+       "a file with its sum, watched %s", t.err.text);
+    ok(storage_head(t.s, "files/one", &object, &t.err) == TD_OK && (!object.has_sha256 || memcmp(object.sha256, sum, SHA256_BYTES) == 0),
+       "if a sum is kept, it is this one");
+    w = (struct watching){.stop_at = 0};
+    int status = storage_put_file_as(t.s, "files/two", dir, "file", &put, NULL, &t.err);
+    ok(status == TD_E_CANCELLED ? absent("files/two") : status == TD_OK && t.backend->links, "it can be stopped, unless it is a link");
+    sum[0] ^= 1;
+    w.stop_at = UINT64_MAX;
+    status = storage_put_file_as(t.s, "files/three", dir, "file", &put, NULL, &t.err);
+    ok(status == TD_E_CORRUPT ? absent("files/three") : status == TD_OK, "a wrong sum is found, or not looked at");
+    is_int(storage_sweep(t.s, "files/", &t.err), TD_OK, "swept %s", t.err.text);
+    ok(whole("files/one", bytes), "which leaves what is whole");
+    unlinkat(dir, "file", 0);
+    close(dir);
+    clear("watched files");
+}
+
+/* ---- Folders, and many at once ---- */
+
+struct names {
+    char text[256];
+    const char *stop_at;
+};
+
+static int folder_each(void *ctx, const char *name)
+{
+    struct names *n = ctx;
+    snprintf(n->text + strlen(n->text), sizeof(n->text) - strlen(n->text), "%s ", name);
+    return n->stop_at && strcmp(name, n->stop_at) == 0 ? 9 : 0;
+}
+
+static void is_folders(const char *prefix, const char *after, const char *stop_at, int status, const char *expected, const char *what)
+{
+    struct names n = {.stop_at = stop_at};
+    memset(&t.err, 0, sizeof(t.err));
+    is_int(storage_folders(t.s, prefix, after, folder_each, &n, &t.err), status, "%s: ends %s", what, t.err.text);
+    is_str(n.text, expected, "%s", what);
+}
+
+static void test_folders(void)
+{
+    static const char *const keys[] = {"a/1", "a/2", "a/b/c", "a-b/1", "a0/1", "b/c/1", "b/c/2", "b/d/1", "\303\251/1", "zz"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        put(keys[i], td_str(keys[i]));
+    is_folders("", NULL, NULL, TD_OK, "a-b a a0 b \303\251 ", "folders");
+    is_folders("", "a", NULL, TD_OK, "a0 b \303\251 ", "behind one");
+    is_folders("", "a-", NULL, TD_OK, "a-b a a0 b \303\251 ", "behind one that is not there");
+    is_folders("", NULL, "a", 9, "a-b a ", "until one");
+    is_folders("b/", NULL, NULL, TD_OK, "c d ", "in a folder");
+    is_folders("b/d/", NULL, NULL, TD_OK, "", "in one without folders");
+    is_folders("none/", NULL, NULL, TD_OK, "", "in none");
+    is_folders("b", NULL, NULL, TD_E_UNSUPPORTED, "", "in half a name");
+    is_int(storage_remove_many(t.s, (const char *const[]){"a/1", "none", "b/c/2", "a/b/c"}, 4, &t.err), TD_OK, "several are removed %s",
+           t.err.text);
+    ok(count("") == sizeof(keys) / sizeof(keys[0]) - 3 && absent("a/1") && absent("a/b/c") && whole("a/2", td_str("a/2")), "and no others");
+    is_int(storage_remove_many(t.s, (const char *const[]){"a/2", "../x"}, 2, &t.err), TD_E_UNSUPPORTED, "with one that is no key");
+    clear("folders");
+}
+
 /* ---- The whole ---- */
 
 static int cancelling_sink(void *ctx, struct td_slice bytes)
@@ -691,6 +786,8 @@ static void test_backend(const struct backend *backend)
     test_listing();
     test_writers();
     test_files();
+    test_watched_files();
+    test_folders();
     test_cancel();
     storage_close(t.s);
     backend->clear();

@@ -55,7 +55,7 @@ int local_put_open(void *self, const char *key, const struct td_put *, void **re
 int local_put_write(void *upload, struct td_slice);
 int local_put_commit(void *upload, const uint8_t *sha256, struct td_object *ret);
 void local_put_abort(void *upload);
-int local_put_file(void *self, const char *key, int dir_fd, const char *name, uint32_t flags, bool *ret_linked);
+int local_put_file(void *self, const char *key, int dir_fd, const char *name, const struct td_put *, bool *ret_linked);
 int local_flush(void *self, const char *prefix);
 /* Removes what processes have left that are gone. */
 int local_clean(struct local *);

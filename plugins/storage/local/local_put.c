@@ -196,10 +196,10 @@ static int link_temporary(struct local *l, int fd, char temporary[TEMPORARY_NAME
     return linkat(AT_FDCWD, self, at, temporary, AT_SYMLINK_FOLLOW);
 }
 
-int local_put_file(void *self, const char *key, int dir_fd, const char *name, uint32_t flags, bool *ret_linked)
+int local_put_file(void *self, const char *key, int dir_fd, const char *name, const struct td_put *put, bool *ret_linked)
 {
     struct local *l = self;
-    bool later = flags & TD_PUT_LATER;
+    bool later = put->flags & TD_PUT_LATER;
     struct stat st;
     char temporary[TEMPORARY_NAME];
     if (!local_is_key(key))

@@ -263,19 +263,25 @@ VALUE(TD_KIND_DISSECTOR, 2);
 VALUE(TD_KIND_EXPORTER, 3);
 
 #if TD_ABI_MINOR >= 1 && TD_TARGET_MINOR >= 1
-GROWS(td_object, 152);
+GROWS(td_object, 184);
 AT(td_object, size, 0);
 AT(td_object, flags, 4);
 AT(td_object, bytes, 8);
 AT(td_object, mtime_ns, 16);
 AT(td_object, etag, 24);
+AT(td_object, sha256, 152);
 
-GROWS(td_put, 16);
+GROWS(td_put, 56);
 AT(td_put, size, 0);
 AT(td_put, flags, 4);
 AT(td_put, expected, 8);
+AT(td_put, sha256, 16);
+AT(td_put, state, 24);
+AT(td_put, save, 32);
+AT(td_put, progress, 40);
+AT(td_put, ctx, 48);
 
-GROWS(td_storage, 104);
+GROWS(td_storage, 136);
 AT(td_storage, size, 0);
 AT(td_storage, flags, 4);
 AT(td_storage, check, 8);
@@ -290,8 +296,15 @@ AT(td_storage, remove, 72);
 AT(td_storage, put_file, 80);
 AT(td_storage, flush, 88);
 AT(td_storage, path, 96);
+AT(td_storage, forget, 104);
+AT(td_storage, sweep, 112);
+AT(td_storage, remove_many, 120);
+AT(td_storage, folders, 128);
 
+VALUE(TD_OBJECT_SHA256, 1);
 VALUE(TD_PUT_LATER, 1);
+VALUE(TD_PUT_STATE_MAX, 1024);
+VALUE(TD_REMOVE_MAX, 1000);
 VALUE(TD_KEY_MAX, 1024);
 VALUE(TD_KEY_PART_MAX, 255);
 #endif

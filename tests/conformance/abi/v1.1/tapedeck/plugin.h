@@ -461,23 +461,43 @@ enum { TD_KEY_MAX = 1024, TD_KEY_PART_MAX = 255 };
 
 /* `size` is set by whoever provides the memory: the core for results, the plugin for td_list_fn. */
 struct td_object {
-    uint32_t size, flags; /* flags: reserved, 0 */
+    uint32_t size, flags; /* td_object_flag */
     uint64_t bytes;
-    int64_t mtime_ns; /* when it was written; since 1970 UTC */
-    char etag[128];   /* changes whenever the object is replaced by other bytes; "": the backend has none */
+    int64_t mtime_ns;   /* when it was written; since 1970 UTC */
+    char etag[128];     /* changes whenever the object is replaced by other bytes; "": the backend has none */
+    uint8_t sha256[32]; /* of all its bytes, as td_put told it; only with TD_OBJECT_SHA256 */
+};
+
+enum td_object_flag {
+    TD_OBJECT_SHA256 = 1u << 0 /* not in lists */
 };
 
 enum td_put_flag {
     TD_PUT_LATER = 1u << 0 /* need not be durable before the next flush(): for many objects, of which a last one tells */
 };
 
+/* All but `size`, `flags` and `expected` is only for put_file(), and may be NULL. */
 struct td_put {
-    uint32_t size, flags; /* td_put_flag */
-    uint64_t expected;    /* bytes that are going to be written, for choosing how to send; UINT64_MAX: unknown. A hint */
+    uint32_t size, flags;  /* td_put_flag */
+    uint64_t expected;     /* bytes that are going to be written, for choosing how to send; UINT64_MAX: unknown. A hint */
+    const uint8_t *sha256; /* 32 bytes: of all that is going to be written. To be checked and kept by the backend where it can */
+    /* What save() was told when this very file was put before and did not come to its end, perhaps in another process; "": nothing. What
+     * turns out to be there of it need not be sent again. */
+    const char *state;
+    /* Keeps a text of at most TD_PUT_STATE_MAX bytes that a later try needs, durable when it returns 0; else it cannot. If it was called,
+     * a put_file() that fails with TD_E_RETRY or TD_E_CANCELLED leaves what it has sent, until forget(); after other failures, and
+     * without it, nothing is left. */
+    int (*save)(void *ctx, const char *state);
+    /* `bytes` of the object need not be sent again. To be called at least once a second; not 0: stop with TD_E_CANCELLED. */
+    int (*progress)(void *ctx, uint64_t bytes);
+    void *ctx;
 };
+enum { TD_PUT_STATE_MAX = 1024 };
 
 /* An object that is there; 0: go on, anything else: stop and return it. May call the backend, also to remove that object. */
 typedef int td_list_fn(void *ctx, const char *key, const struct td_object *);
+/* A folder: what stands between a prefix and the next slash. As above. */
+typedef int td_folder_fn(void *ctx, const char *name);
 
 struct td_storage {
     uint32_t size, flags; /* flags: reserved, 0 */
@@ -509,15 +529,28 @@ struct td_storage {
     /* The rest may be NULL. */
 
     /* A regular file, which nobody changes any more, becomes an object: name `name` in the open folder `dir_fd`. *ret_linked: the
-     * object is that very file, by a hard link. `flags`: td_put_flag. TD_E_UNSUPPORTED: not possible with this file; the core then
-     * copies it with put_open() and so on. */
-    int (*put_file)(void *self, const char *key, int dir_fd, const char *name, uint32_t flags, bool *ret_linked);
+     * object is that very file, by a hard link. TD_E_UNSUPPORTED: not possible with this file; the core then copies it with put_open()
+     * and so on. */
+    int (*put_file)(void *self, const char *key, int dir_fd, const char *name, const struct td_put *, bool *ret_linked);
     /* Objects whose keys begin with `prefix` and that were put with TD_PUT_LATER are durable when it returns TD_OK. NULL: such a flag
      * makes no difference here. */
     int (*flush)(void *self, const char *prefix);
     /* The absolute path of an object's file, for reading only; TD_E_LIMIT: it has no room in `n` bytes. */
     int (*path)(void *self, const char *key, char *out, size_t n);
+
+    /* What a put_file() of this key left under this state will not be resumed: removes it. TD_OK also if there is nothing. */
+    int (*forget)(void *self, const char *key, const char *state);
+    /* Removes what unfinished put_file()s left of any key that begins with `prefix`, whosever they are: nobody puts or needs them any more.
+     * A put that runs all the same fails with TD_E_RETRY. */
+    int (*sweep)(void *self, const char *prefix);
+    /* As remove() for each of `n` keys, 1 to TD_REMOVE_MAX, in any order, in fewer requests. After a failure some are gone. */
+    int (*remove_many)(void *self, const char *const *keys, size_t n);
+    /* Each folder directly below `prefix` ("" or ending with a slash) once, ascending by the bytes of its name with a slash behind it,
+     * from the first behind `after` (NULL: from the first), without walking through what is in it. Objects directly below the prefix
+     * are passed over. */
+    int (*folders)(void *self, const char *prefix, const char *after, td_folder_fn *, void *ctx);
 };
+enum { TD_REMOVE_MAX = 1000 };
 #endif
 
 /* ---- Components and the plugin ------------------------------------------------------------------------------- */
