@@ -37,12 +37,12 @@ static struct {
 /* ---- The calls that reach the disk, as a transcript, and failing on demand ---- */
 
 static struct {
+    int look_failure; /* of fstatat() */
     char text[1024];
     bool on;
     int fail_at, failure; /* the call that fails, counted from 1, and with which errno */
     int calls;
     int link_failure;
-    int look_failure; /* of fstatat() */
 } disk;
 
 static bool note(const char *what)
@@ -709,9 +709,9 @@ int main(void)
     test_layout();
     test_order();
     test_failing_disk();
-    test_failing_look();
     test_links();
     test_many();
+    test_failing_look();
     test_leftovers();
     test_kills();
     test_limits();
