@@ -13,7 +13,13 @@
 #include "snapshot/import_files.h"
 #include "snapshot/tar.h"
 
-enum { COPY_BYTES = 256 << 10, MAX_SUMS = 256 << 20, MAX_MEMBERS = 1 << 20, MAX_OTHER = 64 << 20 };
+enum {
+    COPY_BYTES = 256 << 10,
+    MAX_SUMS = MANIFEST_MAX_BYTES, /* a segment has more there than in SHA256SUMS */
+    MAX_MEMBERS = 1 << 20,
+    MAX_OTHER = 64 << 20,
+    MAX_OTHERS = 4096
+};
 
 /* ---- The file ---- */
 
@@ -101,6 +107,7 @@ struct unpacking {
     bool *taken; /* segments by number: of the first node, the second ... */
     size_t segment_n;
     size_t member_n;
+    size_t other_n;
     uint64_t other; /* bytes of members that are not known */
     uint8_t *room;  /* COPY_BYTES */
 };
@@ -372,6 +379,9 @@ static int take_other(struct unpacking *u, struct error *err)
     if (u->other > MAX_OTHER)
         return error_set(err, TD_E_LIMIT, "%s: more than %d MiB of files that are not of a snapshot, as \"%.200s\"", u->in.path,
                          MAX_OTHER >> 20, u->member.name);
+    if (u->other_n++ == MAX_OTHERS) /* names are kept in memory until SHA256SUMS comes */
+        return error_set(err, TD_E_LIMIT, "%s: more than %d files that are not of a snapshot, as \"%.200s\"", u->in.path, MAX_OTHERS,
+                         u->member.name);
     int status = copy_member(u, false, digest, err);
     return status == TD_OK ? add_seen(u, digest, err) : status;
 }

@@ -114,8 +114,12 @@ static int describe(struct splitter *s, uint32_t iface, struct error *err)
         &s->out, &(struct pcapng_interface){
                      .name = i->name, .description = i->description, .filter = i->filter, .linktype = i->linktype, .snaplen = i->snaplen});
     const struct notes_interface note = {(uint32_t)s->at, (uint32_t)(s->out.n - begin), i->linktype, i->snaplen};
-    if (s->out.failed || !notes_add_interface(s->notes, &note))
-        return s->out.failed ? error_nomem(err) : TD_E_RETRY;
+    if (s->out.failed)
+        return error_nomem(err);
+    if (!notes_add_interface(s->notes, &note)) {
+        s->out.n = begin; /* the segment ends before it */
+        return TD_E_RETRY;
+    }
     s->at += note.length;
     s->numbers[iface] = (int32_t)s->described++;
     return TD_OK;

@@ -4,10 +4,15 @@
 #include <stdalign.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/units.h"
 
-enum { MAX_SEGMENTS = 1 << 20, MAX_GAPS = 1 << 16, PLACE = 160 };
+/* Gaps: more than a worker can tell and fail to give (offer.h): one that is bad must not spoil what others gave. */
+enum { MAX_SEGMENTS = 1 << 20, MAX_GAPS = 1 << 17, PLACE = 160 };
+
+/* Bytes of memory for its values: nothing of what a manifest says takes more than ten times its text. */
+static const size_t max_tree = (size_t)10 * MANIFEST_MAX_BYTES;
 
 struct reading {
     struct manifest *m;
@@ -423,6 +428,8 @@ int manifest_read(struct td_slice json, struct manifest **ret, struct error *err
     struct reading r = {.err = err};
     if (json.n > MANIFEST_MAX_BYTES)
         return error_set(err, TD_E_CORRUPT, "manifest: longer than %d MiB", MANIFEST_MAX_BYTES >> 20);
+    if (json_tree_bytes(json) > max_tree)
+        return error_set(err, TD_E_CORRUPT, "manifest: it has more values than one can have");
     json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(root)) {
         int status = root ? error_set(err, TD_E_CORRUPT, "manifest: no JSON object")

@@ -37,6 +37,7 @@ static struct {
 /* ---- The calls that reach the disk, as a transcript, and failing on demand ---- */
 
 static struct {
+    int look_failure; /* of fstatat() */
     char text[1024];
     bool on;
     int fail_at, failure; /* the call that fails, counted from 1, and with which errno */
@@ -88,6 +89,17 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
         return -1;
     }
     return note("link") ? (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags) : -1;
+}
+
+int fstatat(int fd, const char *name, struct stat *ret, int flags)
+{
+    struct statx x;
+    errno = disk.look_failure;
+    if (errno || syscall(SYS_statx, fd, name, flags, STATX_BASIC_STATS, &x) != 0)
+        return -1;
+    *ret = (struct stat){.st_mode = x.stx_mode, .st_ino = x.stx_ino, .st_nlink = x.stx_nlink, .st_size = (off_t)x.stx_size};
+    ret->st_mtim = (struct timespec){x.stx_mtime.tv_sec, x.stx_mtime.tv_nsec};
+    return 0;
 }
 
 static void watch(int fail_at, int failure)
@@ -337,6 +349,22 @@ static void test_failing_disk(void)
            "call %d of a link fails: %s", call, t.err.text);
     }
     close(dir);
+}
+
+/* Who is told of no manifest takes the rest for what a crash has left, and removes it. */
+static void test_failing_look(void)
+{
+    fresh();
+    ok(storage_check(t.s, &t.err) == TD_OK && put("id/manifest.json", "{}") == TD_OK && put("id/node/1", "x") == TD_OK, "a store");
+    disk.look_failure = EIO;
+    t.bytes[0] = 0;
+    int status = storage_list(t.s, "", NULL, list_each, t.bytes, &t.err);
+    disk.look_failure = 0;
+    is_int(status, TD_E_CORRUPT, "an object that cannot be looked at is not passed over: %s", t.err.text);
+    disk.look_failure = ENOENT;
+    is_int(storage_list(t.s, "", NULL, list_each, t.bytes, &t.err), TD_OK, "one that is gone by then is");
+    disk.look_failure = 0;
+    is_str(listed(), "id/manifest.json id/node/1", "both are there");
 }
 
 /* ---- What others have put there ---- */
@@ -683,6 +711,7 @@ int main(void)
     test_failing_disk();
     test_links();
     test_many();
+    test_failing_look();
     test_leftovers();
     test_kills();
     test_limits();

@@ -271,6 +271,8 @@ static void test_damage(void)
         {"tar -C .. -cf ../y.tar s/manifest.json s/SHA256SUMS s/node-1; head -c 9000 ../y.tar >../x.tar", TD_E_CORRUPT, "cut"},
         {"tar -C .. -czf ../y.tar s/manifest.json s/SHA256SUMS s/node-1; head -c 9000 ../y.tar >../x.tar", TD_E_CORRUPT, ""},
         {"truncate -s 70M big; tar -C .. -czf ../x.tar s/manifest.json s/big", TD_E_LIMIT, "not of a snapshot"},
+        {"mkdir many; (cd many; seq 5000 | xargs touch); tar -C .. -cf ../x.tar s/manifest.json s/many", TD_E_LIMIT,
+         "more than 4096 files"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int status = import_changed(cases[i].command);

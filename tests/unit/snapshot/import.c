@@ -178,6 +178,73 @@ static void test_several(void)
     buf_clear(&b);
 }
 
+/* More interfaces than a segment can describe: the next one begins with the first that has no room. */
+static void test_interfaces(void)
+{
+    enum { INTERFACES = 2500 };
+    const char *const paths[] = {t.paths[0]};
+    char path[400];
+    struct stat st;
+    struct buf b = {0}, options = {0};
+    put_section(&b, false);
+    for (unsigned i = 0; i < INTERFACES; i++)
+        put_interface(&b, false, 1, 0, &options);
+    for (unsigned i = 0; i < INTERFACES; i++)
+        put_enhanced(&b, false, i, 1700000000000000u + i, 60, 60);
+    write_file(0, &b);
+    struct import_request request = request_of(paths, 1);
+    request.segment_bytes = 0;
+    if (!is_int(import(&request), TD_OK, "a capture of %d interfaces: %s", INTERFACES, t.err.text))
+        return;
+    const struct manifest_node *n = &t.result.manifest->nodes[0];
+    ok(n->segment_count == 3 && n->packets == INTERFACES, "%zu segments with all its packets", n->segment_count);
+    size_t wrong = 0;
+    for (size_t i = 0; i < n->segment_count; i++) {
+        snprintf(path, sizeof(path), "%s/%s", t.work, n->segments[i].data.key);
+        wrong += stat(path, &st) != 0 || (uint64_t)st.st_size != n->segments[i].data.bytes;
+    }
+    is_int(wrong, 0, "each as long as the manifest says");
+    compare(t.paths[0], "imported", NULL);
+    buf_clear(&b);
+}
+
+static uint64_t room;
+
+static int take_room(void *ctx, uint64_t bytes, struct error *err)
+{
+    (void)ctx;
+    if (bytes > room)
+        return error_set(err, TD_E_LIMIT, "no room");
+    room -= bytes;
+    return TD_OK;
+}
+
+/* Packets are not for everybody, and room is asked for as it is needed when little is left. */
+static void test_files(void)
+{
+    const char *const paths[] = {t.paths[0]};
+    char path[400];
+    struct stat st;
+    struct buf b = {0};
+    put_plain_pcap(&b, 1000);
+    write_file(0, &b);
+    struct import_request request = request_of(paths, 1);
+    request.reserve = take_room;
+    room = 1 << 20;
+    mode_t mask = umask(0);
+    is_int(import(&request), TD_OK, "an import with room for little more than itself: %s", t.err.text);
+    umask(mask);
+    const struct manifest *m = t.result.manifest;
+    ok(m && room == (1 << 20) - m->bytes, "takes as much as it needs");
+    snprintf(path, sizeof(path), "%s/%s", t.work, m ? m->nodes[0].segments[0].data.key : "");
+    ok(stat(path, &st) == 0 && (st.st_mode & 07777) == 0640, "others cannot read its files");
+    snprintf(path, sizeof(path), "%s/imported", t.work);
+    ok(stat(path, &st) == 0 && (st.st_mode & 07777) == 0750, "nor open its folders");
+    room = m ? m->bytes - 1 : 0;
+    is_int(import(&request), TD_E_LIMIT, "too little room");
+    buf_clear(&b);
+}
+
 static void test_refusals(void)
 {
     const char *const paths[] = {t.paths[0]}, *const missing[] = {"/nonexistent"};
@@ -256,6 +323,8 @@ int main(void)
         snprintf(t.paths[i], sizeof(t.paths[i]), "%s/%d.cap", t.root, i);
     test_pcapng();
     test_several();
+    test_interfaces();
+    test_files();
     test_refusals();
     test_memory();
     import_result_clear(&t.result);
