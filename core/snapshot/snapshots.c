@@ -297,6 +297,7 @@ struct removal {
     struct error *err;
 };
 
+/* Their order, and when they are gone for good, does not matter: without a manifest they are orphans, which the next start removes. */
 static int remove_listed(void *ctx, const char *key, const struct storage_object *o)
 {
     struct removal *r = ctx;

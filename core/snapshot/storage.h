@@ -73,7 +73,7 @@ int storage_flush(struct storage *, const char *prefix, struct error *err) MUST_
  * returns, if it is not 0, ends it and is returned, with *err as it was. It may call the storage, also to remove that object. */
 typedef int storage_list_fn(void *ctx, const char *key, const struct storage_object *);
 int storage_list(struct storage *, const char *prefix, const char *after, storage_list_fn *each, void *ctx, struct error *err) MUST_CHECK;
-/* TD_OK if there is none. */
+/* TD_OK if there is none. Durable; within storage_list() when that returns, which is how many are removed fast. */
 int storage_remove(struct storage *, const char *key, struct error *err) MUST_CHECK;
 
 /* The object's file, for backends that keep files and only for reading. False: this one does not, or the object is not there. */
