@@ -198,6 +198,24 @@ static int delete (struct client *client, const struct verb_args *args)
 
 /* ---- export, import ---- */
 
+/* Options that do not go together, before anybody is asked. */
+static int check_export(const struct verb_args *args)
+{
+    bool archive = args->format && strcmp(args->format, "archive") == 0;
+    if (!args->out_path)
+        return cli_usage("snapshot export ", "say with -w where to write");
+    if (strcmp(args->out_path, "-") == 0 && isatty(STDOUT_FILENO))
+        return cli_usage("snapshot export ", "standard output is a terminal; write to a file or a pipe");
+    if ((args->connections || args->dissection) && !args->filter)
+        return cli_usage("snapshot export ", "--connections and --dissection belong to --filter");
+    if (!archive && (args->dissections || args->compression))
+        return cli_usage("snapshot export ", "--dissections and --compression belong to --format archive");
+    if (archive && (args->nodes || args->bpf || args->filter || args->start || args->end))
+        return cli_usage("snapshot export ", "an archive is the whole snapshot: --nodes, --bpf, --filter, --start and --end go with "
+                                             "--format pcap and pcapng");
+    return CLI_OK;
+}
+
 static int export_file(struct client *client, const struct verb_args *args)
 {
     struct buf path;
@@ -209,13 +227,9 @@ static int export_file(struct client *client, const struct verb_args *args)
     client_put_parameter(&path, "filter", args->filter);
     client_put_parameter(&path, "dissection", args->dissection);
     client_put_parameter(&path, "connections", args->connections ? "true" : NULL);
-    int code = CLI_OK;
-    if (!args->out_path)
-        code = cli_usage("snapshot export ", "say with -w where to write");
-    else if (strcmp(args->out_path, "-") == 0 && isatty(STDOUT_FILENO))
-        code = cli_usage("snapshot export ", "standard output is a terminal; write to a file or a pipe");
-    else if ((args->connections || args->dissection) && !args->filter)
-        code = cli_usage("snapshot export ", "--connections and --dissection belong to --filter");
+    client_put_parameter(&path, "dissections", args->dissections ? "true" : NULL);
+    client_put_parameter(&path, "compression", args->compression);
+    int code = check_export(args);
     if (code == CLI_OK)
         code = client_put_time(&path, "start", args->start);
     if (code == CLI_OK)
@@ -351,6 +365,10 @@ static const struct verb_option option_dissection = {
     "dissection", 0, "NAME", NULL, "the dissection whose calls --filter chooses, if there are several", PLACE_TEXT, MEMBER(dissection)};
 static const struct verb_option option_connections = {
     "connections", 0, NULL, NULL, "with --filter: the whole connections of these calls", PLACE_TEXT, MEMBER(connections)};
+static const struct verb_option option_dissections = {
+    "dissections", 0, NULL, NULL, "with --format archive: the dissections as well", PLACE_TEXT, MEMBER(dissections)};
+static const struct verb_option option_compression = {
+    "compression", 0, "COMPRESSION", "zstd|gzip|none", "of an archive; zstd if it is not said", PLACE_TEXT, MEMBER(compression)};
 static const struct verb_option option_write = {
     "write", 'w', "FILE", NULL, "the file to write; - is standard output. It appears when it is whole", PLACE_FILE, MEMBER(out_path)};
 static const struct verb_option option_as = {"as", 0, "DISSECTION", NULL, "the name of the dissection", PLACE_TEXT, MEMBER(name)};
@@ -363,9 +381,9 @@ static const struct verb_option *const create_options[] = {&option_last,        
 static const struct verb_option *const show_options[] = {&option_output, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const verify_options[] = {&option_quiet, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const delete_options[] = {CLIENT_OPTIONS, NULL};
-static const struct verb_option *const export_options[] = {&option_write,      &option_format,      &option_bpf,    &option_filter,
-                                                           &option_dissection, &option_connections, &option_nodes,  &option_start,
-                                                           &option_end,        &option_quiet,       CLIENT_OPTIONS, NULL};
+static const struct verb_option *const export_options[] = {
+    &option_write,       &option_format, &option_bpf,   &option_filter, &option_dissections, &option_compression, &option_dissection,
+    &option_connections, &option_nodes,  &option_start, &option_end,    &option_quiet,       CLIENT_OPTIONS,      NULL};
 static const struct verb_option *const dissect_options[] = {&option_as, &option_wait, &option_quiet, &option_output, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const import_options[] = {&option_name, &option_quiet, &option_output, CLIENT_OPTIONS, NULL};
 

@@ -149,6 +149,12 @@ check "unpacks, with digests that hold" bash -c "$(declare -f unpacks); work=$wo
 check "and has the dissection" test -s "$work/unpacked/first/dissections/default.calls"
 check "with gzip" fetch first.tar.gz "/snapshots/first/archive?compression=gzip"
 check "that gzip tests" gzip -t "$work/first.tar.gz"
+check "the command line does both" "$tapedeck" snapshot export first --format archive --dissections --compression gzip -q -w "$work/cli.tar.gz"
+same_archive() { cmp <(gzip -dc "$work/cli.tar.gz") <(zstd -dc "$work/first.tar.zst"); }
+check "with the same in it" same_archive
+check "also bare" bash -c "'$tapedeck' snapshot export first --format archive --compression none -q -w - | tar -t | grep -q SHA256SUMS"
+check "packets have no compression" bash -c "'$tapedeck' snapshot export first --compression gzip -w '$work/none'; [[ \$? -eq 2 ]]"
+check "nor is a part an archive" bash -c "'$tapedeck' snapshot export first --format archive --bpf tcp -w '$work/none'; [[ \$? -eq 2 ]]"
 check "parts are no archive: 400" code 400 'whole snapshot' "$api/snapshots/first/archive?bpf=tcp"
 
 # ---- Imports ----
