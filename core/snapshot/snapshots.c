@@ -218,6 +218,13 @@ void snapshots_room(struct snapshots *all, struct snapshots_room *ret)
     pthread_mutex_unlock(&all->lock);
 }
 
+void snapshots_set_limit(struct snapshots *all, uint64_t bytes)
+{
+    pthread_mutex_lock(&all->lock);
+    all->limit = bytes;
+    pthread_mutex_unlock(&all->lock);
+}
+
 /* ---- Adding ---- */
 
 /* The file, which can be read again: nobody could mend it later. */

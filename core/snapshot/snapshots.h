@@ -32,6 +32,8 @@ struct snapshots_room {
     uint64_t limit, used, reserved;
 };
 void snapshots_room(struct snapshots *, struct snapshots_room *ret);
+/* From now on so many bytes are allowed. Less than what is there removes nothing; until it fits again, nothing can be reserved. */
+void snapshots_set_limit(struct snapshots *, uint64_t bytes);
 
 /* The manifest is written, and with it the snapshot is there; takes the manifest over when it succeeds. The bytes of its objects were
  * reserved by the caller and count as used from now on. TD_E_EXISTS: a snapshot of this name, or of this id. TD_E_INTERNAL: a manifest that

@@ -207,6 +207,13 @@ check "SIGHUP: new tokens" takes_new
 auth=(-H "Authorization: Bearer $viewer")
 check "the old ones are refused" code 401 '"code":"' "$api/nodes"
 check "and the audit log is begun anew" grep -q 'status=401' "$work/audit.log"
+auth=(-H "Authorization: Bearer $(cut -d' ' -f2 "$work/tokens")")
+sed -i 's/^tap:/tap:\n  snapshots: {local: {storageSize: 33Mi}}/' "$work/hub.yaml"
+kill -HUP "${started[hub]}"
+new_room() { has /snapshots "\"limit\":$((33 << 20))[,}]" >/dev/null; }
+wait_for hub new_room
+check "and the room for snapshots, at once" new_room
+check "which is told" logged "storageSize is 33Mi now instead of 20Gi"
 stop hub
 check "SIGTERM ends it" logged "told to end"
 
