@@ -204,6 +204,13 @@ int snapshots_reserve(struct snapshots *all, uint64_t bytes, struct error *err)
     return status;
 }
 
+void snapshots_take(struct snapshots *all, uint64_t bytes)
+{
+    pthread_mutex_lock(&all->lock);
+    all->reserved += bytes;
+    pthread_mutex_unlock(&all->lock);
+}
+
 void snapshots_release(struct snapshots *all, uint64_t bytes)
 {
     pthread_mutex_lock(&all->lock);

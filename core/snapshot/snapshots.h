@@ -27,6 +27,8 @@ int snapshots_pin_all(struct snapshots *, struct snapshot ***ret, size_t *ret_n,
 
 /* Room: every byte that is going to be written is reserved first. TD_E_LIMIT: says how much there is, and what to do. */
 int snapshots_reserve(struct snapshots *, uint64_t bytes, struct error *err) MUST_CHECK;
+/* The same for bytes that are there already, whether there is room for them or not. */
+void snapshots_take(struct snapshots *, uint64_t bytes);
 void snapshots_release(struct snapshots *, uint64_t bytes);
 struct snapshots_room {
     uint64_t limit, used, reserved;

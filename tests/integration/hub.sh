@@ -213,7 +213,7 @@ kill -HUP "${started[hub]}"
 new_room() { has /snapshots "\"limit\":$((33 << 20))[,}]" >/dev/null; }
 wait_for hub new_room
 check "and the room for snapshots, at once" new_room
-check "which is told" logged "storageSize is 33Mi now instead of 20Gi"
+check "which is told" logged "storageSize is 33 MiB now instead of 20 GiB"
 stop hub
 check "SIGTERM ends it" logged "told to end"
 

@@ -149,7 +149,8 @@ check "unpacks, with digests that hold" bash -c "$(declare -f unpacks); work=$wo
 check "and has the dissection" test -s "$work/unpacked/first/dissections/default.calls"
 check "with gzip" fetch first.tar.gz "/snapshots/first/archive?compression=gzip"
 check "that gzip tests" gzip -t "$work/first.tar.gz"
-check "the command line does both" "$tapedeck" snapshot export first --format archive --dissections --compression gzip -q -w "$work/cli.tar.gz"
+check "the command line does both" \
+    "$tapedeck" snapshot export first --format archive --dissections --compression gzip -q -w "$work/cli.tar.gz"
 same_archive() { cmp <(gzip -dc "$work/cli.tar.gz") <(zstd -dc "$work/first.tar.zst"); }
 check "with the same in it" same_archive
 check "also bare" bash -c "'$tapedeck' snapshot export first --format archive --compression none -q -w - | tar -t | grep -q SHA256SUMS"
@@ -199,13 +200,16 @@ wait_for hub unreserved
 check "nor any room" unreserved
 
 # ---- Who leaves ----
-python3 - "$work/large.pcap" <<'END'
+packets() { # FILE N: a capture of so many packets of 1400 bytes
+    python3 - "$1" "$2" <<'END'
 import struct, sys
 with open(sys.argv[1], "wb") as f:
     f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-    for i in range(16000):
+    for i in range(int(sys.argv[2])):
         f.write(struct.pack("<IIII", 1700000000 + i // 1000, i % 1000 * 1000, 1400, 1400) + i.to_bytes(4, "big") * 350)
 END
+}
+packets "$work/large.pcap" 16000
 check "a capture of more than what fits into buffers" imported large "$work/large.pcap" name=large
 check "comes back whole" fetch large.back /snapshots/large/pcap
 check "with all its packets" bash -c "capinfos -Mc '$work/large.back' | grep -q '16000'"
@@ -235,5 +239,24 @@ wait "${started[hub]}" "$upload" 2>/dev/null
 run_hub
 check "after kill -9 nothing of an upload is left" nothing_left
 check "and what was imported is there" has /snapshots/second "\"packets\":$packets"
+
+# ---- What came in counts until it has become a snapshot: twice 51 MB are more than the room of 94 ----
+packets "$work/half.pcap" 36000
+came_in() {
+    code 202 job --data-binary "@$work/half.pcap" "$api/snapshots/import?name=$1" || return 1
+    job=$(grep -o '"job":"[^"]*"' "$work/body" | cut -d'"' -f4)
+}
+no_room() { wait_for hub ended "$job" && has "/jobs/$job" '"state":"failed".*no room'; }
+check "an upload" came_in half
+check "counts while its job runs" no_room
+wait_for hub unreserved
+check "and then no more" unreserved
+check "another" came_in half
+kill -9 "${started[hub]}"
+wait "${started[hub]}" 2>/dev/null
+run_hub
+check "counts after a restart, too" no_room
+wait_for hub unreserved
+check "and goes with its job" bash -c "[[ -z \$(find '$work/data/hub/work' -mindepth 1) ]]"
 stop hub
 echo "1..$number"
