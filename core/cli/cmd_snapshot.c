@@ -13,13 +13,13 @@
 #define COUNT(v) (sizeof(v) / sizeof((v)[0]))
 
 static const struct answer_column columns[] = {
-    {"NAME", "name", ANSWER_TEXT},    {"STATUS", "status", ANSWER_TEXT},     {"SIZE", "size", ANSWER_SIZE},
+    {"NAME", "name", ANSWER_TEXT},    {"STATUS", "status", ANSWER_STATUS},   {"SIZE", "size", ANSWER_SIZE},
     {"START", "start", ANSWER_TIME},  {"END", "end", ANSWER_TIME},           {"PACKETS", "packets", ANSWER_TEXT},
     {"NODES", "nodes", ANSWER_NODES}, {"LOCATION", "location", ANSWER_TEXT}, {"CREATED", "created_at", ANSWER_TIME},
 };
 static const struct answer_column lines[] = {
     {"name", "name", ANSWER_TEXT},          {"id", "id", ANSWER_TEXT},
-    {"status", "status", ANSWER_TEXT},      {"reason", "reason", ANSWER_TEXT},
+    {"status", "status", ANSWER_STATUS},    {"reason", "reason", ANSWER_TEXT},
     {"start", "start", ANSWER_TIME},        {"end", "end", ANSWER_TIME},
     {"created", "created_at", ANSWER_TIME}, {"size", "size", ANSWER_SIZE},
     {"packets", "packets", ANSWER_TEXT},    {"coverage", "coverage", ANSWER_TEXT},
@@ -57,19 +57,16 @@ static int print(const struct verb_args *args, const json_t *snapshot)
 /* Shows what was made; CLI_PARTIAL if something is missing in it, which is told. */
 static int show_made(struct client *client, const struct verb_args *args, const char *name)
 {
-    json_t *snapshot = NULL, *node;
-    size_t i, missing = 0;
+    json_t *snapshot = NULL;
     int code = get(client, name, &snapshot);
     if (code == CLI_OK && !args->quiet)
         code = print(args, snapshot);
-    json_array_foreach(json_object_get(snapshot, "nodes"), i, node)
-    {
-        const char *state = client_text(node, "state");
-        missing += *state && strcasecmp(state, "complete") != 0;
-    }
-    if (code == CLI_OK && missing) {
-        cli_error("snapshot %s is there, but not whole: %zu of %zu nodes lack something; see above, or tapedeck snapshot show %s", name,
-                  missing, json_array_size(json_object_get(snapshot, "nodes")), name);
+    if (code == CLI_OK && json_is_false(json_object_get(snapshot, "complete"))) {
+        struct buf reason;
+        buf_init(&reason, 0);
+        answer_put_value(&reason, json_object_get(snapshot, "reason"));
+        cli_error("snapshot %s is there, but not whole: %s; see tapedeck snapshot show %s", name, buf_cstr(&reason), name);
+        buf_clear(&reason);
         code = CLI_PARTIAL;
     }
     json_decref(snapshot);

@@ -96,13 +96,15 @@ check "a snapshot is begun" code 202 '"job":"' "$api/snapshots" \
 made() { has /snapshots/first '"packets":242' >/dev/null; }
 wait_for hub made
 check "and made" made
-check "what is not covered is told" has /snapshots/first '"status":"\(Partial\|Completed\)"'
+check "what is not covered is told apart from its status" has /snapshots/first '"status":"Completed","complete":false,"reason":".'
+check "in the list, too" bash -c "'$tapedeck' snapshot list | grep -q '^first[[:space:]]*Completed, partial'"
 check "its name is taken: 409" code 409 name_taken "$api/snapshots" -d '{"name":"first","last":"1m","allow_partial":true}'
 check "it is not dissected: 404" code 404 'is not dissected' "$api/calls?db=first"
 check "dissecting is begun" code 202 '"kind":"dissect"' "$api/dissections" -d '{"snapshot":"first"}'
 dissected() { has /dissections/first/default '"state":"completed"' >/dev/null; }
 wait_for hub dissected
 check "and done" has /dissections/first/default '"calls":27'
+check "which its status tells, and still not more" has /snapshots/first '"status":"Dissected","complete":false'
 told() { grep -q '^data: .*"kind":"dissect".*"state":"completed"' "$work/events"; }
 wait_for hub told
 kill "$events" 2>/dev/null
