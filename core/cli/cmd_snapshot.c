@@ -401,7 +401,9 @@ static const struct verb verbs[] = {
     {"dissect", "NAME", "Turn a snapshot's packets into calls, for `tapedeck calls`", 1, 1, dissect_options, PLACE_SNAPSHOT, NULL,
      run_dissect},
     {"import", "FILE", "Make a snapshot of an archive, or of a capture (pcap, pcapng) that somebody else made", 1, 1, import_options,
-     PLACE_FILE, NULL, run_import},
+     PLACE_FILE,
+     "Of a capture, packets, interfaces and names of addresses are kept; comments of packets, and secrets for decryption, are not.",
+     run_import},
 };
 const struct noun snapshot_noun = {"snapshot", "Time windows of the raw capture, kept for good",
                                    "Exit codes: 0 fine, 1 failed, 2 usage, window or filter, 3 not found, 4 not allowed, 5 a name in use "

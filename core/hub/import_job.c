@@ -163,12 +163,15 @@ static int put_objects(struct importing *i, const struct manifest *m, struct err
 {
     char prefix[MANIFEST_ID + 1];
     int status = TD_OK;
-    for (size_t n = 0; n < m->node_count && status == TD_OK; n++)
+    for (size_t n = 0; n < m->node_count && status == TD_OK; n++) {
+        if (m->nodes[n].context.key)
+            status = put_object(i, m, &m->nodes[n].context, err);
         for (size_t k = 0; k < m->nodes[n].segment_count && status == TD_OK; k++) {
             status = put_object(i, m, &m->nodes[n].segments[k].data, err);
             if (status == TD_OK)
                 status = put_object(i, m, &m->nodes[n].segments[k].index, err);
         }
+    }
     snprintf(prefix, sizeof(prefix), "%s/", m->id);
     return status == TD_OK ? storage_flush(i->hub->storage, prefix, err) : status;
 }
