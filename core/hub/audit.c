@@ -88,16 +88,20 @@ static bool is_wanted(const struct http_answered *q)
     return strncmp(route, "/api/v1/filter/", 15) != 0 && strcmp(route, "/api/v1/calls") != 0;
 }
 
+static const char *role_of(const struct http_answered *q)
+{
+    return q->role == HTTP_ANYONE ? "none" : http_role_name(q->role);
+}
+
 static void put_line(struct buf *b, const struct http_answered *q)
 {
-    static const char *const roles[] = {"none", "viewer", "operator", "admin"};
     struct timespec now;
     char time[UNITS_TEXT];
     clock_gettime(CLOCK_REALTIME, &now);
     units_format_time((int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, time);
     buf_printf(b, "time=%s who=", time);
     json_put_string(b, td_str(q->who));
-    buf_printf(b, " role=%s address=", roles[q->role]);
+    buf_printf(b, " role=%s address=", role_of(q));
     json_put_string(b, td_str(q->address));
     buf_printf(b, " method=%s path=", q->method);
     json_put_string(b, td_str(q->path));
@@ -120,6 +124,6 @@ void audit_request(void *audit, const struct http_answered *q)
     if (tell)
         log_event(TD_LOG_ERROR, "audit", "the audit log cannot be written: %s; lines go into the log", strerror(errno));
     if (to_log)
-        log_event(TD_LOG_INFO, "audit", "who=%s role=%d %s %s: %u", q->who, (int)q->role, q->method, q->path, q->status);
+        log_event(TD_LOG_INFO, "audit", "who=%s role=%s %s %s: %u", q->who, role_of(q), q->method, q->path, q->status);
     buf_clear(&line);
 }

@@ -132,7 +132,7 @@ static void put_result(struct hub *hub, const char *name, struct buf *result)
     json_put_text(result, "id", m->id);
     json_put_u64(result, "bytes", m->bytes);
     json_put_u64(result, "packets", m->packets);
-    json_put_bool(result, "whole", manifest_is_whole(m, &reason));
+    json_put_bool(result, "complete", manifest_is_whole(m, &reason));
     if (reason.n)
         json_put_text(result, "reason", buf_cstr(&reason));
     buf_putc(result, '}');

@@ -73,7 +73,7 @@ static void close_upload(void *ctx)
         close(u->fd);
     if (!u->kept)
         hub_import_remove(u->hub, u->id);
-    snapshots_release(u->hub->snapshots, u->reserved);
+    snapshots_release(u->hub->snapshots, u->kept ? u->reserved - u->bytes : u->reserved); /* the rest is the job's to release */
     mem_free(u);
 }
 

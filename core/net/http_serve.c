@@ -220,9 +220,8 @@ static bool check_rights(struct http_request *r)
                            "%s; send \"Authorization: Bearer TOKEN\" with a token of the server's configuration",
                            shown.n ? "this token is not known here" : "this needs a token");
     } else if (r->role < r->route->needs) {
-        static const char *const names[] = {"anyone", "viewer", "operator", "admin"};
-        http_reply_problem(r, 403, "role_too_low", "this needs the role %s; the token has the role %s", names[r->route->needs],
-                           names[r->role]);
+        http_reply_problem(r, 403, "role_too_low", "this needs the role %s; the token has the role %s", http_role_name(r->route->needs),
+                           http_role_name(r->role));
     }
     return r->reply.kind == HTTP_REPLY_NONE;
 }

@@ -32,6 +32,7 @@ enum {
 
 /* Each may do what those before it may. */
 enum http_role { HTTP_ANYONE, HTTP_VIEWER, HTTP_OPERATOR, HTTP_ADMIN };
+const char *http_role_name(enum http_role); /* "anyone", "viewer", "operator", "admin" */
 
 /* The server keeps a digest of the text only. */
 struct http_token {

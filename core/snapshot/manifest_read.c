@@ -212,6 +212,14 @@ static int take_segments(struct reading *r, const json_t *o, struct manifest_nod
     return status;
 }
 
+static int take_context(struct reading *r, const json_t *o, struct manifest_node *n)
+{
+    if (!json_object_get(o, "context"))
+        return TD_OK;
+    const char *const allowed[2] = {manifest_context_key(r->m, n->name)};
+    return take_object(r, o, "context", allowed, &n->context);
+}
+
 static int take_gaps(struct reading *r, const json_t *o, struct manifest_node *n)
 {
     const json_t *list = NULL;
@@ -307,6 +315,8 @@ static int take_node(struct reading *r, const json_t *o, struct manifest_node *n
     if (status == TD_OK)
         status = take_counts(r, o, n);
     if (status == TD_OK)
+        status = take_context(r, o, n);
+    if (status == TD_OK)
         status = take_gaps(r, o, n);
     return status == TD_OK ? take_segments(r, o, n) : status;
 }
@@ -356,7 +366,8 @@ static int check_sums(struct reading *r)
         const struct manifest_node *n = &r->m->nodes[i];
         uint64_t packets = 0, captured = 0;
         size_t before = enter(r, "nodes", i);
-        if (!add_segments(n, &packets, &captured, &all_bytes) || packets != n->packets || !add(&all_packets, packets))
+        if (!add_segments(n, &packets, &captured, &all_bytes) || !add(&all_bytes, n->context.bytes) || packets != n->packets ||
+            !add(&all_packets, packets))
             return refuse(r, "packets", "is not the sum of its segments");
         if (captured != n->captured_bytes)
             return refuse(r, "captured_bytes", "is not the sum of its segments");

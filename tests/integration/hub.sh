@@ -96,7 +96,8 @@ check "a snapshot is begun" code 202 '"job":"' "$api/snapshots" \
 made() { has /snapshots/first '"packets":242' >/dev/null; }
 wait_for hub made
 check "and made" made
-check "what is not covered is told" has /snapshots/first '"status":"\(Partial\|Completed\)"'
+check "what is not covered is told apart from its status" has /snapshots/first '"status":"Completed","complete":false,"reason":".'
+check "in the list, too" bash -c "'$tapedeck' snapshot list | grep -q '^first[[:space:]]*Completed, partial'"
 check "its name is taken: 409" code 409 name_taken "$api/snapshots" -d '{"name":"first","last":"1m","allow_partial":true}'
 check "it is not dissected: 404" code 404 'is not dissected' "$api/calls?db=first"
 : >"$work/data/hub/work/first:default.calls" # of a job that a damaged database has forgotten
@@ -104,6 +105,7 @@ check "dissecting is begun" code 202 '"kind":"dissect"' "$api/dissections" -d '{
 dissected() { has /dissections/first/default '"state":"completed"' >/dev/null; }
 wait_for hub dissected
 check "and done" has /dissections/first/default '"calls":27'
+check "which its status tells, and still not more" has /snapshots/first '"status":"Dissected","complete":false'
 told() { grep -q '^data: .*"kind":"dissect".*"state":"completed"' "$work/events"; }
 wait_for hub told
 kill "$events" 2>/dev/null
@@ -213,6 +215,13 @@ check "SIGHUP: new tokens" takes_new
 auth=(-H "Authorization: Bearer $viewer")
 check "the old ones are refused" code 401 '"code":"' "$api/nodes"
 check "and the audit log is begun anew" grep -q 'status=401' "$work/audit.log"
+auth=(-H "Authorization: Bearer $(cut -d' ' -f2 "$work/tokens")")
+sed -i 's/^tap:/tap:\n  snapshots: {local: {storageSize: 33Mi}}/' "$work/hub.yaml"
+kill -HUP "${started[hub]}"
+new_room() { has /snapshots "\"limit\":$((33 << 20))[,}]" >/dev/null; }
+wait_for hub new_room
+check "and the room for snapshots, at once" new_room
+check "which is told" logged "storageSize is 33 MiB now instead of 20 GiB"
 stop hub
 check "SIGTERM ends it" logged "told to end"
 

@@ -280,8 +280,13 @@ static int run(struct walk *w)
 
 int local_list(void *self, const char *prefix, const char *after, td_list_fn *each, void *ctx)
 {
-    struct walk w = {.local = self, .prefix = prefix, .after = after, .each = each, .ctx = ctx, .fd = -1};
-    return run(&w);
+    struct local *l = self;
+    struct walk w = {.local = l, .prefix = prefix, .after = after, .each = each, .ctx = ctx, .fd = -1};
+    struct local_listing listing = {.n = 0};
+    local_listing_begin(l, &listing);
+    int status = run(&w);
+    int synced = local_listing_end(l, &listing);
+    return status == TD_OK && synced != 0 ? local_fail(l, NULL, "cannot be rid of objects for good") : status;
 }
 
 int local_remove_empty(struct local *l)

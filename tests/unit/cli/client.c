@@ -89,17 +89,20 @@ static int cancel(void *ctx, struct http_request *r, struct error *err)
     return TD_OK;
 }
 
-#define SNAPSHOT(name, state)                                                                                                           \
-    "{\"name\":\"" name "\",\"id\":\"20260102T030405Z-1\",\"status\":\"Completed\",\"size\":1536,\"start\":\"2026-01-02T03:04:05.6Z\"," \
-    "\"end\":\"2026-01-02T03:05:05.6Z\",\"packets\":42,\"location\":\"Local\",\"reason\":null,\"nodes\":["                              \
-    "{\"name\":\"node-1\",\"state\":\"complete\",\"packets\":40},{\"name\":\"node-2\",\"state\":\"" state                               \
+#define SNAPSHOT(name, state, complete, reason)                                                                                            \
+    "{\"name\":\"" name "\",\"id\":\"20260102T030405Z-1\",\"status\":\"Completed\",\"size\":1536,\"start\":\"2026-01-02T03:04:05.6Z\","    \
+    "\"end\":\"2026-01-02T03:05:05.6Z\",\"packets\":42,\"location\":\"Local\",\"complete\":" complete ",\"reason\":" reason ",\"nodes\":[" \
+    "{\"name\":\"node-1\",\"state\":\"complete\",\"packets\":40},{\"name\":\"node-2\",\"state\":\"" state                                  \
     "\",\"reason\":\"it is away\"}]}"
+
+#define WHOLE(name) SNAPSHOT(name, "complete", "true", "null")
+#define HALF(name) SNAPSHOT(name, "missing", "false", "\"1 of 2 nodes\"")
 
 static int list(void *ctx, struct http_request *r, struct error *err)
 {
     (void)ctx;
     (void)err;
-    reply(r, 200, "{\"snapshots\":[" SNAPSHOT("one", "complete") "," SNAPSHOT("two\\t\\u001b", "missing") "]}");
+    reply(r, 200, "{\"snapshots\":[" WHOLE("one") "," HALF("two\\t\\u001b") "]}");
     return TD_OK;
 }
 
@@ -108,9 +111,9 @@ static int show(void *ctx, struct http_request *r, struct error *err)
     const char *name = http_segment(r, "name");
     (void)ctx;
     if (strcmp(name, "whole") == 0)
-        reply(r, 200, SNAPSHOT("whole", "complete"));
+        reply(r, 200, WHOLE("whole"));
     else if (strcmp(name, "half") == 0)
-        reply(r, 200, SNAPSHOT("half", "missing"));
+        reply(r, 200, HALF("half"));
     else if (strcmp(name, "garbage") == 0)
         reply(r, 200, "<html>");
     else

@@ -43,6 +43,7 @@ static struct {
     int fail_at, failure; /* the call that fails, counted from 1, and with which errno */
     int calls;
     int link_failure;
+    unsigned flushes; /* of folders, also when it is not on */
 } disk;
 
 static bool note(const char *what)
@@ -59,6 +60,7 @@ int fsync(int fd)
 {
     struct stat st;
     bool folder = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+    disk.flushes += folder;
     return note(folder ? "flush folder" : "flush file") ? (int)syscall(SYS_fsync, fd) : -1;
 }
 
@@ -193,6 +195,13 @@ static const char *listed(void)
     return storage_list(t.s, "", NULL, list_each, out, &t.err) == TD_OK ? out : t.err.text;
 }
 
+static int remove_listed(void *ctx, const char *key, const struct storage_object *o)
+{
+    (void)ctx;
+    (void)o;
+    return storage_remove(t.s, key, &t.err);
+}
+
 static int put(const char *key, const char *text)
 {
     return storage_put_bytes(t.s, key, td_str(text), &t.err);
@@ -254,6 +263,26 @@ static void test_layout(void)
     is_str(text_of("a"), "x", "which is there");
 }
 
+static void test_remove_many(void)
+{
+    enum { MANY = 2000, FOLDERS = 4 };
+    char key[64];
+    fresh();
+    is_int(storage_check(t.s, &t.err), TD_OK, "a store");
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = TD_OK;
+    write_path(path("file"), "text");
+    for (int i = 0; i < MANY && status == TD_OK; i++) {
+        snprintf(key, sizeof(key), "id/node-%d/%d", i % FOLDERS, i);
+        status = storage_put_file_later(t.s, key, dir, "file", NULL, &t.err);
+    }
+    close(dir);
+    is_int(status, TD_OK, "%d objects", MANY);
+    disk.flushes = 0;
+    is_int(storage_list(t.s, "id/", NULL, remove_listed, NULL, &t.err), TD_OK, "are removed");
+    is_int(entries(path("store")), 1, "all of them");
+    ok(disk.flushes <= 2 * FOLDERS + 1, "with %u flushes", disk.flushes);
+}
+
 static void test_order(void)
 {
     fresh();
@@ -268,6 +297,16 @@ static void test_order(void)
     watch(0, 0);
     is_int(storage_remove(t.s, "a/b/c", &t.err), TD_OK, "without it");
     is_str(watched(), "remove file, remove folder, remove folder, flush folder", "its folders go, and the last one that stays is flushed");
+    ok(put("id/a/1", "x") == TD_OK && put("id/a/2", "x") == TD_OK && put("id/b/1", "x") == TD_OK && put("id/c", "x") == TD_OK,
+       "several objects");
+    watch(0, 0);
+    is_int(storage_list(t.s, "id/", "id/a/1", remove_listed, NULL, &t.err), TD_OK, "those behind the first are removed as they are listed");
+    is_str(watched(),
+           "remove file, remove folder, remove file, remove folder, remove folder, flush folder, remove file, remove folder, flush folder",
+           "their folders are flushed when they are done");
+    watch(4, EIO);
+    is_int(storage_list(t.s, "id/", NULL, remove_listed, NULL, &t.err), TD_E_CORRUPT, "that it cannot be flushed at the end");
+    is_str(watched(), "remove file, remove folder, remove folder, flush folder", "is told");
     write_path(path("file"), "text");
     int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     watch(0, 0);
@@ -708,6 +747,7 @@ int main(void)
     test_options();
     test_layout();
     test_order();
+    test_remove_many();
     test_failing_disk();
     test_links();
     test_many();
