@@ -56,6 +56,11 @@ void store_writer_free(struct store_writer *);
 
 struct store;
 
+struct store_position {
+    int64_t time_ns;
+    uint64_t id;
+};
+
 enum store_state {
     STORE_WRITING, /* somebody writes it at this moment */
     STORE_COMPLETE,
@@ -83,6 +88,9 @@ struct td_slice store_summary(const struct store *); /* empty until it is comple
 /* Looks for chunks that came since, and for the state. Scans that are under way do not see them. */
 int store_refresh(struct store *, bool *ret_more, struct error *err) MUST_CHECK;
 
+/* The last place that a call of the chunks known so far can have: with store_scan_options.after and .as_found, only later ones follow. */
+struct store_position store_end(const struct store *);
+
 /* Chunks in the order in which they were written, for whoever needs no order of time. The chunk stays until store_release()
  * has been called as often as store_chunk(); a few released ones are kept for the next who asks. */
 uint32_t store_chunk_count(const struct store *);
@@ -94,11 +102,6 @@ void store_release(struct store *, struct chunk *);
 /* Clears the bits (a bit a row) of the rows that are not wanted; those outside of the times asked for are cleared already. Look at
  * the statistics first. Called for a chunk once. */
 typedef int store_select_fn(void *ctx, struct chunk *, uint64_t *bits, struct error *err);
-
-struct store_position {
-    int64_t time_ns;
-    uint64_t id;
-};
 
 struct store_scan_options {
     bool oldest_first;

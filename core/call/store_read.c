@@ -399,6 +399,14 @@ uint64_t store_count(const struct store *s)
     return s->count;
 }
 
+struct store_position store_end(const struct store *s)
+{
+    struct store_position end = {0, 0};
+    if (s->chunk_n)
+        end.id = s->chunks[s->chunk_n - 1].number << CHUNK_ROW_BITS | ((1u << CHUNK_ROW_BITS) - 1);
+    return end;
+}
+
 bool store_times(const struct store *s, int64_t *ret_first_ns, int64_t *ret_last_ns)
 {
     int64_t first = INT64_MAX, last = INT64_MIN;

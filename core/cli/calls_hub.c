@@ -31,6 +31,7 @@ struct hub_calls {
     struct buf event; /* what came of the event that is not whole yet */
     struct output_file file;
     uint64_t n;
+    bool ended; /* the hub has said so */
 };
 
 /* ---- Names ---- */
@@ -226,6 +227,10 @@ static int take_event(struct hub_calls *h, struct td_slice name, const struct bu
                            *client_text(document, "detail") ? client_text(document, "detail") : "it failed");
     else if (!document)
         status = error_set(err, TD_E_CORRUPT, "the hub sent something else than a call");
+    else if (td_eq(name, TD_LIT("restart")))
+        cli_error("%s: %s", h->want->db, client_text(document, "detail"));
+    else if (td_eq(name, TD_LIT("end")))
+        h->ended = true;
     else if (json_object_get(document, "timestamp"))
         put_call(h, document);
     json_decref(document);
@@ -286,6 +291,8 @@ static int follow(struct hub_calls *h, struct error *err)
     int status = flush_output(h, err); /* the header */
     if (status == TD_OK)
         status = client_run(h->client, &call, &result, err);
+    if (status == TD_OK && !h->ended)
+        status = error_set(err, TD_E_RETRY, "the hub broke off before the end of the calls");
     buf_clear(&path);
     return status;
 }
