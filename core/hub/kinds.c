@@ -342,6 +342,7 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
                                                .node_count = p.n,
                                                .out_dir = hub->work_dir,
                                                .out_name = file,
+                                               .work_file = true,
                                                .payloads = true,
                                                .about = buf_slice(&about),
                                                .cancel = job_cancelled(job),

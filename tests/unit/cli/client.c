@@ -264,6 +264,7 @@ static int dissections(void *ctx, struct http_request *r, struct error *err)
 }
 
 static const char *const export_parameters[] = {"nodes", "bpf", "filter", "dissection", "connections", "start", "end", NULL};
+static const char *const job_parameters[] = {"wait", NULL};
 static const char *const stream_parameters[] = {"db", "filter", "format", NULL};
 static const char *const import_parameters[] = {"name", "file", NULL};
 static const struct http_route routes[] = {
@@ -274,7 +275,7 @@ static const struct http_route routes[] = {
     {"DELETE", "/api/v1/snapshots/{name}", HTTP_OPERATOR, NULL, 0, delete},
     {"GET", "/api/v1/snapshots/{name}/pcap", HTTP_VIEWER, export_parameters, 0, export},
     {"POST", "/api/v1/filter/check", HTTP_VIEWER, NULL, 65536, check},
-    {"GET", "/api/v1/jobs/{id}", HTTP_VIEWER, NULL, 0, job},
+    {"GET", "/api/v1/jobs/{id}", HTTP_VIEWER, job_parameters, 0, job},
     {"POST", "/api/v1/jobs/{id}/cancel", HTTP_OPERATOR, NULL, 65536, cancel},
     {"POST", "/api/v1/calls", HTTP_VIEWER, NULL, 65536, calls},
     {"GET", "/api/v1/calls/stream", HTTP_VIEWER, stream_parameters, 0, stream},
