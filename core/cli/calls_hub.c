@@ -70,6 +70,14 @@ static void choose_columns(struct hub_calls *h, const char *list)
     }
 }
 
+static void put_header(struct hub_calls *h)
+{
+    if (h->want->output != CALLS_HUB_TABLE)
+        return;
+    buf_printf(&h->out, "%*s  ", ID_WIDTH - 2, "ID");
+    call_table_put_header(&h->out, &h->table);
+}
+
 static void prepare_output(struct hub_calls *h)
 {
     struct winsize size;
@@ -80,8 +88,7 @@ static void prepare_output(struct hub_calls *h)
         return;
     unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
     call_table_init(&h->table, width > ID_WIDTH ? width - ID_WIDTH : width, !no_colour || !*no_colour);
-    buf_printf(&h->out, "%*s  ", ID_WIDTH - 2, "ID");
-    call_table_put_header(&h->out, &h->table);
+    put_header(h);
 }
 
 static void put_tabs(struct hub_calls *h, const json_t *call)
@@ -216,6 +223,17 @@ static bool field_of(struct td_slice line, struct td_slice name, struct td_slice
     return true;
 }
 
+/* What came before is void: a dissector had crashed, and the dissection began anew without what made it. */
+static void restart(struct hub_calls *h, const json_t *event)
+{
+    buf_reset(&h->out);
+    h->n = 0;
+    if (!output_file_rewind(&h->file))
+        cli_error("%s: %s", h->want->db, client_text(event, "detail"));
+    else
+        put_header(h);
+}
+
 static int take_event(struct hub_calls *h, struct td_slice name, const struct buf *data, struct error *err)
 {
     if (!data->n)
@@ -228,7 +246,7 @@ static int take_event(struct hub_calls *h, struct td_slice name, const struct bu
     else if (!document)
         status = error_set(err, TD_E_CORRUPT, "the hub sent something else than a call");
     else if (td_eq(name, TD_LIT("restart")))
-        cli_error("%s: %s", h->want->db, client_text(document, "detail"));
+        restart(h, document);
     else if (td_eq(name, TD_LIT("end")))
         h->ended = true;
     else if (json_object_get(document, "timestamp"))

@@ -8,7 +8,7 @@ cd "$here/../.." || exit 1
 source "$here/../loopback.bash"
 enter_namespace "$0" "$@"
 tapedeck=$PWD/${BUILD:-build}/tapedeck
-port=8897 number=0 copies=800
+port=8897 number=0 copies=600
 url=http://127.0.0.1:$port api=http://127.0.0.1:$port/api/v1
 calls=$((27 * copies))
 export TAPEDECK_HUB=$url
@@ -61,7 +61,7 @@ came() { grep -c '^id: ' "$work/$1.events"; }
 came_some() { [[ $(came "$1") -gt 0 ]]; }
 # ids FILE: of the events behind the last restart.
 ids() { tac "$1" | sed '/^event: restart/q' | tac | grep '^id: ' | cut -d. -f2; }
-stored() { "$tapedeck" calls "long/$1" -o json | grep -o '^{"id":"[^"]*' | sed 's,.*/,,' | sort -n; }
+stored() { curl -sSN --max-time 20 "$api/calls/stream?db=long/$1" | grep '^id: o' | cut -d. -f2 | sort -n; } # in the order of time
 # all_once NAME: the stream had what the store has, each once, in the order in which it was found.
 all_once() {
     stored "$1" >"$work/stored"
@@ -153,4 +153,31 @@ check "and says why" grep -q 'stop\|cancel' "$work/followed.err"
 check "there is no such dissection then" has "/calls?db=long/cancelled" '"status":404'
 nothing_left() { [[ $(find "$work/data/hub/work" -name '*.calls*' | wc -l) -eq 0 ]]; }
 check "and nothing of it is left" nothing_left
+
+# ---- Its file is damaged ----
+dissect damaged
+wait_for hub came_some damaged
+pid=$(child)
+kill -STOP "$pid"
+stop slow # which may let it go once more
+kill -STOP "$pid"
+wreck() {
+    python3 - "$work/data/hub/work/long:damaged.calls.tmp" <<'PYTHON'
+import os, sys
+with open(sys.argv[1], "r+b") as file:
+    size = os.fstat(file.fileno()).st_size
+    file.seek(size // 4)
+    file.write(os.urandom(size // 2))
+PYTHON
+}
+check "half of the file is overwritten" wreck
+curl -sSN --max-time 10 "$api/calls/stream?db=long/damaged" >"$work/wrecked" 2>&1
+check "that is told, by a stream" grep -A1 '^event: problem' "$work/wrecked"
+check "in words" grep -q 'damaged\|checksum\|missing\|contradicts' "$work/wrecked"
+check "and by pages" bash -c "curl -sS --max-time 10 '$api/calls?db=long/damaged&limit=1000' | grep '\"status\":5'"
+check "the hub is well" is_up
+curl -sSf -o /dev/null -X POST "$api/jobs/$job/cancel"
+wait_for hub ended
+wait "$stream"
+check "nothing is left of this one, either" nothing_left
 echo "1..$number"
