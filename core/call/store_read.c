@@ -312,7 +312,7 @@ static int load(struct store *s, struct error *err)
 
 int store_open(const char *path, struct store **ret, struct error *err)
 {
-    return store_open_patient(path, STORE_BUSY_MS * (int64_t)NS_PER_MS, ret, err);
+    return store_open_patient(path, (int64_t)STORE_BUSY_MS * (int64_t)NS_PER_MS, ret, err);
 }
 
 int store_open_patient(const char *path, int64_t patience_ns, struct store **ret, struct error *err)

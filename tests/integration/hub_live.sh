@@ -8,7 +8,7 @@ cd "$here/../.." || exit 1
 source "$here/../loopback.bash"
 enter_namespace "$0" "$@"
 tapedeck=$PWD/${BUILD:-build}/tapedeck
-port=8897 number=0 copies=600
+port=8897 number=0 copies=1500
 url=http://127.0.0.1:$port api=http://127.0.0.1:$port/api/v1
 calls=$((27 * copies))
 export TAPEDECK_HUB=$url
@@ -90,7 +90,8 @@ wait_for hub running
 check "before anything is found, there are no calls" has "/calls?db=long/default" '"calls":\[\],"cursor":null,"state":"writing","total":0'
 wait_for hub came_some default
 check "calls come while it runs" running
-check "pages have what was found, and say that more will come" has "/calls?db=long&limit=3" '"id":"long/default/.*"state":"writing","total":[1-9]'
+check "pages have what was found, and say that more will come" \
+    has "/calls?db=long&limit=3" '"id":"long/default/.*"state":"writing","total":[1-9]'
 check "with a filter" has "/calls?db=long&limit=1&filter=status_code%20%3D%3D%20200" '"state":"writing"'
 id=$(get "/calls?db=long&limit=1" | grep -o '"id":"[^"]*"' | head -n 1 | cut -d'"' -f4)
 check "one call can be had in full" has "/calls/${id//\//%2F}" "\"id\":\"$id\".*headers"
