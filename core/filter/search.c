@@ -44,8 +44,13 @@ int search_open(struct store *store, const struct search_options *o, struct sear
         if (status == TD_OK)
             status = filter_scan_new(s->filter, store_registry(store), &s->scan, err);
     }
-    const struct store_scan_options options = {
-        .oldest_first = o->oldest_first, .from_ns = o->from_ns, .to_ns = o->to_ns, .after = o->after, .select = choose, .ctx = s};
+    const struct store_scan_options options = {.oldest_first = o->oldest_first,
+                                               .as_found = o->as_found,
+                                               .from_ns = o->from_ns,
+                                               .to_ns = o->to_ns,
+                                               .after = o->after,
+                                               .select = choose,
+                                               .ctx = s};
     if (status == TD_OK)
         status = store_scan_new(store, &options, &s->walk, err);
     if (status == TD_OK)

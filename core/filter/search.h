@@ -11,6 +11,7 @@ struct search;
 struct search_options {
     const char *filter; /* NULL or blank: every call */
     bool oldest_first;
+    bool as_found; /* see call/store.h */
     bool payload;
     int64_t now_ns;                     /* what "now" means in the filter */
     int64_t from_ns, to_ns;             /* from <= time < to; a zeroed pair means all */

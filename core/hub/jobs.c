@@ -316,13 +316,13 @@ static void *job_main(void *arg)
     bool again = j->row.status.attempts > 1, cancelled = j->row.cancel_asked, goes_on;
     pthread_mutex_unlock(&js->lock);
     int status = run_job(j, again, cancelled, &goes_on, &err);
-    malloc_trim(0); /* it may have taken much, and a hub is idle most of the time */
     pthread_mutex_lock(&js->db_lock);
     if (goes_on)
         put_back(j);
     else
         finish(j, status, &err);
     pthread_mutex_unlock(&js->db_lock);
+    malloc_trim(0); /* it may have taken much, and a hub is idle most of the time */
     pthread_mutex_lock(&js->lock);
     j->ended = true;
     pthread_cond_signal(&js->work);

@@ -296,9 +296,9 @@ static void put_dissection(const struct dissection_result *r, const struct buf *
     buf_putc(result, '}');
 }
 
-static void store_name(const char *subject, char out[JOB_SUBJECT + 16])
+void hub_store_name(const char *subject, char out[HUB_STORE_NAME])
 {
-    snprintf(out, JOB_SUBJECT + 16, "%s.calls", subject);
+    snprintf(out, HUB_STORE_NAME, "%s.calls", subject);
     for (char *p = out; *p; p++) /* names have no colons */
         if (*p == '/')
             *p = ':';
@@ -328,10 +328,10 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
     struct dissect_parts p = {.n = 0};
     struct dissection_result *r = mem_calloc(1, sizeof(*r));
     struct buf summary = {.n = 0}, about = {.n = 0};
-    char file[JOB_SUBJECT + 16];
+    char file[HUB_STORE_NAME];
     const struct manifest *m = snapshot_manifest(s);
     arena_init(&p.arena, 64 << 20);
-    store_name(job_subject(job), file);
+    hub_store_name(job_subject(job), file);
     buf_putc(&about, '{');
     json_put_text(&about, "snapshot", m->name);
     json_put_text(&about, "id", m->id);
@@ -342,6 +342,7 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
                                                .node_count = p.n,
                                                .out_dir = hub->work_dir,
                                                .out_name = file,
+                                               .work_file = true,
                                                .payloads = true,
                                                .about = buf_slice(&about),
                                                .cancel = job_cancelled(job),
@@ -386,9 +387,9 @@ void hub_clean_dissect(void *ctx, const char *subject, struct td_slice request)
 {
     static const char *const ends[] = {"", ".tmp", "-journal", ".tmp-journal"};
     struct hub *hub = ctx;
-    char file[JOB_SUBJECT + 16], path[HUB_PATH + JOB_SUBJECT + 64];
+    char file[HUB_STORE_NAME], path[HUB_PATH + JOB_SUBJECT + 64];
     (void)request;
-    store_name(subject, file);
+    hub_store_name(subject, file);
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s%s", hub->work_dir, file, ends[i]);
         unlink(path);

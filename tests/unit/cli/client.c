@@ -243,6 +243,11 @@ static int stream(void *ctx, struct http_request *r, struct error *err)
     e->text = ": hello\n\nid: 1\ndata: " CALL("1", "/x") "\n\n: beat\n\ndata:" CALL("2", "/y") "\r\n\r\nevent: end\ndata: {}\n\n";
     if (strstr(db, "failing"))
         e->text = "data: " CALL("1", "/x") "\n\nevent: problem\ndata: {\"detail\":\"it was deleted\"}\n\n";
+    if (strcmp(http_parameter(r, "db"), "one/cut") == 0)
+        e->text = "data: " CALL("1", "/x") "\n\n";
+    if (strcmp(http_parameter(r, "db"), "one/again") == 0)
+        e->text = "data: " CALL("1", "/x") "\n\nevent: restart\ndata: {\"detail\":\"it began anew\"}\n\ndata: " CALL(
+            "1", "/y") "\n\nevent: end\ndata: {}\n\n";
     e->step = strstr(db, "small") ? 3 : 4096;
     http_reply_stream(r, 200, "text/event-stream", HTTP_LENGTH_UNKNOWN, &(struct http_stream){e, read_events, mem_free});
     return TD_OK;
@@ -267,6 +272,7 @@ static int dissections(void *ctx, struct http_request *r, struct error *err)
 }
 
 static const char *const export_parameters[] = {"nodes", "bpf", "filter", "dissection", "connections", "start", "end", NULL};
+static const char *const job_parameters[] = {"wait", NULL};
 static const char *const stream_parameters[] = {"db", "filter", "format", NULL};
 static const char *const import_parameters[] = {"name", "file", NULL};
 static const struct http_route routes[] = {
@@ -277,7 +283,7 @@ static const struct http_route routes[] = {
     {"DELETE", "/api/v1/snapshots/{name}", HTTP_OPERATOR, NULL, 0, delete},
     {"GET", "/api/v1/snapshots/{name}/pcap", HTTP_VIEWER, export_parameters, 0, export},
     {"POST", "/api/v1/filter/check", HTTP_VIEWER, NULL, 65536, check},
-    {"GET", "/api/v1/jobs/{id}", HTTP_VIEWER, NULL, 0, job},
+    {"GET", "/api/v1/jobs/{id}", HTTP_VIEWER, job_parameters, 0, job},
     {"POST", "/api/v1/jobs/{id}/cancel", HTTP_OPERATOR, NULL, 65536, cancel},
     {"POST", "/api/v1/calls", HTTP_VIEWER, NULL, 65536, calls},
     {"GET", "/api/v1/calls/stream", HTTP_VIEWER, stream_parameters, 0, stream},
@@ -536,6 +542,22 @@ static void test_follow(struct shell *sh)
     runs(sh, CLI_FAILURE, "calls one/failing --follow --fields url");
     is_str(sh->out, "/x\n", "until it fails");
     like(sh->err, "it was deleted", "which is told");
+    runs(sh, CLI_REMOTE, "calls one/cut --follow --fields url");
+    like(sh->err, "before the end", "nor does it end before its end");
+    runs(sh, CLI_OK, "calls one/again --follow --fields url");
+    is_str(sh->out, "/y\n", "what came before a restart is void");
+    like(sh->err, "anew", "which is told, as others may have seen it");
+    char path[64], line[160], got[64] = "";
+    snprintf(path, sizeof(path), "/tmp/tapedeck-followed-%d", (int)getpid());
+    snprintf(line, sizeof(line), "calls one/again --follow --fields url -w %s", path);
+    runs(sh, CLI_OK, line);
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(got, 1, sizeof(got) - 1, f) : 0;
+    got[n] = 0;
+    is_str(got, "/y\n", "nor is it in a file");
+    if (f)
+        fclose(f);
+    unlink(path);
     runs(sh, CLI_USAGE, "calls one --follow --limit 3");
 }
 
