@@ -52,6 +52,25 @@ bool json_is_utf8(struct td_slice text)
     return true;
 }
 
+size_t json_tree_bytes(struct td_slice text)
+{
+    enum { CONTAINER = 256, VALUE = 64 }; /* bytes, rather too many */
+    size_t bytes = text.n;
+    bool quoted = false;
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t c = text.p[i];
+        if (c == '"')
+            quoted = !quoted;
+        else if (quoted)
+            i += c == '\\';
+        else if (c == '[' || c == '{')
+            bytes += CONTAINER;
+        else if (c == ',' || c == ':')
+            bytes += VALUE;
+    }
+    return bytes;
+}
+
 void json_put_base64(struct buf *b, struct td_slice bytes)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -30,8 +30,9 @@ struct store_create_options {
     struct td_slice about; /* JSON that the reader gets back: where the calls come from */
     bool payloads;         /* keep bodies */
     bool replace;          /* an older file at this path is overwritten; otherwise: TD_E_EXISTS */
-    bool unshared;         /* nobody reads it before it is finished, and it is thrown away if it is not: no second file beside it, no
-                              locks, and nothing is made durable; the caller flushes it once it is finished */
+    bool disposable;       /* thrown away if it is not finished: no second file beside it, and nothing is made durable; the caller
+                              flushes it once it is finished. Those who read meanwhile see what was committed; when the writer was
+                              killed within a commit, they may find it damaged */
 };
 
 /* The file appears at once, says that it is being written, and holds what was committed. */
@@ -55,6 +56,11 @@ void store_writer_free(struct store_writer *);
 
 struct store;
 
+struct store_position {
+    int64_t time_ns;
+    uint64_t id;
+};
+
 enum store_state {
     STORE_WRITING, /* somebody writes it at this moment */
     STORE_COMPLETE,
@@ -65,7 +71,12 @@ enum store_state {
  * call store, or damaged. */
 int store_open(const char *path, struct store **ret, struct error *err) MUST_CHECK;
 void store_free(struct store *);
+/* Waits no longer than `patience_ns` for a writer that keeps the file, whenever it is read: TD_E_RETRY, and nothing is lost by it. For
+ * stores of writers that are not trusted. */
+int store_open_patient(const char *path, int64_t patience_ns, struct store **ret, struct error *err) MUST_CHECK;
 const struct field_registry *store_registry(const struct store *);
+/* A number that no two stores have in common, given when it was created; also of one that was moved. 0: it has none, an older one. */
+uint64_t store_birth(const struct store *);
 enum store_state store_state(const struct store *);
 uint64_t store_count(const struct store *); /* calls */
 /* Of the first call and the last; false if there is none. */
@@ -77,25 +88,24 @@ struct td_slice store_summary(const struct store *); /* empty until it is comple
 /* Looks for chunks that came since, and for the state. Scans that are under way do not see them. */
 int store_refresh(struct store *, bool *ret_more, struct error *err) MUST_CHECK;
 
+/* The last place that a call of the chunks known so far can have: with store_scan_options.after and .as_found, only later ones follow. */
+struct store_position store_end(const struct store *);
+
 /* Chunks in the order in which they were written, for whoever needs no order of time. The chunk stays until store_release()
  * has been called as often as store_chunk(); a few released ones are kept for the next who asks. */
 uint32_t store_chunk_count(const struct store *);
 int store_chunk(struct store *, uint32_t index, struct chunk **ret, struct error *err) MUST_CHECK;
 void store_release(struct store *, struct chunk *);
 
-/* ---- Scanning in the order of time ---- */
+/* ---- Scanning in the order of time, or as they were found ---- */
 
 /* Clears the bits (a bit a row) of the rows that are not wanted; those outside of the times asked for are cleared already. Look at
  * the statistics first. Called for a chunk once. */
 typedef int store_select_fn(void *ctx, struct chunk *, uint64_t *bits, struct error *err);
 
-struct store_position {
-    int64_t time_ns;
-    uint64_t id;
-};
-
 struct store_scan_options {
     bool oldest_first;
+    bool as_found; /* instead: by id, ascending. What is added to a store that grows always comes behind what there was */
     int64_t from_ns, to_ns;             /* from <= time < to; a zeroed pair means all */
     const struct store_position *after; /* go on behind this call; or NULL */
     store_select_fn *select;            /* NULL: every call */

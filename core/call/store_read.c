@@ -228,6 +228,10 @@ static int read_head(struct store *s, struct error *err)
     if (status == TD_OK)
         status = list_components(s, err);
     if (status == TD_OK)
+        status = read_meta(s, "birth", false, &text, err);
+    if (status == TD_OK)
+        s->birth = strtoull(buf_cstr(&text), NULL, 10);
+    if (status == TD_OK)
         status = read_meta(s, "about", false, &s->about, err);
     buf_clear(&text);
     return status;
@@ -241,7 +245,7 @@ static int open_file(struct store *s, struct error *err)
     if (code != SQLITE_OK)
         return store_sqlite_error(s->db, code, "cannot open the call store", err);
     distrust(s->db);
-    sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+    sqlite3_busy_timeout(s->db, (int)(s->patience_ns / NS_PER_MS));
     return store_exec(s->db, "PRAGMA query_only=ON; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0", err);
 }
 
@@ -308,11 +312,17 @@ static int load(struct store *s, struct error *err)
 
 int store_open(const char *path, struct store **ret, struct error *err)
 {
+    return store_open_patient(path, (int64_t)STORE_BUSY_MS * (int64_t)NS_PER_MS, ret, err);
+}
+
+int store_open_patient(const char *path, int64_t patience_ns, struct store **ret, struct error *err)
+{
     struct store *s = mem_calloc(1, sizeof(*s));
     if (!s || !(s->path = mem_strdup(path))) {
         mem_free(s);
         return error_nomem(err);
     }
+    s->patience_ns = patience_ns;
     int status = check_file(path, err);
     if (status == TD_OK)
         status = load(s, err);
@@ -374,6 +384,11 @@ const struct field_registry *store_registry(const struct store *s)
     return s->registry;
 }
 
+uint64_t store_birth(const struct store *s)
+{
+    return s->birth;
+}
+
 enum store_state store_state(const struct store *s)
 {
     return s->state;
@@ -382,6 +397,14 @@ enum store_state store_state(const struct store *s)
 uint64_t store_count(const struct store *s)
 {
     return s->count;
+}
+
+struct store_position store_end(const struct store *s)
+{
+    struct store_position end = {0, 0};
+    if (s->chunk_n)
+        end.id = s->chunks[s->chunk_n - 1].number << CHUNK_ROW_BITS | ((1u << CHUNK_ROW_BITS) - 1);
+    return end;
 }
 
 bool store_times(const struct store *s, int64_t *ret_first_ns, int64_t *ret_last_ns)

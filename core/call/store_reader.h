@@ -23,7 +23,9 @@ struct store {
     char *path;
     sqlite3 *db;
     sqlite3_blob *part, *page; /* open on what was read last */
+    int64_t patience_ns;
     enum store_state state;
+    uint64_t birth;
     struct field_registry *registry;
     struct store_layout layout;
     const struct field_set **components; /* of the layout */

@@ -1,4 +1,4 @@
-/* Calls of many chunks in the order of time.
+/* Calls of many chunks in the order of time, or chunk by chunk.
  *
  * Chunks are opened in the order of their first (or last) time, and only once that time is reached. What an open chunk holds
  * is a bitmap of the rows that are wanted, and the times of the next few of them; the chunk itself is let go. So many chunks may
@@ -49,6 +49,12 @@ static int compare_last(const void *a, const void *b, void *ctx)
     return x->number > y->number ? -1 : 1;
 }
 
+static int compare_number(const void *a, const void *b, void *ctx)
+{
+    const struct store_chunk *chunks = ctx, *x = &chunks[*(const uint32_t *)a], *y = &chunks[*(const uint32_t *)b];
+    return x->number < y->number ? -1 : 1;
+}
+
 static struct store_position head(const struct waiting *w)
 {
     return (struct store_position){w->times[w->at], w->first_id + w->rows[w->at]};
@@ -57,6 +63,8 @@ static struct store_position head(const struct waiting *w)
 /* Does `a` come before `b`? */
 static bool comes_before(const struct store_scan *scan, struct store_position a, struct store_position b)
 {
+    if (scan->options.as_found)
+        return a.id < b.id;
     if (!scan->options.oldest_first) {
         struct store_position swap = a;
         a = b;
@@ -117,7 +125,13 @@ int store_scan_new(struct store *s, const struct store_scan_options *o, struct s
     }
     for (uint32_t i = 0; i < s->chunk_n; i++)
         scan->order[i] = i;
-    qsort_r(scan->order, s->chunk_n, sizeof(*scan->order), o->oldest_first ? compare_first : compare_last, s->chunks);
+    if (o->as_found)
+        scan->options.oldest_first = true; /* within a chunk it is the same */
+    qsort_r(scan->order, s->chunk_n, sizeof(*scan->order),
+            o->as_found       ? compare_number
+            : o->oldest_first ? compare_first
+                              : compare_last,
+            s->chunks);
     *ret = scan;
     return TD_OK;
 }
@@ -159,13 +173,16 @@ static int find_range(const struct store_scan *scan, struct chunk *c, uint32_t *
     uint32_t row;
     *ret_from = 0;
     *ret_to = c->rows;
-    bool reaches = o->after && c->first_ns <= o->after->time_ns && c->last_ns >= o->after->time_ns;
+    bool reaches = !o->as_found && o->after && c->first_ns <= o->after->time_ns && c->last_ns >= o->after->time_ns;
+    if (o->as_found && o->after && o->after->id >> CHUNK_ROW_BITS == c->number)
+        *ret_from = (uint32_t)(o->after->id & ((1u << CHUNK_ROW_BITS) - 1)) + 1;
     if (c->first_ns >= o->from_ns && (c->last_ns < o->to_ns || o->to_ns == INT64_MAX) && !reaches)
         return TD_OK;
     int status = chunk_times(c, &times, err);
     if (status != TD_OK)
         return status;
-    *ret_from = first_row(c, times, o->from_ns, 0);
+    row = first_row(c, times, o->from_ns, 0);
+    *ret_from = row > *ret_from ? row : *ret_from;
     if (o->to_ns != INT64_MAX)
         *ret_to = first_row(c, times, o->to_ns, 0);
     if (!reaches)
@@ -244,6 +261,8 @@ static bool out_of_range(const struct store_scan *scan, const struct store_chunk
     const struct store_scan_options *o = &scan->options;
     if (c->last_ns < o->from_ns || (c->first_ns >= o->to_ns && o->to_ns != INT64_MAX))
         return true;
+    if (o->after && o->as_found)
+        return c->number < o->after->id >> CHUNK_ROW_BITS;
     return o->after && (o->oldest_first ? c->last_ns < o->after->time_ns : c->first_ns > o->after->time_ns);
 }
 
@@ -296,6 +315,8 @@ static bool next_is_due(const struct store_scan *scan)
         return false;
     if (scan->heap_n == 0)
         return true;
+    if (scan->options.as_found)
+        return false;
     const struct store_chunk *c = &scan->store->chunks[scan->order[scan->next]];
     int64_t time = head(scan->heap[0]).time_ns;
     return scan->options.oldest_first ? c->first_ns <= time : c->last_ns >= time;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@
 enum {
     COMMIT_BYTES = 8 << 20, /* that wait in memory for a commit, at most */
     CACHE_KIB = 12 << 10,   /* of SQLite: room for what waits, used again after each commit */
-    MAX_PATH = 4096
+    MAX_PATH = 4096,
+    PAUSE_MS = 1 /* between two tries to commit while somebody reads */
 };
 
 struct store_writer {
@@ -122,20 +124,39 @@ static int clear_path(const char *path, bool replace, struct error *err)
     return TD_OK;
 }
 
-static int open_file(struct store_writer *w, bool unshared, struct error *err)
+/* As sqlite3_busy_timeout() has it, but without a system call that sandboxes refuse. */
+static int wait_for_readers(void *ctx, int tries)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+    struct timespec until;
+    (void)ctx;
+    if (tries >= STORE_BUSY_MS / PAUSE_MS)
+        return 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += PAUSE_MS * (long)NS_PER_MS;
+    until.tv_sec += until.tv_nsec / (long)NS_PER_S;
+    until.tv_nsec %= (long)NS_PER_S;
+    pthread_mutex_lock(&lock);
+    pthread_cond_timedwait(&never, &lock, &until);
+    pthread_mutex_unlock(&lock);
+    return 1;
+}
+
+static int open_file(struct store_writer *w, bool disposable, struct error *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(w->path, &w->db, flags, NULL);
     if (code != SQLITE_OK)
         return store_sqlite_error(w->db, code, "cannot create the call store", err);
-    sqlite3_busy_timeout(w->db, STORE_BUSY_MS);
-    static const char shared[] = "PRAGMA journal_mode=DELETE; PRAGMA synchronous=NORMAL;";
-    static const char alone[] = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;";
+    sqlite3_busy_handler(w->db, wait_for_readers, NULL);
+    static const char lasting[] = "PRAGMA journal_mode=DELETE; PRAGMA synchronous=NORMAL;";
+    static const char passing[] = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;";
     char sql[320];
     snprintf(sql, sizeof(sql),
              "PRAGMA page_size=%d; %s PRAGMA cache_spill=OFF; PRAGMA cache_size=%d;"
              "BEGIN IMMEDIATE; PRAGMA application_id=%d; PRAGMA user_version=%d",
-             STORE_PAGE_SIZE, unshared ? alone : shared, -CACHE_KIB, STORE_APPLICATION_ID, STORE_FORMAT);
+             STORE_PAGE_SIZE, disposable ? passing : lasting, -CACHE_KIB, STORE_APPLICATION_ID, STORE_FORMAT);
     int status = store_exec(w->db, sql, err);
     for (int i = 0; i < STORE_TABLES && status == TD_OK; i++)
         status = store_exec(w->db, store_tables[i], err);
@@ -151,6 +172,18 @@ static int open_file(struct store_writer *w, bool unshared, struct error *err)
     return status;
 }
 
+/* Where there is no chance to be had, as soon after the start of a machine, the time does. */
+static uint64_t make_birth(void)
+{
+    uint64_t birth = 0;
+    struct timespec now;
+    if (getrandom(&birth, sizeof(birth), GRND_NONBLOCK) != sizeof(birth)) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        birth = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+    }
+    return birth | 1;
+}
+
 static int write_head(struct store_writer *w, const struct store_create_options *o, struct error *err)
 {
     struct buf json = {0};
@@ -160,6 +193,10 @@ static int write_head(struct store_writer *w, const struct store_create_options 
     store_layout_put(&json, o->components, o->component_n);
     if (status == TD_OK)
         status = json.failed ? error_nomem(err) : put_meta(w, "layout", buf_slice(&json), err);
+    buf_reset(&json);
+    buf_u64(&json, make_birth());
+    if (status == TD_OK)
+        status = json.failed ? error_nomem(err) : put_meta(w, "birth", buf_slice(&json), err);
     buf_clear(&json);
     if (status == TD_OK)
         status = put_meta(w, "about", o->about, err);
@@ -198,7 +235,7 @@ int store_create(const char *path, const struct store_create_options *o, struct 
     if (status == TD_OK)
         status = clear_path(path, o->replace, err);
     bool cleared = status == TD_OK;
-    if (status == TD_OK && (status = open_file(w, o->unshared, err)) != TD_OK)
+    if (status == TD_OK && (status = open_file(w, o->disposable, err)) != TD_OK)
         error_prefix(err, "%s: ", path);
     if (status == TD_OK)
         status = write_head(w, o, err);

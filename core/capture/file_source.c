@@ -17,6 +17,7 @@
 #include "base/units.h"
 #include "capture/source_kind.h"
 #include "packet/capture.h"
+#include "packet/input.h"
 
 enum {
     BATCH = 256,       /* packets */
@@ -390,21 +391,6 @@ static void file_close(struct packet_source *base)
 
 static const struct source_ops file_ops = {file_close, file_run, file_drops, NULL};
 
-/* Does not wait for a fifo's writer. */
-static int open_path(struct file_source *s, struct error *err)
-{
-    bool standard_input = strcmp(s->path, "-") == 0;
-    s->fd = standard_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (s->fd >= 0)
-        return TD_OK;
-    int status = TD_E_INTERNAL;
-    if (errno == ENOENT)
-        status = TD_E_NOT_FOUND;
-    else if (errno == EACCES)
-        status = TD_E_DENIED;
-    return error_set(err, status, "%s: cannot open: %s", standard_input ? "standard input" : s->path, strerror(errno));
-}
-
 static int prepare(struct file_source *s, const struct file_options *o, struct error *err)
 {
     s->pace = o->pace;
@@ -417,7 +403,9 @@ static int prepare(struct file_source *s, const struct file_options *o, struct e
     s->batches = mem_calloc(BATCHES, sizeof(*s->batches));
     if (!s->path || !s->batches)
         return error_nomem(err);
-    int status = open_path(s, err);
+    int status = input_open_path(s->path, O_NONBLOCK, &s->fd, err);
+    if (status != TD_OK)
+        error_prefix(err, "%s: ", strcmp(s->path, "-") == 0 ? "standard input" : s->path);
     struct stat st;
     bool may_wait = status == TD_OK && fstat(s->fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
     return status != TD_OK || may_wait ? status : open_capture(s, err);

@@ -163,6 +163,14 @@ void body_unlink(struct ring *r, struct body *b, bool read, bool with_index)
     unlinkat(r->dir_fd, segment_file_name(b->sequence, b->kind, false, name), 0);
 }
 
+/* Its file has another name, as a snapshot gives it: removing it makes no room on the disk. */
+static bool is_shared(const struct ring *r, const struct body *b)
+{
+    char name[SEGMENT_NAME];
+    struct stat st;
+    return fstatat(r->dir_fd, segment_file_name(b->sequence, b->kind, false, name), &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink > 1;
+}
+
 bool ring_recycle_oldest(struct ring *r)
 {
     if (!r->n || r->entries[0].open)
@@ -175,11 +183,12 @@ bool ring_recycle_oldest(struct ring *r)
     bool read = b->pins++ > 0;
     b->current = false; /* from now on descriptors are all that there is */
     pthread_mutex_unlock(&r->lock);
+    bool makes_room = !read && !is_shared(r, b);
     uint64_t before = space_shown(r);
     body_unlink(r, b, read, true);
     uint64_t shown = space_shown(r);
     pthread_mutex_lock(&r->lock);
-    if (!read)
+    if (makes_room)
         await_space(r, b->cost, before, shown);
     b->pins--;
     body_release(r, b);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -189,6 +190,47 @@ static void read_head(struct recovery *v, uint64_t end)
         segment_file_read_head(td_bytes(head, n), &v->summary);
 }
 
+/* A new file with the first `end` bytes, which takes the place of the old one; *ret_fd is the new one's. */
+static int copy_beginning(const struct recovery *v, const char *name, uint64_t end, int *ret_fd)
+{
+    char unfinished[SEGMENT_NAME];
+    int dir_fd = v->ring->dir_fd;
+    segment_file_name(v->found->sequence, v->kind, true, unfinished);
+    int fd = openat(dir_fd, unfinished, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    bool good = fd >= 0;
+    for (off_t at = 0; good && (uint64_t)at < end;) {
+        ssize_t n = sendfile(fd, v->source.fd, &at, (size_t)(end - (uint64_t)at));
+        if (n == 0)
+            errno = EIO; /* it has become shorter */
+        good = n > 0 || (n < 0 && errno == EINTR);
+    }
+    good = good && fdatasync(fd) == 0 && renameat(dir_fd, unfinished, dir_fd, name) == 0;
+    if (!good && fd >= 0) {
+        int number = errno;
+        unlinkat(dir_fd, unfinished, 0);
+        close(fd);
+        errno = number;
+    }
+    *ret_fd = fd;
+    return good ? 0 : -1;
+}
+
+/* A file that has another name is not the ring's alone: a snapshot may have it, which never changes. 0, or -1 with errno. */
+static int cut(struct recovery *v, const char *name, uint64_t end)
+{
+    struct stat st;
+    int fd;
+    if (fstat(v->source.fd, &st) != 0)
+        return -1;
+    if (st.st_nlink <= 1)
+        return ftruncate(v->source.fd, (off_t)end) != 0 || fdatasync(v->source.fd) != 0 ? -1 : 0;
+    if (copy_beginning(v, name, end, &fd) != 0)
+        return -1;
+    close(v->source.fd);
+    v->source.fd = fd;
+    return 0;
+}
+
 /* Without a whole section header there is nothing in it that could be told. */
 static int rebuild(struct recovery *v, struct error *err)
 {
@@ -204,7 +246,7 @@ static int rebuild(struct recovery *v, struct error *err)
     if (status == TD_OK && v->kind == SEGMENT_FILE_PLAIN && end < size) {
         log_event(TD_LOG_WARN, "ring", "%s/%s: cut at the end of its last whole packet, %llu bytes before its end", r->dir, name,
                   (unsigned long long)(size - end));
-        if (!r->read_only && (ftruncate(v->source.fd, (off_t)end) != 0 || fdatasync(v->source.fd) != 0))
+        if (!r->read_only && cut(v, name, end) != 0)
             status = error_set(err, TD_E_DENIED, "%s/%s: %s", r->dir, name, strerror(errno));
         v->summary.recovered = 1;
     }

@@ -80,12 +80,16 @@ static void put_for_people(struct buf *out, const json_t *value, enum answer_kin
 static void put_cell(struct buf *out, const json_t *object, const struct answer_column *column, bool people)
 {
     const json_t *value = client_member(object, column->member);
-    if (column->kind == ANSWER_NODES && json_is_array(value))
+    if (column->kind == ANSWER_NODES && json_is_array(value)) {
         put_nodes(out, value);
-    else if (people)
+        return;
+    }
+    if (people)
         put_for_people(out, value, column->kind);
     else
         answer_put_value(out, value);
+    if (column->kind == ANSWER_STATUS && json_is_false(json_object_get(object, "complete")))
+        buf_lit(out, ", partial");
 }
 
 /* ---- Lists and objects ---- */

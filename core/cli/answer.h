@@ -12,7 +12,8 @@ enum answer_kind {
     ANSWER_TIME, /* RFC 3339; to the second on a terminal */
     ANSWER_SIZE, /* bytes; 1.5 GiB on a terminal */
     ANSWER_PERCENT,
-    ANSWER_NODES /* an array of nodes, or of names: how many; "2 of 3" if some are not complete */
+    ANSWER_STATUS, /* of a snapshot: "Completed, partial" if it is not complete */
+    ANSWER_NODES   /* an array of nodes, or of names: how many; "2 of 3" if some are not complete */
 };
 
 struct answer_column {

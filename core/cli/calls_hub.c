@@ -31,6 +31,7 @@ struct hub_calls {
     struct buf event; /* what came of the event that is not whole yet */
     struct output_file file;
     uint64_t n;
+    bool ended; /* the hub has said so */
 };
 
 /* ---- Names ---- */
@@ -69,6 +70,14 @@ static void choose_columns(struct hub_calls *h, const char *list)
     }
 }
 
+static void put_header(struct hub_calls *h)
+{
+    if (h->want->output != CALLS_HUB_TABLE)
+        return;
+    buf_printf(&h->out, "%*s  ", ID_WIDTH - 2, "ID");
+    call_table_put_header(&h->out, &h->table);
+}
+
 static void prepare_output(struct hub_calls *h)
 {
     struct winsize size;
@@ -79,8 +88,7 @@ static void prepare_output(struct hub_calls *h)
         return;
     unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 120;
     call_table_init(&h->table, width > ID_WIDTH ? width - ID_WIDTH : width, !no_colour || !*no_colour);
-    buf_printf(&h->out, "%*s  ", ID_WIDTH - 2, "ID");
-    call_table_put_header(&h->out, &h->table);
+    put_header(h);
 }
 
 static void put_tabs(struct hub_calls *h, const json_t *call)
@@ -215,6 +223,17 @@ static bool field_of(struct td_slice line, struct td_slice name, struct td_slice
     return true;
 }
 
+/* What came before is void: a dissector had crashed, and the dissection began anew without what made it. */
+static void restart(struct hub_calls *h, const json_t *event)
+{
+    buf_reset(&h->out);
+    h->n = 0;
+    if (!output_file_rewind(&h->file))
+        cli_error("%s: %s", h->want->db, client_text(event, "detail"));
+    else
+        put_header(h);
+}
+
 static int take_event(struct hub_calls *h, struct td_slice name, const struct buf *data, struct error *err)
 {
     if (!data->n)
@@ -226,6 +245,10 @@ static int take_event(struct hub_calls *h, struct td_slice name, const struct bu
                            *client_text(document, "detail") ? client_text(document, "detail") : "it failed");
     else if (!document)
         status = error_set(err, TD_E_CORRUPT, "the hub sent something else than a call");
+    else if (td_eq(name, TD_LIT("restart")))
+        restart(h, document);
+    else if (td_eq(name, TD_LIT("end")))
+        h->ended = true;
     else if (json_object_get(document, "timestamp"))
         put_call(h, document);
     json_decref(document);
@@ -286,6 +309,8 @@ static int follow(struct hub_calls *h, struct error *err)
     int status = flush_output(h, err); /* the header */
     if (status == TD_OK)
         status = client_run(h->client, &call, &result, err);
+    if (status == TD_OK && !h->ended)
+        status = error_set(err, TD_E_RETRY, "the hub broke off before the end of the calls");
     buf_clear(&path);
     return status;
 }

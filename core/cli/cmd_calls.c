@@ -19,7 +19,7 @@
 #include "cli/commands.h"
 #include "cli/filter_text.h"
 #include "export/output_file.h"
-#include "filter/scan.h"
+#include "filter/search.h"
 
 enum { WRITE_BYTES = 256 << 10, DEFAULT_LIMIT = 100, ID_WIDTH = 14 };
 
@@ -40,7 +40,8 @@ const char calls_usage[] =
     "                          columns, full values and no header\n"
     "      --fields LIST       the columns of a table or of csv: id,timestamp,src,method,url; a table has tabs then\n"
     "      --payload           with headers and bodies\n"
-    "  -f, --follow            goes on with what is added to a store that is still being written; as it comes, not in order\n"
+    "  -f, --follow            goes on with what is added to a store that is still being written, or is found by a dissection that\n"
+    "                          runs, until that has ended; as it comes, not in order\n"
     "  -w, --write FILE        to this file, which appears when it is whole; - is standard output\n"
     "      --explain           how the filter is run, and what it took; on stderr. Not for what the hub has\n"
     "      --hub URL           the hub; otherwise $TAPEDECK_HUB, else http://127.0.0.1:8898\n"
@@ -61,15 +62,13 @@ struct calls_command {
     const char *path, *filter_text, *fields, *out_path;
     const char *hub, *token_file, *ca;
     uint64_t limit; /* UINT64_MAX: not given */
-    struct store_scan_options scan_options;
+    struct search_options options;
     struct store *store;
-    struct filter *filter;
-    struct filter_scan *scan;
+    struct search *search;
     struct call_table table;
     struct call_har hars[MAX_COMPONENTS]; /* by component */
     uint32_t har_n;
     uint64_t entries, left_out; /* of the HTTP Archive */
-    struct store_call call;
     struct output_file output;
     struct buf out;
 };
@@ -113,8 +112,8 @@ static int parse_output(struct calls_command *cmd, const char *text)
 
 static int parse_order(struct calls_command *cmd, const char *text)
 {
-    cmd->scan_options.oldest_first = strcmp(text, "oldest") == 0;
-    if (cmd->scan_options.oldest_first || strcmp(text, "newest") == 0)
+    cmd->options.oldest_first = strcmp(text, "oldest") == 0;
+    if (cmd->options.oldest_first || strcmp(text, "newest") == 0)
         return CLI_OK;
     return cli_usage("calls ", "--order takes newest or oldest, not \"%s\"", text);
 }
@@ -158,8 +157,8 @@ static int parse_options(struct calls_command *cmd, int argc, char **argv)
         case OPT_FILTER: cmd->filter_text = optarg; break;
         case OPT_LIMIT: code = parse_limit(cmd, optarg); break;
         case OPT_ORDER: code = parse_order(cmd, optarg); break;
-        case OPT_START: code = parse_time(optarg, "--start", &cmd->scan_options.from_ns); break;
-        case OPT_END: code = parse_time(optarg, "--end", &cmd->scan_options.to_ns); break;
+        case OPT_START: code = parse_time(optarg, "--start", &cmd->options.from_ns); break;
+        case OPT_END: code = parse_time(optarg, "--end", &cmd->options.to_ns); break;
         case 'o': code = parse_output(cmd, optarg); break;
         case OPT_FIELDS: cmd->fields = optarg; break;
         case OPT_PAYLOAD: cmd->payload = true; break;
@@ -181,7 +180,7 @@ static int parse_options(struct calls_command *cmd, int argc, char **argv)
         return cli_usage("calls ", "--fields chooses the columns of a table or of csv; other outputs have none");
     if (cmd->follow && (cmd->mode == OUTPUT_HAR || cmd->mode == OUTPUT_COUNT))
         return cli_usage("calls ", "--follow has no end; -o har and count need one");
-    if (cmd->scan_options.from_ns >= cmd->scan_options.to_ns)
+    if (cmd->options.from_ns >= cmd->options.to_ns)
         return cli_usage("calls ", "--start is not before --end");
     cmd->path = argv[optind];
     return CLI_OK;
@@ -287,45 +286,40 @@ static void put_call(struct calls_command *cmd, const struct td_call *call)
 
 /* ---- Running ---- */
 
-static int put_calls(struct calls_command *cmd, struct store_scan *scan, uint64_t *ret_n, struct error *err)
+static int count_calls(struct calls_command *cmd, struct error *err)
 {
-    struct store_position at;
+    struct store_position at = {.id = 1};
     int status = TD_OK;
     uint64_t n = 0;
-    while (n < cmd->limit && (status = store_scan_next(scan, &at, err)) == TD_OK && at.id) {
+    while (n < cmd->limit && (status = search_next_position(cmd->search, &at, err)) == TD_OK && at.id)
         n++;
-        if (cmd->mode == OUTPUT_COUNT)
-            continue;
-        status = store_read_call(cmd->store, at.id, cmd->payload, &cmd->call, err);
-        if (status != TD_OK)
-            break;
-        put_call(cmd, &cmd->call.call);
+    buf_printf(&cmd->out, "%" PRIu64 "\n", n);
+    return status;
+}
+
+static int put_calls(struct calls_command *cmd, struct error *err)
+{
+    const struct td_call *call;
+    int status = TD_OK;
+    for (uint64_t n = 0; n < cmd->limit && (status = search_next(cmd->search, &call, err)) == TD_OK && call; n++) {
+        put_call(cmd, call);
         if (cmd->out.n >= WRITE_BYTES && (status = flush_output(cmd, err)) != TD_OK)
             break;
     }
-    *ret_n = n;
     return status;
+}
+
+static int put_later(void *ctx, const struct td_call *call, struct error *err)
+{
+    (void)err;
+    put_call(ctx, call);
+    return TD_OK;
 }
 
 /* The calls of a chunk that came later. */
 static int put_chunk(struct calls_command *cmd, uint32_t index, struct error *err)
 {
-    uint64_t bits[CHUNK_BITS];
-    struct chunk *chunk;
-    int status = store_chunk(cmd->store, index, &chunk, err);
-    if (status != TD_OK)
-        return status;
-    memset(bits, 0xff, sizeof(bits));
-    if (cmd->scan)
-        status = filter_scan_chunk(cmd->scan, chunk, bits, err);
-    for (uint32_t row = 0; status == TD_OK && row < chunk_rows(chunk); row++) {
-        if (!(bits[row / 64] >> (row % 64) & 1))
-            continue;
-        status = store_read_call(cmd->store, chunk_first_id(chunk) + row, cmd->payload, &cmd->call, err);
-        if (status == TD_OK)
-            put_call(cmd, &cmd->call.call);
-    }
-    store_release(cmd->store, chunk);
+    int status = search_chunk(cmd->search, index, put_later, cmd, err);
     return status == TD_OK ? flush_output(cmd, err) : status;
 }
 
@@ -347,20 +341,8 @@ static int follow(struct calls_command *cmd, uint32_t seen, struct error *err)
 
 static int run(struct calls_command *cmd, struct error *err)
 {
-    struct store_scan *scan;
-    uint64_t n = 0;
     uint32_t chunks = store_chunk_count(cmd->store);
-    if (cmd->scan) {
-        cmd->scan_options.select = filter_scan_chunk;
-        cmd->scan_options.ctx = cmd->scan;
-    }
-    int status = store_scan_new(cmd->store, &cmd->scan_options, &scan, err);
-    if (status != TD_OK)
-        return status;
-    status = put_calls(cmd, scan, &n, err);
-    store_scan_free(scan);
-    if (status == TD_OK && cmd->mode == OUTPUT_COUNT)
-        buf_printf(&cmd->out, "%" PRIu64 "\n", n);
+    int status = cmd->mode == OUTPUT_COUNT ? count_calls(cmd, err) : put_calls(cmd, err);
     if (status == TD_OK && cmd->mode == OUTPUT_HAR)
         call_har_end(&cmd->out);
     if (status == TD_OK)
@@ -373,8 +355,9 @@ static int run(struct calls_command *cmd, struct error *err)
 static void explain(const struct calls_command *cmd)
 {
     struct buf out = {0};
-    const struct filter_scan_stats *stats = filter_scan_stats(cmd->scan);
-    filter_scan_explain(&out, cmd->scan);
+    const struct filter_scan *scan = search_scan(cmd->search);
+    const struct filter_scan_stats *stats = filter_scan_stats(scan);
+    filter_scan_explain(&out, scan);
     buf_printf(&out, "%" PRIu64 " chunks, %" PRIu64 " of them decided by their statistics; %" PRIu64 " rows one by one\n", stats->chunks,
                stats->pruned, stats->rows_single);
     fwrite(out.p, 1, out.n, stderr);
@@ -387,23 +370,33 @@ static void tell_state(const struct calls_command *cmd)
         cli_error("warning: %s is incomplete: its writer ended before the dissection did. All that it had committed is there", cmd->path);
     if (cmd->left_out)
         fprintf(stderr, "%" PRIu64 " calls are not HTTP and are not in the HTTP Archive\n", cmd->left_out);
-    if (cmd->scan && filter_scan_stats(cmd->scan)->errors)
-        fprintf(stderr, "%" PRIu64 " calls could not be judged and are left out\n", filter_scan_stats(cmd->scan)->errors);
+    if (search_errors(cmd->search))
+        fprintf(stderr, "%" PRIu64 " calls could not be judged and are left out\n", search_errors(cmd->search));
+}
+
+/* The exit code. */
+static int start_search(struct calls_command *cmd)
+{
+    struct filter_diagnostics diagnostics;
+    struct error err = {0};
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    cmd->options.now_ns = (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+    cmd->options.filter = cmd->filter_text;
+    cmd->options.payload = cmd->payload;
+    filter_diagnostics_init(&diagnostics);
+    int status = search_open(cmd->store, &cmd->options, &cmd->search, &diagnostics, &err);
+    int code = filter_text_tell(cmd->filter_text, &diagnostics, status, &err);
+    filter_diagnostics_clear(&diagnostics);
+    return code;
 }
 
 static int open_all(struct calls_command *cmd)
 {
     struct error err;
-    if (store_open(cmd->path, &cmd->store, &err) != TD_OK)
+    if (store_open(cmd->path, &cmd->store, &err) != TD_OK || prepare_output(cmd, &err) != TD_OK)
         return cli_fail(&err);
-    if (cmd->filter_text) {
-        int code = filter_text_compile(store_registry(cmd->store), cmd->filter_text, &cmd->filter);
-        if (code != CLI_OK)
-            return code;
-        if (filter_scan_new(cmd->filter, store_registry(cmd->store), &cmd->scan, &err) != TD_OK)
-            return cli_fail(&err);
-    }
-    return prepare_output(cmd, &err) == TD_OK ? CLI_OK : cli_fail(&err);
+    return start_search(cmd);
 }
 
 /* What is no file is asked of the hub. */
@@ -416,11 +409,11 @@ static int run_at_hub(const struct calls_command *cmd)
                                      .db = cmd->path,
                                      .filter = cmd->filter_text,
                                      .limit = cmd->limit,
-                                     .oldest_first = cmd->scan_options.oldest_first,
+                                     .oldest_first = cmd->options.oldest_first,
                                      .payload = cmd->payload,
                                      .follow = cmd->follow,
-                                     .from_ns = cmd->scan_options.from_ns,
-                                     .to_ns = cmd->scan_options.to_ns,
+                                     .from_ns = cmd->options.from_ns,
+                                     .to_ns = cmd->options.to_ns,
                                      .fields = cmd->fields,
                                      .out_path = cmd->out_path ? cmd->out_path : "-"};
     if (cmd->mode == OUTPUT_CSV || cmd->mode == OUTPUT_HAR || cmd->explain)
@@ -440,12 +433,10 @@ static void cleanup(struct calls_command *cmd)
 {
     output_file_abort(&cmd->output);
     buf_clear(&cmd->out);
-    store_call_clear(&cmd->call);
     for (uint32_t i = 0; i < cmd->har_n; i++)
         call_har_clear(&cmd->hars[i]);
     column_set_clear(&cmd->table.columns);
-    filter_scan_free(cmd->scan);
-    filter_free(cmd->filter);
+    search_close(cmd->search);
     store_free(cmd->store);
 }
 
@@ -453,8 +444,8 @@ int cmd_calls(int argc, char **argv)
 {
     struct calls_command cmd = {.limit = UINT64_MAX, .output = {.fd = -1}};
     struct error err = {0};
-    cmd.scan_options.from_ns = INT64_MIN;
-    cmd.scan_options.to_ns = INT64_MAX;
+    cmd.options.from_ns = INT64_MIN;
+    cmd.options.to_ns = INT64_MAX;
     int code = parse_options(&cmd, argc, argv);
     if (code != CLI_OK)
         return code < 0 ? CLI_OK : code;
@@ -465,7 +456,7 @@ int cmd_calls(int argc, char **argv)
         code = cli_fail(&err);
     if (code == CLI_OK) {
         tell_state(&cmd);
-        if (cmd.explain && cmd.scan)
+        if (cmd.explain && search_scan(cmd.search))
             explain(&cmd);
     }
     cleanup(&cmd);

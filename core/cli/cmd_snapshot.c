@@ -13,13 +13,13 @@
 #define COUNT(v) (sizeof(v) / sizeof((v)[0]))
 
 static const struct answer_column columns[] = {
-    {"NAME", "name", ANSWER_TEXT},    {"STATUS", "status", ANSWER_TEXT},     {"SIZE", "size", ANSWER_SIZE},
+    {"NAME", "name", ANSWER_TEXT},    {"STATUS", "status", ANSWER_STATUS},   {"SIZE", "size", ANSWER_SIZE},
     {"START", "start", ANSWER_TIME},  {"END", "end", ANSWER_TIME},           {"PACKETS", "packets", ANSWER_TEXT},
     {"NODES", "nodes", ANSWER_NODES}, {"LOCATION", "location", ANSWER_TEXT}, {"CREATED", "created_at", ANSWER_TIME},
 };
 static const struct answer_column lines[] = {
     {"name", "name", ANSWER_TEXT},          {"id", "id", ANSWER_TEXT},
-    {"status", "status", ANSWER_TEXT},      {"reason", "reason", ANSWER_TEXT},
+    {"status", "status", ANSWER_STATUS},    {"reason", "reason", ANSWER_TEXT},
     {"start", "start", ANSWER_TIME},        {"end", "end", ANSWER_TIME},
     {"created", "created_at", ANSWER_TIME}, {"size", "size", ANSWER_SIZE},
     {"packets", "packets", ANSWER_TEXT},    {"coverage", "coverage", ANSWER_TEXT},
@@ -57,19 +57,16 @@ static int print(const struct verb_args *args, const json_t *snapshot)
 /* Shows what was made; CLI_PARTIAL if something is missing in it, which is told. */
 static int show_made(struct client *client, const struct verb_args *args, const char *name)
 {
-    json_t *snapshot = NULL, *node;
-    size_t i, missing = 0;
+    json_t *snapshot = NULL;
     int code = get(client, name, &snapshot);
     if (code == CLI_OK && !args->quiet)
         code = print(args, snapshot);
-    json_array_foreach(json_object_get(snapshot, "nodes"), i, node)
-    {
-        const char *state = client_text(node, "state");
-        missing += *state && strcasecmp(state, "complete") != 0;
-    }
-    if (code == CLI_OK && missing) {
-        cli_error("snapshot %s is there, but not whole: %zu of %zu nodes lack something; see above, or tapedeck snapshot show %s", name,
-                  missing, json_array_size(json_object_get(snapshot, "nodes")), name);
+    if (code == CLI_OK && json_is_false(json_object_get(snapshot, "complete"))) {
+        struct buf reason;
+        buf_init(&reason, 0);
+        answer_put_value(&reason, json_object_get(snapshot, "reason"));
+        cli_error("snapshot %s is there, but not whole: %s; see tapedeck snapshot show %s", name, buf_cstr(&reason), name);
+        buf_clear(&reason);
         code = CLI_PARTIAL;
     }
     json_decref(snapshot);
@@ -198,6 +195,24 @@ static int delete (struct client *client, const struct verb_args *args)
 
 /* ---- export, import ---- */
 
+/* Options that do not go together, before anybody is asked. */
+static int check_export(const struct verb_args *args)
+{
+    bool archive = args->format && strcmp(args->format, "archive") == 0;
+    if (!args->out_path)
+        return cli_usage("snapshot export ", "say with -w where to write");
+    if (strcmp(args->out_path, "-") == 0 && isatty(STDOUT_FILENO))
+        return cli_usage("snapshot export ", "standard output is a terminal; write to a file or a pipe");
+    if ((args->connections || args->dissection) && !args->filter)
+        return cli_usage("snapshot export ", "--connections and --dissection belong to --filter");
+    if (!archive && (args->dissections || args->compression))
+        return cli_usage("snapshot export ", "--dissections and --compression belong to --format archive");
+    if (archive && (args->nodes || args->bpf || args->filter || args->start || args->end))
+        return cli_usage("snapshot export ", "an archive is the whole snapshot: --nodes, --bpf, --filter, --start and --end go with "
+                                             "--format pcap and pcapng");
+    return CLI_OK;
+}
+
 static int export_file(struct client *client, const struct verb_args *args)
 {
     struct buf path;
@@ -209,13 +224,9 @@ static int export_file(struct client *client, const struct verb_args *args)
     client_put_parameter(&path, "filter", args->filter);
     client_put_parameter(&path, "dissection", args->dissection);
     client_put_parameter(&path, "connections", args->connections ? "true" : NULL);
-    int code = CLI_OK;
-    if (!args->out_path)
-        code = cli_usage("snapshot export ", "say with -w where to write");
-    else if (strcmp(args->out_path, "-") == 0 && isatty(STDOUT_FILENO))
-        code = cli_usage("snapshot export ", "standard output is a terminal; write to a file or a pipe");
-    else if ((args->connections || args->dissection) && !args->filter)
-        code = cli_usage("snapshot export ", "--connections and --dissection belong to --filter");
+    client_put_parameter(&path, "dissections", args->dissections ? "true" : NULL);
+    client_put_parameter(&path, "compression", args->compression);
+    int code = check_export(args);
     if (code == CLI_OK)
         code = client_put_time(&path, "start", args->start);
     if (code == CLI_OK)
@@ -280,9 +291,9 @@ static int dissect(struct client *client, const struct verb_args *args)
     int code = client_post(client, "/dissections", body, &answer);
     if (code == CLI_OK)
         code = job_begun(client, args, answer, buf_cstr(&what), args->wait, &done);
-    const char *name = *client_text(answer, "name") ? client_text(answer, "name") : args->name;
-    if (done && name && !args->quiet)
-        code = show_dissection(client, args, snapshot, name);
+    const char *slash = strchr(client_text(answer, "subject"), '/'); /* the hub knows what it is called if nobody said it */
+    if (done && slash && !args->quiet)
+        code = show_dissection(client, args, snapshot, slash + 1);
     json_decref(answer);
     json_decref(body);
     buf_clear(&what);
@@ -351,6 +362,10 @@ static const struct verb_option option_dissection = {
     "dissection", 0, "NAME", NULL, "the dissection whose calls --filter chooses, if there are several", PLACE_TEXT, MEMBER(dissection)};
 static const struct verb_option option_connections = {
     "connections", 0, NULL, NULL, "with --filter: the whole connections of these calls", PLACE_TEXT, MEMBER(connections)};
+static const struct verb_option option_dissections = {
+    "dissections", 0, NULL, NULL, "with --format archive: the dissections as well", PLACE_TEXT, MEMBER(dissections)};
+static const struct verb_option option_compression = {
+    "compression", 0, "COMPRESSION", "zstd|gzip|none", "of an archive; zstd if it is not said", PLACE_TEXT, MEMBER(compression)};
 static const struct verb_option option_write = {
     "write", 'w', "FILE", NULL, "the file to write; - is standard output. It appears when it is whole", PLACE_FILE, MEMBER(out_path)};
 static const struct verb_option option_as = {"as", 0, "DISSECTION", NULL, "the name of the dissection", PLACE_TEXT, MEMBER(name)};
@@ -363,9 +378,9 @@ static const struct verb_option *const create_options[] = {&option_last,        
 static const struct verb_option *const show_options[] = {&option_output, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const verify_options[] = {&option_quiet, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const delete_options[] = {CLIENT_OPTIONS, NULL};
-static const struct verb_option *const export_options[] = {&option_write,      &option_format,      &option_bpf,    &option_filter,
-                                                           &option_dissection, &option_connections, &option_nodes,  &option_start,
-                                                           &option_end,        &option_quiet,       CLIENT_OPTIONS, NULL};
+static const struct verb_option *const export_options[] = {
+    &option_write,       &option_format, &option_bpf,   &option_filter, &option_dissections, &option_compression, &option_dissection,
+    &option_connections, &option_nodes,  &option_start, &option_end,    &option_quiet,       CLIENT_OPTIONS,      NULL};
 static const struct verb_option *const dissect_options[] = {&option_as, &option_wait, &option_quiet, &option_output, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const import_options[] = {&option_name, &option_quiet, &option_output, CLIENT_OPTIONS, NULL};
 
@@ -386,7 +401,9 @@ static const struct verb verbs[] = {
     {"dissect", "NAME", "Turn a snapshot's packets into calls, for `tapedeck calls`", 1, 1, dissect_options, PLACE_SNAPSHOT, NULL,
      run_dissect},
     {"import", "FILE", "Make a snapshot of an archive, or of a capture (pcap, pcapng) that somebody else made", 1, 1, import_options,
-     PLACE_FILE, NULL, run_import},
+     PLACE_FILE,
+     "Of a capture, packets, interfaces and names of addresses are kept; comments of packets, and secrets for decryption, are not.",
+     run_import},
 };
 const struct noun snapshot_noun = {"snapshot", "Time windows of the raw capture, kept for good",
                                    "Exit codes: 0 fine, 1 failed, 2 usage, window or filter, 3 not found, 4 not allowed, 5 a name in use "

@@ -34,10 +34,9 @@ int cmd_plugin(int argc, char **argv);
 int cmd_raw(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_sql(int argc, char **argv);
-int cmd_worker(int argc, char **argv);
 
 extern const struct noun capture_noun, config_noun, dissection_noun, filter_noun, job_noun, node_noun, plugin_noun, snapshot_noun;
 extern const char call_usage[], calls_usage[], completion_usage[], dissect_usage[], export_usage[], fields_usage[], manual_usage[],
-    raw_usage[], sql_usage[], worker_usage[];
+    raw_usage[], sql_usage[];
 
 #endif

@@ -6,26 +6,29 @@
 #include "base/units.h"
 #include "cli/cli.h"
 
+int filter_text_tell(const char *text, const struct filter_diagnostics *diagnostics, int status, const struct error *err)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    if (diagnostics->n) {
+        filter_diagnostics_put_text(&out, diagnostics, td_str(text));
+        fwrite(out.p, 1, out.n, stderr);
+    }
+    buf_clear(&out);
+    if (status == TD_E_CONFIG && diagnostics->n)
+        return CLI_USAGE;
+    return status == TD_OK ? CLI_OK : cli_fail(err);
+}
+
 int filter_text_compile(const struct field_registry *fields, const char *text, struct filter **ret)
 {
     struct filter_diagnostics diagnostics;
     struct error err = {0};
     struct timespec now;
-    struct buf out;
     clock_gettime(CLOCK_REALTIME, &now);
     filter_diagnostics_init(&diagnostics);
-    buf_init(&out, 0);
     int status = filter_compile(fields, td_str(text), (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, ret, &diagnostics, &err);
-    if (diagnostics.n) {
-        filter_diagnostics_put_text(&out, &diagnostics, td_str(text));
-        fwrite(out.p, 1, out.n, stderr);
-    }
-    int code = CLI_OK;
-    if (status == TD_E_CONFIG && diagnostics.n)
-        code = CLI_USAGE;
-    else if (status != TD_OK)
-        code = cli_fail(&err);
-    buf_clear(&out);
+    int code = filter_text_tell(text, &diagnostics, status, &err);
     filter_diagnostics_clear(&diagnostics);
     return code;
 }

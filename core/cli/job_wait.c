@@ -51,7 +51,7 @@ static void show(struct wait *w, const char *what, const json_t *job)
         progress_show(&w->progress, what, (uint64_t)(all && done > all ? all : done), (uint64_t)all, UINT64_MAX);
 }
 
-/* Short jobs end soon, and of long ones nobody minds half a second. */
+/* With a hub that does not answer. */
 static unsigned next_pause(int64_t began_ns)
 {
     int64_t ms = (now_ns() - began_ns) / PAUSE_SHARE / NS_PER_MS;
@@ -77,7 +77,8 @@ static int poll_job(struct wait *w, const char *path, const char *what, json_t *
         } else if (!w->away_since_ns) {
             w->away_since_ns = now_ns();
         }
-        if (!pause_ms(w, next_pause(began_ns)))
+        /* One that answers has waited itself. */
+        if (!pause_ms(w, status == TD_OK ? FIRST_PAUSE_MS : next_pause(began_ns)))
             return error_set(err, TD_E_CANCELLED, "interrupted");
     }
 }
@@ -113,6 +114,7 @@ int job_wait(struct client *client, const char *id, const char *what, bool quiet
     buf_init(&path, 0);
     buf_lit(&path, "/jobs/");
     http_put_encoded(&path, id);
+    buf_lit(&path, "?wait=1"); /* progress is shown so often */
     int status = poll_job(&w, buf_cstr(&path), what, &job, &err), code;
     progress_end(&w.progress);
     if (status == TD_OK) {

@@ -24,7 +24,8 @@ struct service {
 /* The commands that are made with it, and the texts of their --help. */
 int cmd_hub(int argc, char **argv);
 int cmd_run(int argc, char **argv);
-extern const char hub_usage[], run_usage[];
+int cmd_worker(int argc, char **argv);
+extern const char hub_usage[], run_usage[], worker_usage[];
 
 /* Parses the arguments and runs it: SIGTERM and SIGINT end it, SIGHUP makes it read its configuration again. The exit code. */
 int service_run(const struct service *, int argc, char **argv);

@@ -22,9 +22,9 @@ enum verb_place {
 struct verb_args {
     const char *noun, *verb;
     const char *config_path, *at, *output, *out_path;
-    const char *last, *start, *end, *nodes, *bpf, *filter, *format, *name, *dissection;
+    const char *last, *start, *end, *nodes, *bpf, *filter, *format, *compression, *name, *dissection;
     const char *hub, *token_file, *ca;
-    bool wait, allow_partial, connections, quiet;
+    bool wait, allow_partial, connections, dissections, quiet;
     bool json;       /* -o json */
     char **operands; /* NULL-terminated */
     size_t n;

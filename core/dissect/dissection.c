@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,12 +55,12 @@ struct dissection {
     int64_t max_stall_ns;
     unsigned threads, max_crashes;
     uint64_t banned[DISSECTION_MAX_QUARANTINE]; /* ascending */
-    bool measure;                               /* the next run looks for who has the memory */
+    bool measure;                               /* the next run has one thread, and looks for who has the memory */
     struct dissection_result *result;
 
     /* One run. */
     struct dissection_shared *shared;
-    int shared_fd, socket, child_socket;
+    int shared_fd, socket, child_socket, pidfd;
     pid_t pid;
     struct look looks[ENGINE_MAX_THREADS];
     struct error file_error;         /* of a file that the child asked for */
@@ -207,12 +208,20 @@ static void put_request(struct buf *out, const struct dissection *d)
 /* A descriptor of memory, away from the numbers that the child will use. */
 static int make_memory(const char *name, struct error *err)
 {
-    int low = memfd_create(name, MFD_CLOEXEC), fd = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, FIRST_FREE) : -1;
+    int low = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), fd = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, FIRST_FREE) : -1;
     if (fd < 0)
         error_set(err, TD_E_LIMIT, "a dissection cannot begin: %s", strerror(errno));
     if (low >= 0)
         close(low);
     return fd;
+}
+
+/* Nobody makes it shorter, which would end whoever looks at it with SIGBUS, nor longer, which no limit of memory would count. */
+static int seal_memory(int fd, struct error *err)
+{
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        return TD_OK;
+    return error_set(err, TD_E_LIMIT, "a dissection cannot begin: %s", strerror(errno));
 }
 
 static int write_request(const struct dissection *d, int *ret_fd, struct error *err)
@@ -227,6 +236,8 @@ static int write_request(const struct dissection *d, int *ret_fd, struct error *
         at += n > 0 ? (size_t)n : 0;
     }
     buf_clear(&text);
+    if (status == TD_OK)
+        status = seal_memory(fd, err);
     if (status != TD_OK && fd >= 0)
         close(fd);
     *ret_fd = fd;
@@ -278,7 +289,7 @@ static int open_shared(struct dissection *d, struct error *err)
     if (ftruncate(d->shared_fd, sizeof(*d->shared)) == 0) {
         d->shared = mmap(NULL, sizeof(*d->shared), PROT_READ | PROT_WRITE, MAP_SHARED, d->shared_fd, 0);
         if (d->shared != MAP_FAILED)
-            return TD_OK;
+            return seal_memory(d->shared_fd, err);
     }
     d->shared = NULL;
     return error_set(err, TD_E_LIMIT, "a dissection cannot begin: %s", strerror(errno));
@@ -313,6 +324,8 @@ static int start(struct dissection *d, struct error *err)
         become_child(descriptors, argv, environment);
     if (d->pid < 0)
         status = error_set(err, TD_E_LIMIT, "a dissection cannot begin: no process can be made: %s", strerror(errno));
+    else
+        d->pidfd = (int)syscall(SYS_pidfd_open, d->pid, 0);
     close(request);
     close(d->child_socket); /* so that the child's end is seen */
     d->child_socket = -1;
@@ -328,13 +341,13 @@ static void end_run(struct dissection *d)
     }
     if (d->shared)
         munmap(d->shared, sizeof(*d->shared));
-    const int fds[] = {d->shared_fd, d->socket, d->child_socket};
+    const int fds[] = {d->shared_fd, d->socket, d->child_socket, d->pidfd};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
             close(fds[i]);
     d->pid = 0;
     d->shared = NULL;
-    d->shared_fd = d->socket = d->child_socket = -1;
+    d->shared_fd = d->socket = d->child_socket = d->pidfd = -1;
 }
 
 /* ---- Files ---- */
@@ -484,17 +497,33 @@ static bool reap(struct dissection *d, struct outcome *ret)
     return true;
 }
 
+/* Waits for a file to be asked for, for the child's end, or until it is time to look at it. True: it may have ended. */
+static bool await_child(struct dissection *d, int64_t until_ns)
+{
+    struct pollfd waiting[] = {{.fd = d->socket, .events = POLLIN}, {.fd = d->pidfd, .events = POLLIN}};
+    int64_t left = until_ns - now_ns();
+    struct timespec wait = {.tv_nsec = left > 0 ? (long)left : 0};
+    if (ppoll(waiting, 2, &wait, NULL) <= 0)
+        return false;
+    if (waiting[0].revents & POLLHUP) {
+        if (d->pidfd >= 0) { /* it has closed its end, and will be gone soon, which is told by the other */
+            close(d->socket);
+            d->socket = -1;
+        } else {
+            (void)poll(NULL, 0, 1);
+        }
+        return true;
+    }
+    if (waiting[0].revents)
+        hand_over(d);
+    return waiting[1].revents != 0;
+}
+
 static struct outcome look_after(struct dissection *d)
 {
     struct outcome ret = {.hung = -1};
     for (int64_t next = now_ns() + TICK_MS * NS_PER_MS;;) {
-        struct pollfd waiting = {.fd = d->socket, .events = POLLIN};
-        int64_t left = (next - now_ns()) / NS_PER_MS;
-        if (poll(&waiting, 1, left > 0 ? (int)left : 0) > 0 && waiting.revents & POLLIN)
-            hand_over(d);
-        else if (waiting.revents) /* its end; the process may need a moment more */
-            (void)poll(NULL, 0, 1);
-        if (waiting.revents & ~POLLIN && reap(d, &ret))
+        if (await_child(d, next) && reap(d, &ret))
             return ret;
         if (d->request->cancel && atomic_load(d->request->cancel))
             return (struct outcome){.how = CANCELLED};
@@ -638,9 +667,13 @@ static int after_crash(struct dissection *d, const struct outcome *o, struct err
     describe(d, o, why);
     if (killed || (full && !d->measure))
         return after_shortage(d, o, err);
+    bool starting = atomic_load(&d->shared->state) == DISSECTION_STARTING;
+    if (!slot && !starting && d->threads > 1 && !d->measure) { /* who ends the process leaves no trace; a thread alone is found */
+        d->measure = true;
+        return TD_OK;
+    }
     if (!slot) {
-        snprintf(text, sizeof(text), "%s, %s", why,
-                 atomic_load(&d->shared->state) == DISSECTION_STARTING ? "while it was begun" : "and at no connection");
+        snprintf(text, sizeof(text), "%s, %s", why, starting ? "while it was begun" : "and at no connection");
         d->result->crashes++;
         return give_up(err, text);
     }
@@ -696,7 +729,7 @@ static int take_result(struct dissection *d, struct error *err)
 {
     struct dissection_result *ret = d->result;
     struct store *store = NULL;
-    int status = sync_path(d->temporary, O_RDONLY, err);
+    int status = d->request->work_file ? TD_OK : sync_path(d->temporary, O_RDONLY, err);
     if (status == TD_OK)
         status = store_open(d->temporary, &store, err);
     if (status != TD_OK)
@@ -714,7 +747,7 @@ static int take_result(struct dissection *d, struct error *err)
     store_free(store);
     if (status == TD_OK && rename_new(d->temporary, d->final) != 0)
         status = error_set(err, errno == EEXIST ? TD_E_EXISTS : TD_E_INTERNAL, "%s: %s", d->final, strerror(errno));
-    if (status != TD_OK)
+    if (status != TD_OK || d->request->work_file)
         return status;
     status = sync_path(d->out_dir, O_RDONLY | O_DIRECTORY, err);
     if (status != TD_OK)
@@ -816,7 +849,7 @@ int dissection_run(const struct dissection_request *request, struct dissection_r
     *ret = (struct dissection_result){.summary = summary};
     d->request = request;
     d->result = ret;
-    d->shared_fd = d->socket = d->child_socket = -1;
+    d->shared_fd = d->socket = d->child_socket = d->pidfd = -1;
     set_limits(d);
     int status = name_output(d, err);
     bool named = status == TD_OK;

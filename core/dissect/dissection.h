@@ -30,6 +30,7 @@ struct dissection_request {
     size_t node_count;
     const char *out_dir, *out_name; /* the store; in a directory that exists. The name is used when it is whole and durable; ".tmp" is at
                                        its end meanwhile (and is left there by a parent that is killed) */
+    bool work_file;                 /* the caller takes it to where it is kept, and makes it durable there; it is not durable here */
     bool payloads;
     struct td_slice about;     /* JSON, see call/store.h; empty: as `tapedeck dissect` has it, the captures' paths */
     uint64_t max_memory;       /* of the child, bytes; 0: by the configuration */

@@ -9,9 +9,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/units.h"
 #include "dissect/crash.h"
 #include "dissect/dissection_shared.h"
 #include "dissect/pipeline.h"
@@ -32,7 +34,12 @@ struct child {
     int memory_fd;           /* /proc/self/statm; -1: none */
     uint64_t page;           /* bytes */
     uint64_t eater_weight;
+    int64_t shown_ns[ENGINE_MAX_THREADS]; /* when a thread's calls were last made visible; 0: it has not begun */
 };
+
+/* Calls wait no longer than this for their chunk to fill. Those who follow see them soon, and chunks of a dissection that finds few do
+ * not become so many that searching them suffers. */
+#define SHOW_NS (500 * (int64_t)NS_PER_MS)
 
 /* ---- Memory ---- */
 
@@ -127,6 +134,22 @@ static bool tell_progress(void *ctx, uint64_t packets)
     return !atomic_load(&c->pipeline.store_failed) && !mem_refused();
 }
 
+/* Whoever reads the store meanwhile sees what its thread has found. */
+static void show_calls(void *ctx, unsigned worker)
+{
+    struct child *c = ctx;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    int64_t now_ns = (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+    if (!c->shown_ns[worker])
+        c->shown_ns[worker] = now_ns;
+    if (now_ns - c->shown_ns[worker] < SHOW_NS)
+        return;
+    c->shown_ns[worker] = now_ns;
+    if (store_flush(c->pipeline.store, worker, NULL) != TD_OK || store_commit(c->pipeline.store, NULL) != TD_OK)
+        atomic_store(&c->pipeline.store_failed, true);
+}
+
 /* ---- Opening ---- */
 
 /* Without its parent it is of no use. If that has died meanwhile, nobody sends the signal. */
@@ -152,7 +175,7 @@ static int open_store(struct child *c, struct error *err)
                                            .about = c->order.about ? td_str(c->order.about) : td_bytes(NULL, 0),
                                            .payloads = c->order.payloads,
                                            .replace = true,
-                                           .unshared = true};
+                                           .disposable = true};
     return pipeline_create_store(&c->pipeline, c->order.out_path, options, err);
 }
 
@@ -180,6 +203,8 @@ static int open_engine(struct child *c, struct error *err)
     options.write = write_nothing;
     options.progress = tell_progress;
     options.progress_ctx = c;
+    options.pause = show_calls;
+    options.pause_ctx = c;
     options.watches = c->watches;
     return engine_new(&options, &c->pipeline.engine, err);
 }

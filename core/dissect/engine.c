@@ -144,6 +144,8 @@ static int run_part(struct engine *e, struct round *round, unsigned index)
     struct part *part = &round->parts[index];
     part->mark_n = 0;
     bool fine = run_packets(e, part, w) && run_endings(e, part, w) && !w->out.failed;
+    if (e->options.pause)
+        e->options.pause(e->options.pause_ctx, index);
     struct buf empty = part->out;
     part->out = w->out;
     w->out = empty;

@@ -24,6 +24,9 @@ struct engine_options {
     void *want_ctx;
     bool (*progress)(void *ctx, uint64_t packets); /* NULL, or called now and then, as `want`; false stops (TD_E_CANCELLED) */
     void *progress_ctx;
+    /* [that worker's thread] NULL, or called after its share of each round of packets, even if it had none: it is at no connection then. */
+    void (*pause)(void *ctx, unsigned worker);
+    void *pause_ctx;
     const struct watch *watches; /* NULL: nobody watches; or one for each thread, copied */
 };
 

@@ -77,6 +77,15 @@ static void refuse_bits(struct program *p, unsigned argument, uint32_t bits)
     answer(p, SECCOMP_RET_TRAP);
 }
 
+/* Refuses a call whose argument is this, and goes on with the tests; its number is loaded before and after. */
+static void refuse_value(struct program *p, long number, unsigned argument, uint32_t value)
+{
+    put(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 4));
+    load_argument(p, argument);
+    on_call(p, (long)value, SECCOMP_RET_TRAP);
+    load(p, offsetof(struct seccomp_data, nr));
+}
+
 /* rseq and set_robust_list: of threads that have only just begun. sysinfo: qsort(), to see how much memory it may take. */
 static const long allowed[] = {
     SYS_futex,
@@ -118,6 +127,9 @@ static const long allowed[] = {
     SYS_rseq,
 };
 
+/* The parent's log, if it is a file, is only written to: never shortened or written over. */
+static const long never_on_log[] = {SYS_ftruncate, SYS_fallocate, SYS_pwrite64, SYS_lseek};
+
 /* For sanitizers. */
 static const long allowed_to_look[] = {SYS_prlimit64, SYS_getrusage, SYS_uname, SYS_membarrier, SYS_clock_nanosleep};
 
@@ -136,7 +148,7 @@ static void put_memory_rules(struct program *p)
 {
     put(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 7));
     refuse_bits(p, 2, PROT_EXEC);
-    refuse_bits(p, 3, MAP_SHARED); /* counts in no limit of data, and private mappings of files do all that is needed */
+    refuse_bits(p, 3, MAP_SHARED | MAP_GROWSDOWN); /* count in no limit of data, and nothing needs them */
     answer(p, SECCOMP_RET_ALLOW);
     put(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 4));
     refuse_bits(p, 2, PROT_EXEC);
@@ -151,6 +163,8 @@ static void make_program(struct program *p, const struct sandbox *s)
     put(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 1, 0));
     answer(p, SECCOMP_RET_KILL_PROCESS);
     load(p, offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < sizeof(never_on_log) / sizeof(never_on_log[0]); i++)
+        refuse_value(p, never_on_log[i], 0, STDERR_FILENO);
     for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
         on_call(p, allowed[i], SECCOMP_RET_ALLOW);
     for (size_t i = 0; SANDBOX_SANITIZED && i < sizeof(allowed_to_look) / sizeof(allowed_to_look[0]); i++)
@@ -223,6 +237,10 @@ const char *sandbox_call_name(int number)
         {SYS_mount, "mount"},
         {SYS_bpf, "bpf"},
         {SYS_fcntl, "fcntl"},
+        {SYS_ftruncate, "ftruncate"},
+        {SYS_fallocate, "fallocate"},
+        {SYS_pwrite64, "pwrite64"},
+        {SYS_lseek, "lseek"},
         {SYS_nanosleep, "nanosleep"},
         {SYS_clock_nanosleep, "clock_nanosleep"},
         {SYS_setrlimit, "setrlimit"},

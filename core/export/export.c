@@ -87,14 +87,32 @@ static int by_address(const void *a, const void *b)
     return versions ? versions : bytes ? bytes : (x->order > y->order) - (x->order < y->order);
 }
 
+static void add_names(const struct capture *c, struct named *all, size_t *n)
+{
+    size_t one = 0;
+    const struct capture_name *names = c ? capture_names(c, &one) : NULL;
+    for (size_t i = 0; i < one; i++, ++*n) {
+        if (!all) /* only counted */
+            continue;
+        all[*n] = (struct named){{.ip_version = names[i].ip_version, .name = names[i].name}, *n};
+        memcpy(all[*n].name.ip, names[i].ip, names[i].ip_version == 4 ? 4 : 16);
+    }
+}
+
+static size_t add_all_names(const struct run *r, struct named *all)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->request->source_count; i++) {
+        add_names(r->sources[i]->context, all, &n);
+        add_names(r->sources[i]->capture, all, &n);
+    }
+    return n;
+}
+
 /* What the captures have told so far, which is before their packets; the last name of an address is the one. */
 static int gather_names(struct run *r, struct error *err)
 {
-    size_t n = 0, kept = 0;
-    for (size_t i = 0, one; i < r->request->source_count; i++) {
-        (void)capture_names(r->sources[i]->capture, &one);
-        n += one;
-    }
+    size_t n = add_all_names(r, NULL), kept = 0;
     if (!n)
         return TD_OK;
     struct named *all = mem_calloc(n, sizeof(*all));
@@ -103,14 +121,7 @@ static int gather_names(struct run *r, struct error *err)
         mem_free(all);
         return error_nomem(err);
     }
-    n = 0;
-    for (size_t i = 0, one; i < r->request->source_count; i++) {
-        const struct capture_name *names = capture_names(r->sources[i]->capture, &one);
-        for (size_t k = 0; k < one; k++, n++) {
-            all[n] = (struct named){{.ip_version = names[k].ip_version, .name = names[k].name}, n};
-            memcpy(all[n].name.ip, names[k].ip, names[k].ip_version == 4 ? 4 : 16);
-        }
-    }
+    (void)add_all_names(r, all);
     qsort(all, n, sizeof(*all), by_address);
     for (size_t i = 0; i < n; i++) {
         bool last = i + 1 == n || all[i].name.ip_version != all[i + 1].name.ip_version ||

@@ -91,6 +91,11 @@ int output_file_write(struct output_file *f, struct td_slice bytes, struct error
     return TD_OK;
 }
 
+bool output_file_rewind(struct output_file *f)
+{
+    return !f->direct && ftruncate(f->fd, 0) == 0 && lseek(f->fd, 0, SEEK_SET) == 0;
+}
+
 /* From no name to the temporary one. */
 static int give_temporary_name(struct output_file *f, struct error *err)
 {

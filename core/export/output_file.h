@@ -20,6 +20,8 @@ struct output_file {
 int output_file_open(struct output_file *f, const char *path, struct error *err) MUST_CHECK;
 /* All of it, or an error that says why and how much room there was. */
 int output_file_write(struct output_file *f, struct td_slice bytes, struct error *err) MUST_CHECK;
+/* Takes back all that was written. False: it is standard output, a pipe or a device, and was seen by others. */
+bool output_file_rewind(struct output_file *f);
 /* Gives it its name and closes. */
 int output_file_commit(struct output_file *f, struct error *err) MUST_CHECK;
 /* Throws it away and closes; also after a failed open or commit. */

@@ -14,8 +14,9 @@ struct running {
     const struct snapshot_export *request;
     struct selection selection;
     struct export_source *sources;
-    char **paths; /* of the sources */
     size_t source_count;
+    char **paths; /* of the sources, and of their contexts */
+    size_t path_count;
     struct call_choice choice;
     struct buf comment;
     char application[64];
@@ -135,22 +136,32 @@ static int check_nodes(const struct snapshot_export *x, struct error *err)
     return TD_OK;
 }
 
+/* DIR/NAME, which lives as long as the run; NULL: out of memory. */
+static const char *add_path(struct running *r, const char *name)
+{
+    size_t size = strlen(r->request->dir) + strlen(name) + 2;
+    char *path = mem_alloc(size);
+    if (!path)
+        return NULL;
+    snprintf(path, size, "%s/%s", r->request->dir, name);
+    r->paths[r->path_count++] = path;
+    return path;
+}
+
 static int add_source(struct running *r, size_t node, struct error *err)
 {
-    const struct snapshot_export *x = r->request;
-    const char *name = x->manifest->nodes[node].name;
-    size_t size = strlen(x->dir) + strlen(name) + 2;
-    char *path = r->paths[r->source_count] = mem_alloc(size);
-    if (!path)
-        return error_nomem(err);
-    snprintf(path, size, "%s/%s", x->dir, name);
-    r->sources[r->source_count++] = (struct export_source){
-        .path = path,
+    const struct manifest_node *n = &r->request->manifest->nodes[node];
+    struct export_source source = {
+        .path = add_path(r, n->name),
         .folder = true,
-        .node = name,
+        .context = n->context.key ? add_path(r, n->context.key) : NULL,
+        .node = n->name,
         .frames = r->choice.frames ? &r->choice.frames[node] : NULL,
         .connections = r->choice.connections ? r->choice.connections[node] : NULL,
     };
+    if (!source.path || (n->context.key && !source.context))
+        return error_nomem(err);
+    r->sources[r->source_count++] = source;
     return TD_OK;
 }
 
@@ -165,7 +176,7 @@ static int add_sources(struct running *r, struct error *err)
 {
     const struct manifest *m = r->request->manifest;
     r->sources = mem_calloc(m->node_count, sizeof(*r->sources));
-    r->paths = mem_calloc(m->node_count, sizeof(*r->paths));
+    r->paths = mem_calloc(2 * m->node_count, sizeof(*r->paths));
     if (!r->sources || !r->paths)
         return error_nomem(err);
     int status = TD_OK;
@@ -252,7 +263,7 @@ int snapshot_export_run(const struct snapshot_export *x, struct snapshot_export_
     stats.calls = r.choice.calls;
     stats.calls_cut = r.choice.cut;
     stats.calls_failed = r.choice.failed;
-    for (size_t i = 0; i < r.source_count; i++)
+    for (size_t i = 0; i < r.path_count; i++)
         mem_free(r.paths[i]);
     mem_free(r.paths);
     mem_free(r.sources);

@@ -1,6 +1,7 @@
 #include "source.h"
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "capture/segment_interfaces.h"
@@ -112,6 +113,24 @@ static int open_folder(struct source *s, struct error *err)
     return status;
 }
 
+/* ---- What is known besides ---- */
+
+/* Names are for people: packets are exported without them, too. */
+static int open_context(struct source *s, struct error *err)
+{
+    struct packet none[1];
+    struct block *block;
+    struct error why = {0};
+    int status = capture_open(s->from->context, &s->context, &why), n = 0;
+    while (status == TD_OK && (n = capture_read(s->context, none, 1, &block, &why)) > 0)
+        block_unref(block);
+    if (why.status == TD_E_NOMEM)
+        return error_nomem(err);
+    if (why.status != TD_OK)
+        log_event(TD_LOG_WARN, "export", "names are missing: %s", why.text);
+    return TD_OK;
+}
+
 /* ---- Opening ---- */
 
 int source_open(const struct export_source *from, const struct selection *selection, const atomic_bool *cancel,
@@ -128,6 +147,8 @@ int source_open(const struct export_source *from, const struct selection *select
     s->cancel = cancel;
     s->interfaces = interfaces;
     int status = from->folder ? open_folder(s, err) : capture_open(from->path, &s->capture, err);
+    if (status == TD_OK && from->context)
+        status = open_context(s, err);
     if (status == TD_OK && select_by_connection(&s->selection)) {
         s->decoder = decoder_new(SOURCE_FRAGMENT_BYTES);
         if (!s->decoder)
@@ -149,6 +170,7 @@ void source_close(struct source *s)
     block_unref(s->block);
     decoder_free(s->decoder);
     capture_close(s->capture);
+    capture_close(s->context);
     window_close(s->window);
     if (s->ring)
         ring_close(s->ring);

@@ -15,6 +15,7 @@ enum { SOURCE_BATCH = 256, SOURCE_FRAGMENT_BYTES = 8 << 20 };
 struct export_source {
     const char *path;                         /* a capture ("-" is standard input), or with `folder` a directory laid out as a ring's */
     bool folder;                              /* its segments' indexes are used, so that a few packets of many cost little */
+    const char *context;                      /* a capture whose names of addresses are told as well; NULL: none */
     const char *node;                         /* its interfaces are called NODE/NAME; NULL: NAME */
     const struct select_frames *frames;       /* only these packets; those of a folder are counted over its segments; NULL: any */
     const struct connection_set *connections; /* only of these; NULL: any */
@@ -24,6 +25,7 @@ struct source {
     const struct export_source *from;
     size_t index; /* among the sources, as they were named */
     struct capture *capture;
+    struct capture *context;    /* read to its end; NULL: none */
     struct selection selection; /* what is left to be done here */
     struct decoder *decoder;    /* NULL: no connection is asked for */
     const struct packet *head;  /* the packet at hand; valid until source_next(); NULL: the end */

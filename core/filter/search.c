@@ -44,8 +44,13 @@ int search_open(struct store *store, const struct search_options *o, struct sear
         if (status == TD_OK)
             status = filter_scan_new(s->filter, store_registry(store), &s->scan, err);
     }
-    const struct store_scan_options options = {
-        .oldest_first = o->oldest_first, .from_ns = o->from_ns, .to_ns = o->to_ns, .after = o->after, .select = choose, .ctx = s};
+    const struct store_scan_options options = {.oldest_first = o->oldest_first,
+                                               .as_found = o->as_found,
+                                               .from_ns = o->from_ns,
+                                               .to_ns = o->to_ns,
+                                               .after = o->after,
+                                               .select = choose,
+                                               .ctx = s};
     if (status == TD_OK)
         status = store_scan_new(store, &options, &s->walk, err);
     if (status == TD_OK)
@@ -66,18 +71,55 @@ void search_close(struct search *s)
     mem_free(s);
 }
 
+int search_next_position(struct search *s, struct store_position *ret, struct error *err)
+{
+    int status = store_scan_next(s->walk, ret, err);
+    if (status == TD_OK && ret->id)
+        s->at = *ret;
+    return status;
+}
+
 int search_next(struct search *s, const struct td_call **ret, struct error *err)
 {
-    struct store_position at;
-    int status = store_scan_next(s->walk, &at, err);
+    struct store_position before = s->at, at;
+    int status = search_next_position(s, &at, err);
     if (status == TD_OK && at.id)
         status = store_read_call(s->store, at.id, s->payload, &s->call, err);
+    if (status == TD_OK)
+        *ret = at.id ? &s->call.call : NULL;
+    else
+        s->at = before;
+    return status;
+}
+
+static int give_rows(struct search *s, struct chunk *chunk, const uint64_t *bits,
+                     int (*each)(void *ctx, const struct td_call *, struct error *err), void *ctx, struct error *err)
+{
+    int status = TD_OK;
+    for (uint32_t row = 0; status == TD_OK && row < chunk_rows(chunk); row++) {
+        if (!(bits[row / 64] >> (row % 64) & 1))
+            continue;
+        status = store_read_call(s->store, chunk_first_id(chunk) + row, s->payload, &s->call, err);
+        if (status == TD_OK)
+            status = each(ctx, &s->call.call, err);
+    }
+    return status;
+}
+
+int search_chunk(struct search *s, uint32_t index, int (*each)(void *ctx, const struct td_call *, struct error *err), void *ctx,
+                 struct error *err)
+{
+    uint64_t bits[CHUNK_BITS];
+    struct chunk *chunk;
+    int status = store_chunk(s->store, index, &chunk, err);
     if (status != TD_OK)
         return status;
-    if (at.id)
-        s->at = at;
-    *ret = at.id ? &s->call.call : NULL;
-    return TD_OK;
+    memset(bits, 0xff, sizeof(bits));
+    status = choose(s, chunk, bits, err);
+    if (status == TD_OK)
+        status = give_rows(s, chunk, bits, each, ctx, err);
+    store_release(s->store, chunk);
+    return status;
 }
 
 struct store_position search_position(const struct search *s)
@@ -88,4 +130,9 @@ struct store_position search_position(const struct search *s)
 uint64_t search_errors(const struct search *s)
 {
     return s->scan ? filter_scan_stats(s->scan)->errors : 0;
+}
+
+const struct filter_scan *search_scan(const struct search *s)
+{
+    return s->scan;
 }

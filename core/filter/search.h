@@ -11,6 +11,7 @@ struct search;
 struct search_options {
     const char *filter; /* NULL or blank: every call */
     bool oldest_first;
+    bool as_found; /* see call/store.h */
     bool payload;
     int64_t now_ns;                     /* what "now" means in the filter */
     int64_t from_ns, to_ns;             /* from <= time < to; a zeroed pair means all */
@@ -25,9 +26,17 @@ int search_open(struct store *, const struct search_options *, struct search **r
 void search_close(struct search *);
 /* The next call, which lives until this is called again; NULL: that was all. */
 int search_next(struct search *, const struct td_call **ret, struct error *err) MUST_CHECK;
+/* The same without reading it, for counting; id 0: that was all. */
+int search_next_position(struct search *, struct store_position *ret, struct error *err) MUST_CHECK;
+/* The calls of one chunk that match, in its order: for those that a store which is still being written got later. What `each` returns, if
+ * it is not 0, ends it and is returned. */
+int search_chunk(struct search *, uint32_t chunk, int (*each)(void *ctx, const struct td_call *, struct error *err), void *ctx,
+                 struct error *err) MUST_CHECK;
 /* Of the call that came last; for search_options.after. */
 struct store_position search_position(const struct search *);
 /* Calls that could not be judged, and are left out. */
 uint64_t search_errors(const struct search *);
+/* How it is looked for; NULL: without a filter. Lives as long as the search. */
+const struct filter_scan *search_scan(const struct search *);
 
 #endif

@@ -69,34 +69,39 @@ int audit_reopen(struct audit *a, const char *path, struct error *err)
     return TD_OK;
 }
 
-static bool ends_with(const char *path, size_t n, const char *end)
+static bool ends_with(const char *text, const char *end)
 {
-    size_t end_n = strlen(end);
-    return n >= end_n && memcmp(path + n - end_n, end, end_n) == 0;
+    size_t n = strlen(text), end_n = strlen(end);
+    return n >= end_n && strcmp(text + n - end_n, end) == 0;
 }
 
-/* What changes something, takes packets away, or was refused. Questions that are too long for a path are posted. */
+/* What changes something, takes packets away, or was refused. Questions that are too long for a path are posted. It is the route that
+ * says what is done: the path may be written in many ways, and is cut. */
 static bool is_wanted(const struct http_answered *q)
 {
-    size_t n = strcspn(q->path, "?");
+    const char *route = q->route ? q->route : "";
     bool reads = strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 || strcmp(q->method, "OPTIONS") == 0;
     if (q->status == 401 || q->status == 403)
         return true;
     if (reads)
-        return ends_with(q->path, n, "/pcap") || ends_with(q->path, n, "/pcapng") || ends_with(q->path, n, "/archive");
-    return strncmp(q->path, "/api/v1/filter/", 15) != 0 && !ends_with(q->path, n, "/api/v1/calls");
+        return ends_with(route, "/pcap") || ends_with(route, "/pcapng") || ends_with(route, "/archive");
+    return strncmp(route, "/api/v1/filter/", 15) != 0 && strcmp(route, "/api/v1/calls") != 0;
+}
+
+static const char *role_of(const struct http_answered *q)
+{
+    return q->role == HTTP_ANYONE ? "none" : http_role_name(q->role);
 }
 
 static void put_line(struct buf *b, const struct http_answered *q)
 {
-    static const char *const roles[] = {"none", "viewer", "operator", "admin"};
     struct timespec now;
     char time[UNITS_TEXT];
     clock_gettime(CLOCK_REALTIME, &now);
     units_format_time((int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, time);
     buf_printf(b, "time=%s who=", time);
     json_put_string(b, td_str(q->who));
-    buf_printf(b, " role=%s address=", roles[q->role]);
+    buf_printf(b, " role=%s address=", role_of(q));
     json_put_string(b, td_str(q->address));
     buf_printf(b, " method=%s path=", q->method);
     json_put_string(b, td_str(q->path));
@@ -119,6 +124,6 @@ void audit_request(void *audit, const struct http_answered *q)
     if (tell)
         log_event(TD_LOG_ERROR, "audit", "the audit log cannot be written: %s; lines go into the log", strerror(errno));
     if (to_log)
-        log_event(TD_LOG_INFO, "audit", "who=%s role=%d %s %s: %u", q->who, (int)q->role, q->method, q->path, q->status);
+        log_event(TD_LOG_INFO, "audit", "who=%s role=%s %s %s: %u", q->who, role_of(q), q->method, q->path, q->status);
     buf_clear(&line);
 }

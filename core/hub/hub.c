@@ -345,9 +345,8 @@ static void compare(const struct hub *hub, const struct config *c)
         what = "tap.hub.listen";
     else if (strcmp(old->tap.data_dir, c->tap.data_dir) != 0)
         what = "tap.dataDir";
-    else if (old->local_snapshots.storage_size != c->local_snapshots.storage_size ||
-             strcmp(old->local_snapshots.path, c->local_snapshots.path) != 0)
-        what = "tap.snapshots.local";
+    else if (strcmp(old->local_snapshots.path, c->local_snapshots.path) != 0)
+        what = "tap.snapshots.local.path";
     else if (strcmp(old->delayed_dissection.cpu, c->delayed_dissection.cpu) != 0 ||
              old->delayed_dissection.memory != c->delayed_dissection.memory)
         what = "tap.delayedDissection";
@@ -355,6 +354,21 @@ static void compare(const struct hub *hub, const struct config *c)
         what = "tap.hub.workerPatience";
     if (what)
         log_event(TD_LOG_WARN, "hub", "%s has changed: that needs a restart", what);
+}
+
+static void take_limit(struct hub *hub, const struct config *c)
+{
+    char limit[UNITS_TEXT], before[UNITS_TEXT], used[UNITS_TEXT];
+    struct snapshots_room room;
+    uint64_t wanted = c->local_snapshots.storage_size;
+    snapshots_room(hub->snapshots, &room);
+    if (wanted == room.limit)
+        return;
+    snapshots_set_limit(hub->snapshots, wanted);
+    bool full = room.used + room.reserved > wanted;
+    log_event(full ? TD_LOG_WARN : TD_LOG_INFO, "hub", "tap.snapshots.local.storageSize is %s now instead of %s; snapshots have %s%s",
+              units_format_size(wanted, limit), units_format_size(room.limit, before), units_format_size(room.used + room.reserved, used),
+              full ? ", more than that: there can be no new ones until some are deleted" : "");
 }
 
 int hub_reload(struct hub *hub, struct config *c, struct error *err)
@@ -365,8 +379,10 @@ int hub_reload(struct hub *hub, struct config *c, struct error *err)
         status = open_nodes(hub, c, err);
     if (status == TD_OK)
         status = open_audit(hub, c, err);
-    if (status == TD_OK)
-        config_free(c);
+    if (status != TD_OK)
+        return status;
+    take_limit(hub, c);
+    config_free(c);
     return status;
 }
 

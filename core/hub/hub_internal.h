@@ -14,6 +14,8 @@
 
 enum { HUB_PATH = 4096 };
 
+struct store;
+
 enum hub_exporter { HUB_PCAP, HUB_PCAPNG, HUB_EXPORTERS };
 
 struct hub {
@@ -21,7 +23,7 @@ struct hub {
     const char *version;
     char own_url[NODE_URL]; /* of the worker in this process; "": none */
     char data_dir[HUB_PATH], hub_dir[HUB_PATH], work_dir[HUB_PATH], snapshots_dir[HUB_PATH];
-    int lock_fd, work_fd;
+    int lock_fd;
     int64_t started_ns;
 
     struct registry *registry;
@@ -46,10 +48,22 @@ struct hub {
 /* Where the store of calls of "snapshot" or "snapshot/dissection" is. */
 struct hub_calls {
     char path[HUB_PATH], db[JOB_SUBJECT]; /* db: "snapshot/dissection" */
-    struct snapshot *pin;                 /* to be unpinned when the store is closed */
+    struct snapshot *pin;                 /* to be unpinned when the store is closed; or NULL */
+    bool growing;                         /* a dissection that runs fills it */
 };
 /* TD_E_NOT_FOUND: there is none; TD_E_CONFIG: the snapshot has several, of which one must be named. */
 int hub_find_calls(struct hub *, const char *db, struct hub_calls *ret, struct error *err) MUST_CHECK;
+
+/* The newest job that dissects "snapshot/dissection", or any dissection of "snapshot", and has not ended. False: there is none. */
+int hub_find_dissecting(struct hub *, const char *db, struct job_status *ret, bool *ret_found, struct error *err) MUST_CHECK;
+/* The store that a running job fills at this moment, of which only what was found so far can be read. TD_E_NOT_FOUND: there is none yet,
+ * or none any more; TD_E_RETRY: it is kept by the one who fills it. Its errors are those of a process that is not trusted, or was just
+ * killed. */
+int hub_open_growing(struct hub *, const char *subject, struct store **ret, struct error *err) MUST_CHECK;
+/* The calls of `db`: those that a running dissection has found so far, or those that are kept. *ret_store is NULL if it has only begun.
+ * `ret->growing` tells which; hub_close_calls() both. Otherwise as hub_find_calls(). */
+int hub_open_calls(struct hub *, const char *db, struct hub_calls *ret, struct store **ret_store, struct error *err) MUST_CHECK;
+void hub_close_calls(struct hub_calls *, struct store *);
 
 /* The parts of opening that `--check` tries out, too. */
 int hub_set_paths(struct hub *, const struct config *, struct error *err) MUST_CHECK;

@@ -46,6 +46,22 @@ void hub_import_remove(const struct hub *hub, const char *id)
     remove_tree(path);
 }
 
+static uint64_t upload_bytes(const struct hub *hub, const char *id)
+{
+    char path[HUB_PATH + MANIFEST_ID];
+    struct stat st;
+    hub_import_path(hub, id, "upload", path, sizeof(path));
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* When its job has ended. */
+static void give_up(const struct hub *hub, const char *id)
+{
+    uint64_t bytes = upload_bytes(hub, id);
+    hub_import_remove(hub, id);
+    snapshots_release(hub->snapshots, bytes);
+}
+
 static json_t *parse(struct td_slice request)
 {
     return json_loadb(request.n ? (const char *)request.p : "", request.n, JSON_REJECT_DUPLICATES, NULL);
@@ -87,6 +103,8 @@ void hub_sweep_imports(struct hub *hub)
             continue;
         if (jobs_each(hub->jobs, "import", NULL, compare_owner, &o, NULL) == TD_OK && !o.found)
             hub_import_remove(hub, o.id);
+        else
+            snapshots_take(hub->snapshots, upload_bytes(hub, o.id));
     }
     if (dir)
         closedir(dir);
@@ -145,12 +163,15 @@ static int put_objects(struct importing *i, const struct manifest *m, struct err
 {
     char prefix[MANIFEST_ID + 1];
     int status = TD_OK;
-    for (size_t n = 0; n < m->node_count && status == TD_OK; n++)
+    for (size_t n = 0; n < m->node_count && status == TD_OK; n++) {
+        if (m->nodes[n].context.key)
+            status = put_object(i, m, &m->nodes[n].context, err);
         for (size_t k = 0; k < m->nodes[n].segment_count && status == TD_OK; k++) {
             status = put_object(i, m, &m->nodes[n].segments[k].data, err);
             if (status == TD_OK)
                 status = put_object(i, m, &m->nodes[n].segments[k].index, err);
         }
+    }
     snprintf(prefix, sizeof(prefix), "%s/", m->id);
     return status == TD_OK ? storage_flush(i->hub->storage, prefix, err) : status;
 }
@@ -215,6 +236,7 @@ static int import(struct importing *i, struct buf *result, struct error *err)
     const char *paths[] = {i->upload};
     struct timespec now;
     struct import_result r = {0};
+    struct buf told = {.n = 0}; /* `r` gives its manifest away */
     clock_gettime(CLOCK_REALTIME, &now);
     const struct import_request request = {.paths = paths,
                                            .path_count = 1,
@@ -229,13 +251,17 @@ static int import(struct importing *i, struct buf *result, struct error *err)
     int status = import_run(&request, &r, err);
     if (status != TD_OK)
         return status;
-    put_import(r.manifest, r.dissection_count, result);
+    put_import(r.manifest, r.dissection_count, &told);
     if (!snapshots_has_id(i->hub->snapshots, i->id)) {
         status = add(i, r.manifest, err);
         r.manifest = NULL;
     }
     if (status == TD_OK)
         status = add_dissections(i, &r, err);
+    if (status == TD_OK)
+        buf_put_slice(result, buf_slice(&told));
+    result->failed |= told.failed;
+    buf_clear(&told);
     import_result_clear(&r);
     return status;
 }
@@ -257,7 +283,7 @@ int hub_run_import(void *ctx, struct job *job, struct td_slice request, bool aga
         close(i.files_fd);
     snapshots_release(hub->snapshots, i.reserved);
     if (status == TD_OK)
-        hub_import_remove(hub, i.id);
+        give_up(hub, i.id);
     json_decref(body);
     return status;
 }
@@ -272,7 +298,7 @@ void hub_clean_import(void *ctx, const char *subject, struct td_slice request)
         int status = snapshots_clean(hub->snapshots, id, &why);
         if (status != TD_OK && status != TD_E_EXISTS)
             log_event(TD_LOG_ERROR, "hub", "what was there of the import %s cannot be removed: %s", subject, why.text);
-        hub_import_remove(hub, id);
+        give_up(hub, id);
     }
     json_decref(body);
 }

@@ -288,12 +288,12 @@ static int run_job(struct job *j, bool again, bool cancelled, bool *ret_goes_on,
         status = check_fate(j, err);
     if (status == TD_OK)
         status = j->kind->run(j->kind->ctx, j, buf_slice(&request), again, &result, err);
-    if (status == TD_OK && result.failed)
+    if (result.failed)
         log_event(TD_LOG_WARN, "hub", "the result of job %s is too long; it is not kept", j->row.status.id);
     pthread_mutex_lock(&js->lock);
     bool stopped = status == TD_E_CANCELLED && !j->row.cancel_asked && atomic_load(&js->stopping);
     *ret_goes_on = stopped && j->kind->resumes;
-    if (status == TD_OK && !result.failed) {
+    if (!*ret_goes_on && !result.failed) {
         j->result = result;
         result = (struct buf){0};
     }
@@ -316,13 +316,13 @@ static void *job_main(void *arg)
     bool again = j->row.status.attempts > 1, cancelled = j->row.cancel_asked, goes_on;
     pthread_mutex_unlock(&js->lock);
     int status = run_job(j, again, cancelled, &goes_on, &err);
-    malloc_trim(0); /* it may have taken much, and a hub is idle most of the time */
     pthread_mutex_lock(&js->db_lock);
     if (goes_on)
         put_back(j);
     else
         finish(j, status, &err);
     pthread_mutex_unlock(&js->db_lock);
+    malloc_trim(0); /* it may have taken much, and a hub is idle most of the time */
     pthread_mutex_lock(&js->lock);
     j->ended = true;
     pthread_cond_signal(&js->work);
@@ -759,7 +759,7 @@ static int cancel(struct job *j, struct error *err)
     if (row.status.state > JOB_RUNNING)
         return error_set(err, TD_E_EXISTS, "job %s has ended: it is %s", row.status.id, job_state_name(row.status.state));
     row.cancel_asked = true;
-    if (row.status.state == JOB_PENDING && row.status.attempts == 0) { /* it has left nothing */
+    if (row.status.state == JOB_PENDING && row.status.attempts == 0 && !(j->kind && j->kind->always_clean)) { /* it has left nothing */
         row.status.state = JOB_CANCELLED;
         row.status.error[0] = row.status.code[0] = '\0';
         row.status.finished_ns = clock_ns(CLOCK_REALTIME);

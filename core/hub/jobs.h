@@ -22,12 +22,13 @@ struct job_kind {
     unsigned at_once; /* at least 1 */
     bool resumes;     /* false: one that a restart interrupted becomes Failed, after clean() */
     /* [its own thread, which takes no signals] TD_OK, or why it failed. `request` is what jobs_submit() was given; `result` is JSON for
-     * those who ask, or nothing.
+     * those who ask, or nothing; it is kept if it failed, too.
      */
     int (*run)(void *ctx, struct job *, struct td_slice request, bool again, struct buf *result, struct error *err);
     /* [its thread] After failing, being cancelled, or an interruption of one that cannot resume: removes what it left. May be NULL. */
     void (*clean)(void *ctx, const char *subject, struct td_slice request);
     void *ctx;
+    bool always_clean; /* also one that is cancelled before it ran: whoever asked for it has put something there for it */
 };
 
 /* `path`: the database, made if it is not there. One that is damaged is moved aside, and told by jobs_note(). TD_E_EXISTS: another hub has

@@ -16,10 +16,10 @@
 struct job_kind *hub_kinds(struct hub *hub, size_t *ret_n)
 {
     const struct job_kind all[] = {
-        {"create", 2, true, hub_run_create, hub_clean_create, hub},
-        {"verify", 1, true, hub_run_verify, NULL, hub},
-        {"dissect", 1, true, hub_run_dissect, hub_clean_dissect, hub},
-        {"import", 1, true, hub_run_import, hub_clean_import, hub},
+        {"create", 2, true, hub_run_create, hub_clean_create, hub, false},
+        {"verify", 1, true, hub_run_verify, NULL, hub, false},
+        {"dissect", 1, true, hub_run_dissect, hub_clean_dissect, hub, false},
+        {"import", 1, true, hub_run_import, hub_clean_import, hub, true}, /* of what was uploaded */
     };
     enum { KINDS = sizeof(all) / sizeof(all[0]) };
     struct job_kind *v = mem_calloc(KINDS, sizeof(*v));
@@ -132,7 +132,7 @@ static void put_result(struct hub *hub, const char *name, struct buf *result)
     json_put_text(result, "id", m->id);
     json_put_u64(result, "bytes", m->bytes);
     json_put_u64(result, "packets", m->packets);
-    json_put_bool(result, "whole", manifest_is_whole(m, &reason));
+    json_put_bool(result, "complete", manifest_is_whole(m, &reason));
     if (reason.n)
         json_put_text(result, "reason", buf_cstr(&reason));
     buf_putc(result, '}');
@@ -296,9 +296,9 @@ static void put_dissection(const struct dissection_result *r, const struct buf *
     buf_putc(result, '}');
 }
 
-static void store_name(const char *subject, char out[JOB_SUBJECT + 16])
+void hub_store_name(const char *subject, char out[HUB_STORE_NAME])
 {
-    snprintf(out, JOB_SUBJECT + 16, "%s.calls", subject);
+    snprintf(out, HUB_STORE_NAME, "%s.calls", subject);
     for (char *p = out; *p; p++) /* names have no colons */
         if (*p == '/')
             *p = ':';
@@ -328,10 +328,10 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
     struct dissect_parts p = {.n = 0};
     struct dissection_result *r = mem_calloc(1, sizeof(*r));
     struct buf summary = {.n = 0}, about = {.n = 0};
-    char file[JOB_SUBJECT + 16];
+    char file[HUB_STORE_NAME];
     const struct manifest *m = snapshot_manifest(s);
     arena_init(&p.arena, 64 << 20);
-    store_name(job_subject(job), file);
+    hub_store_name(job_subject(job), file);
     buf_putc(&about, '{');
     json_put_text(&about, "snapshot", m->name);
     json_put_text(&about, "id", m->id);
@@ -342,6 +342,7 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
                                                .node_count = p.n,
                                                .out_dir = hub->work_dir,
                                                .out_name = file,
+                                               .work_file = true,
                                                .payloads = true,
                                                .about = buf_slice(&about),
                                                .cancel = job_cancelled(job),
@@ -368,8 +369,8 @@ int hub_run_dissect(void *ctx, struct job *job, struct td_slice request, bool ag
     json_t *body = parse(request);
     if (!body)
         return damaged(err);
-    if (again) /* begun anew: a child that is gone cannot be gone on with */
-        hub_clean_dissect(hub, job_subject(job), request);
+    (void)again;
+    hub_clean_dissect(hub, job_subject(job), request); /* a child that is gone cannot be gone on with */
     struct snapshot *s = snapshots_pin(hub->snapshots, text_of(body, "snapshot"));
     int status = TD_OK;
     if (!s)
@@ -386,9 +387,9 @@ void hub_clean_dissect(void *ctx, const char *subject, struct td_slice request)
 {
     static const char *const ends[] = {"", ".tmp", "-journal", ".tmp-journal"};
     struct hub *hub = ctx;
-    char file[JOB_SUBJECT + 16], path[HUB_PATH + JOB_SUBJECT + 64];
+    char file[HUB_STORE_NAME], path[HUB_PATH + JOB_SUBJECT + 64];
     (void)request;
-    store_name(subject, file);
+    hub_store_name(subject, file);
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s%s", hub->work_dir, file, ends[i]);
         unlink(path);

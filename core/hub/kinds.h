@@ -20,10 +20,15 @@ void hub_clean_dissect(void *hub, const char *subject, struct td_slice request);
 int hub_run_import(void *hub, struct job *, struct td_slice request, bool again, struct buf *result, struct error *err);
 void hub_clean_import(void *hub, const char *subject, struct td_slice request);
 
-/* The folder of an upload, in the work directory: the file "upload", and "files", what the job makes of it. */
+/* The file in the work directory that a dissection of "snapshot/name" is made in; dissection_run() adds ".tmp". */
+enum { HUB_STORE_NAME = JOB_SUBJECT + 16 };
+void hub_store_name(const char *subject, char out[HUB_STORE_NAME]);
+
+/* The folder of an upload, in the work directory: the file "upload", and "files", what the job makes of it. The upload's bytes are reserved
+ * as long as it is there: by the request until it has become a job, then until the job has removed it. */
 void hub_import_path(const struct hub *hub, const char *id, const char *rest, char out[], size_t n);
 void hub_import_remove(const struct hub *hub, const char *id);
-/* At the start: removes the folders of uploads that became no job. */
+/* At the start: removes the folders of uploads that became no job, and counts what the others have. */
 void hub_sweep_imports(struct hub *hub);
 
 #endif

@@ -60,7 +60,6 @@ static void put_answers(struct buf *b, const struct hub_route *r)
 
 static void put_operation(struct buf *b, const struct hub_subject *s, const struct hub_route *r)
 {
-    static const char *const roles[] = {"anyone", "viewer", "operator", "admin"};
     char method[16];
     size_t n = 0;
     for (; r->method[n] && n + 1 < sizeof(method); n++)
@@ -75,7 +74,7 @@ static void put_operation(struct buf *b, const struct hub_subject *s, const stru
     json_put_string(b, td_str(s->name));
     buf_putc(b, ']');
     put_raw(b, "security", r->needs == HTTP_ANYONE ? "[]" : "[{\"bearer\":[]},{}]");
-    json_put_text(b, "x-role", roles[r->needs]);
+    json_put_text(b, "x-role", http_role_name(r->needs));
     put_parameters(b, r);
     if (r->body) {
         json_put_key(b, "requestBody");

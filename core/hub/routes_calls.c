@@ -21,6 +21,7 @@ struct calls_query {
     struct search_options search;
     struct store_position after;
     uint64_t limit;
+    bool growing; /* a dissection that runs fills the store */
     struct http_request *q;
 };
 
@@ -182,8 +183,32 @@ void hub_refuse_filter(struct http_request *q, const struct filter_diagnostics *
     http_reply_body(q, 400, "application/problem+json", &b);
 }
 
-static int search(struct store *store, const struct calls_query *c, struct error *err)
+/* Of a dissection that has found nothing yet; what it will have is not known for certain, but what the filter may name is. */
+static int answer_nothing(struct hub *hub, const struct calls_query *c, struct error *err)
 {
+    struct filter_diagnostics diagnostics;
+    struct filter *filter = NULL;
+    struct buf b = {.n = 0};
+    const char *text = c->search.filter ? c->search.filter : "";
+    filter_diagnostics_init(&diagnostics);
+    int status = filter_compile(hub->fields, td_str(text), c->search.now_ns, &filter, &diagnostics, err);
+    bool refused = status == TD_E_CONFIG && diagnostics.fault_n;
+    if (refused)
+        hub_refuse_filter(c->q, &diagnostics, text, err);
+    if (status == TD_OK) {
+        buf_lit(&b, "{\"calls\":[],\"cursor\":null,\"state\":\"writing\",\"total\":0,\"not_judged\":0}");
+        hub_reply_json(c->q, 200, &b);
+    }
+    filter_free(filter);
+    filter_diagnostics_clear(&diagnostics);
+    buf_clear(&b);
+    return refused ? TD_OK : status;
+}
+
+static int search(struct hub *hub, struct store *store, const struct calls_query *c, struct error *err)
+{
+    if (!store)
+        return answer_nothing(hub, c, err);
     struct filter_diagnostics diagnostics;
     struct search *s = NULL;
     struct buf b = {.n = 0};
@@ -198,7 +223,7 @@ static int search(struct store *store, const struct calls_query *c, struct error
     if (status == TD_OK)
         status = put_calls(s, c, &b, err);
     if (status == TD_OK) {
-        json_put_text(&b, "state", state_name(store_state(store)));
+        json_put_text(&b, "state", state_name(c->growing ? STORE_WRITING : store_state(store)));
         json_put_u64(&b, "total", store_count(store));
         json_put_u64(&b, "not_judged", search_errors(s));
         buf_putc(&b, '}');
@@ -209,21 +234,19 @@ static int search(struct store *store, const struct calls_query *c, struct error
     return status;
 }
 
-/* Opens the store of a name, and passes it on. */
-static int with_store(struct hub *hub, int (*use)(struct store *, const struct calls_query *, struct error *), struct calls_query *c,
-                      struct error *err)
+/* Opens the store of a name, and passes it on; NULL: a dissection that has found nothing yet. */
+static int with_store(struct hub *hub, int (*use)(struct hub *, struct store *, const struct calls_query *, struct error *),
+                      struct calls_query *c, struct error *err)
 {
     struct hub_calls calls;
     struct store *store = NULL;
-    int status = hub_find_calls(hub, c->db, &calls, err);
+    int status = hub_open_calls(hub, c->db, &calls, &store, err);
     if (status != TD_OK)
         return status;
     c->db = calls.db;
-    status = store_open(calls.path, &store, err);
-    if (status == TD_OK)
-        status = use(store, c, err);
-    store_free(store);
-    snapshot_unpin(calls.pin);
+    c->growing = calls.growing;
+    status = use(hub, store, c, err);
+    hub_close_calls(&calls, store);
     return status;
 }
 
@@ -250,10 +273,13 @@ static int post_calls(void *ctx, struct http_request *q, struct error *err)
     return status == TD_OK ? find_calls(ctx, q, body, err) : status;
 }
 
-static int put_one(struct store *store, const struct calls_query *c, struct error *err)
+static int put_one(struct hub *hub, struct store *store, const struct calls_query *c, struct error *err)
 {
     struct store_call call = {0};
     struct buf b = {.n = 0};
+    (void)hub;
+    if (!store)
+        return error_set(err, TD_E_NOT_FOUND, "%s has no call %" PRIu64 " yet", c->db, c->after.id);
     int status = store_read_call(store, c->after.id, true, &call, err);
     if (status == TD_OK) {
         hub_put_call(&b, c->db, &call.call, true);
@@ -305,7 +331,10 @@ static const struct hub_parameter search_parameters[] = {
 static const struct hub_parameter one_parameters[] = {
     {"id", TEXT, "The call's id: snapshot/dissection/number, with its slashes encoded", true}, {0}};
 static const struct hub_answer search_answers[] = {
-    {200, JSON_TYPE, "calls, and a cursor if there are more"},
+    {200, JSON_TYPE,
+     "calls, and a cursor if there are more. While the dissection runs (state: writing) they are those that it has found so far; others "
+     "that "
+     "it finds later may lie before a cursor: /calls/stream misses none"},
     {400, "application/problem+json", "filter_error: with diagnostics, as /filter/check has them; or invalid_request"},
     {404, "application/problem+json", "There is no such snapshot or dissection"},
     {0}};

@@ -51,6 +51,8 @@ int hub_find_calls(struct hub *hub, const char *db, struct hub_calls *ret, struc
 {
     char snapshot[MANIFEST_NAME], name[MANIFEST_NAME];
     const char *slash = strchr(db, '/');
+    ret->pin = NULL;
+    ret->growing = false;
     size_t n = slash ? (size_t)(slash - db) : strlen(db);
     snprintf(snapshot, sizeof(snapshot), "%.*s", n < sizeof(snapshot) ? (int)n : 0, db);
     struct snapshot *s = snapshots_pin(hub->snapshots, snapshot);
@@ -60,7 +62,7 @@ int hub_find_calls(struct hub *hub, const char *db, struct hub_calls *ret, struc
     if (status == TD_OK && !snapshot_dissection_path(s, name, ret->path))
         status = error_set(err, TD_E_NOT_FOUND, "snapshot %s has no dissection %s", snapshot, name);
     snprintf(ret->db, sizeof(ret->db), "%s/%s", snapshot, name);
-    ret->pin = s;
+    ret->pin = status == TD_OK ? s : NULL;
     if (status != TD_OK)
         snapshot_unpin(s);
     return status;
@@ -326,12 +328,12 @@ static int post_stop(void *ctx, struct http_request *q, struct error *err)
     if (!subject_of(q, subject))
         return not_found(q);
     int status = find_running(hub, subject, id, err);
-    if (status == TD_OK && !*id) {
+    if (status == TD_OK)
+        status = *id ? jobs_cancel(hub->jobs, id, err) : TD_E_EXISTS;
+    if (status == TD_E_EXISTS) { /* or it has just ended */
         http_reply_problem(q, 409, "not_running", "%s is not being dissected", subject);
         return TD_OK;
     }
-    if (status == TD_OK)
-        status = jobs_cancel(hub->jobs, id, err);
     if (status != TD_OK)
         return status;
     buf_putc(&b, '{');

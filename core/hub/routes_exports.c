@@ -319,18 +319,26 @@ static int check_call(const char *path, uint64_t id, struct error *err)
     return status;
 }
 
-static int take_call(struct export_run *x, const char *id, struct error *err)
+/* False in *ret_go: answered. */
+static int take_call(struct export_run *x, const char *id, bool *ret_go, struct error *err)
 {
     char db[JOB_SUBJECT], snapshot[MANIFEST_NAME];
     uint64_t number;
+    struct job_status job;
+    bool dissecting;
     if (!hub_parse_call_id(id, db, &number))
         return error_set(err, TD_E_NOT_FOUND, "\"%.200s\" is no call; ids are as GET /api/v1/calls gives them: snapshot/dissection/number",
                          id);
-    int status = hub_find_calls(x->hub, db, &x->calls, err);
-    if (status != TD_OK) {
-        x->calls.pin = NULL;
-        return status;
+    int status = hub_find_dissecting(x->hub, db, &job, &dissecting, err);
+    if (status == TD_OK && dissecting && job.state == JOB_RUNNING) { /* which captures its packets are in is known at the end */
+        http_reply_problem(x->q, 409, "dissecting", "%s is being dissected; packets of its calls can be had once that has ended", db);
+        *ret_go = false;
+        return TD_OK;
     }
+    if (status == TD_OK)
+        status = hub_find_calls(x->hub, db, &x->calls, err);
+    if (status != TD_OK)
+        return status;
     snprintf(snapshot, sizeof(snapshot), "%.*s", (int)strcspn(db, "/"), db);
     x->pin = snapshots_pin(x->hub->snapshots, snapshot);
     if (!x->pin)
@@ -352,8 +360,9 @@ static int get_call_pcap(void *ctx, struct http_request *q, struct error *err)
     struct export_run *x = run_new(ctx, q);
     if (!x)
         return error_nomem(err);
-    int status = take_call(x, http_segment(q, "id"), err);
-    if (status == TD_OK)
+    bool go = true;
+    int status = take_call(x, http_segment(q, "id"), &go, err);
+    if (status == TD_OK && go)
         return begin(x, push_packets, err);
     run_free(x);
     return status;

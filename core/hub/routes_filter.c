@@ -16,34 +16,24 @@ static const char *const filter_members[] = {"filter", "at", "db", NULL};
 /* The fields that a filter may name: of a store of calls, or of the dissectors that are enabled. */
 struct fields {
     const struct field_registry *registry;
+    struct hub_calls calls;
     struct store *store;
-    struct snapshot *pin;
 };
 
 static int open_fields(struct hub *hub, const char *db, struct fields *ret, struct error *err)
 {
-    struct hub_calls calls;
     *ret = (struct fields){.registry = hub->fields};
     if (!db)
         return TD_OK;
-    int status = hub_find_calls(hub, db, &calls, err);
-    if (status != TD_OK)
-        return status;
-    status = store_open(calls.path, &ret->store, err);
-    if (status == TD_OK) {
+    int status = hub_open_calls(hub, db, &ret->calls, &ret->store, err);
+    if (status == TD_OK && ret->store)
         ret->registry = store_registry(ret->store);
-        ret->pin = calls.pin;
-    } else {
-        snapshot_unpin(calls.pin);
-    }
     return status;
 }
 
 static void close_fields(struct fields *f)
 {
-    store_free(f->store);
-    if (f->pin)
-        snapshot_unpin(f->pin);
+    hub_close_calls(&f->calls, f->store);
 }
 
 static int get_fields(void *ctx, struct http_request *q, struct error *err)

@@ -73,7 +73,7 @@ static void close_upload(void *ctx)
         close(u->fd);
     if (!u->kept)
         hub_import_remove(u->hub, u->id);
-    snapshots_release(u->hub->snapshots, u->reserved);
+    snapshots_release(u->hub->snapshots, u->kept ? u->reserved - u->bytes : u->reserved); /* the rest is the job's to release */
     mem_free(u);
 }
 
@@ -106,13 +106,28 @@ static int submit(struct upload *u, struct http_request *q, struct error *err)
     return TD_OK;
 }
 
+static int sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+static int sync_upload(const struct upload *u)
+{
+    char folder[HUB_PATH + MANIFEST_ID];
+    hub_import_path(u->hub, u->id, "", folder, sizeof(folder));
+    return fsync(u->fd) == 0 && sync_directory(folder) == 0 ? sync_directory(u->hub->work_dir) : -1;
+}
+
 /* Whole, and durable before the job is. */
 static int end_upload(void *ctx, struct http_request *q, struct error *err)
 {
     struct upload *u = ctx;
     if (!u->bytes)
         return error_set(err, TD_E_CONFIG, "the body is empty; send an archive of a snapshot, or a capture (pcap, pcapng)");
-    if (fsync(u->fd) != 0)
+    if (sync_upload(u) != 0)
         return error_set(err, TD_E_INTERNAL, "the upload cannot be written: %s", strerror(errno));
     return submit(u, q, err);
 }

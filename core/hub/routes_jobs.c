@@ -1,4 +1,5 @@
 /* Jobs: lists, one of them, cancelling, and events as they go on. */
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/json_object.h"
@@ -6,6 +7,16 @@
 #include "base/units.h"
 #include "hub/routes.h"
 #include "net/http_events.h"
+
+enum { MAX_WAIT_S = 30 };
+#define LOOK_NS (250 * (int64_t)NS_PER_MS) /* so soon it is seen that the client has left */
+
+static int64_t monotonic_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
 
 static int64_t now(void)
 {
@@ -84,13 +95,43 @@ static void put_given(struct buf *b, const char *key, const struct buf *json)
     json_decref(v);
 }
 
+/* For those who would ask over and over. */
+static int take_wait(const struct http_request *q, int64_t *ret_ns, struct error *err)
+{
+    const char *text = http_parameter(q, "wait");
+    size_t n = text ? strlen(text) : 0;
+    *ret_ns = 0;
+    if (!text)
+        return TD_OK;
+    if (n < 1 || n > 2 || strspn(text, "0123456789") != n || strtol(text, NULL, 10) > MAX_WAIT_S)
+        return error_set(err, TD_E_CONFIG, "wait must be a number of seconds, at most %d", MAX_WAIT_S);
+    *ret_ns = strtol(text, NULL, 10) * (int64_t)NS_PER_S;
+    return TD_OK;
+}
+
+/* Its state when it has ended, or after so long. */
+static int await_job(struct jobs *jobs, const struct http_request *q, int64_t wait_ns, struct job_status *ret, struct error *err)
+{
+    const char *id = http_segment(q, "id");
+    int64_t until_ns = monotonic_ns() + wait_ns, left_ns;
+    uint64_t version = jobs_wait(jobs, 0, 0);
+    int status;
+    while ((status = jobs_status(jobs, id, ret, err)) == TD_OK && ret->state <= JOB_RUNNING && (left_ns = until_ns - monotonic_ns()) > 0 &&
+           !http_cancelled(q))
+        version = jobs_wait(jobs, version, left_ns < LOOK_NS ? left_ns : LOOK_NS);
+    return status;
+}
+
 static int get_job(void *ctx, struct http_request *q, struct error *err)
 {
     struct hub *hub = ctx;
     struct job_status s;
     struct buf b = {.n = 0}, request = {.n = 0}, result = {.n = 0};
     const char *id = http_segment(q, "id");
-    int status = jobs_status(hub->jobs, id, &s, err);
+    int64_t wait_ns;
+    int status = take_wait(q, &wait_ns, err);
+    if (status == TD_OK)
+        status = await_job(hub->jobs, q, wait_ns, &s, err);
     if (status == TD_OK)
         status = jobs_request(hub->jobs, id, &request, err);
     if (status == TD_OK)
@@ -237,6 +278,10 @@ static const struct hub_parameter list_parameters[] = {
      false},
     {0}};
 static const struct hub_parameter id_parameters[] = {{"id", TEXT, "The job's id", true}, {0}};
+static const struct hub_parameter one_parameters[] = {{"id", TEXT, "The job's id", true},
+                                                      {"wait", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":30}",
+                                                       "Seconds: the answer comes when the job has ended, or after so long", false},
+                                                      {0}};
 static const struct hub_answer list_answers[] = {{200, JSON_TYPE, "The jobs, the newest first"}, {0}};
 static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The job, with its request and its result"}, {0}};
 static const struct hub_answer cancel_answers[] = {
@@ -249,7 +294,7 @@ static const struct hub_route routes[] = {
      list_answers},
     {"GET", API "/jobs/events", HTTP_VIEWER, 0, get_events, "watchJobs", "Jobs as they go on: server-sent events", NULL, NULL,
      event_answers},
-    {"GET", API "/jobs/{id}", HTTP_VIEWER, 0, get_job, "getJob", "One job", id_parameters, NULL, one_answers},
+    {"GET", API "/jobs/{id}", HTTP_VIEWER, 0, get_job, "getJob", "One job", one_parameters, NULL, one_answers},
     {"POST", API "/jobs/{id}/cancel", HTTP_OPERATOR, 0, cancel_job, "cancelJob", "Cancel a job", id_parameters, NULL, cancel_answers},
 };
 

@@ -307,7 +307,7 @@ static double coverage(const struct manifest *m)
     return window > 0 ? covered * 100 / window : 0;
 }
 
-/* One that lacks something is never plainly Completed. */
+/* One that lacks something is told apart: its status says how far it is, not how whole. */
 static int put_snapshot(struct buf *b, struct snapshot *s, struct error *err)
 {
     const struct manifest *m = snapshot_manifest(s);
@@ -319,7 +319,8 @@ static int put_snapshot(struct buf *b, struct snapshot *s, struct error *err)
     buf_putc(b, '{');
     json_put_text(b, "name", m->name);
     json_put_text(b, "id", m->id);
-    json_put_text(b, "status", !whole ? "Partial" : d.n ? "Dissected" : "Completed");
+    json_put_text(b, "status", d.n ? "Dissected" : "Completed");
+    json_put_bool(b, "complete", whole);
     if (!whole)
         json_put_text(b, "reason", buf_cstr(&reason));
     json_put_text(b, "location", "Local");
@@ -483,6 +484,10 @@ static int post_verify(void *ctx, struct http_request *q, struct error *err)
 #define TEXT "{\"type\":\"string\"}"
 #define NAME "{\"type\":\"string\",\"pattern\":\"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$\"}"
 
+#define STATUS                                                                                                                     \
+    "status is Pending, In Progress, Completed, Dissected or Failed; of one that is made, complete is false if a node, a part of " \
+    "the window or every packet is missing, which reason tells"
+
 static const struct hub_parameter list_parameters[] = {
     {"location", "{\"type\":\"string\",\"enum\":[\"local\",\"cloud\"]}", "Only those there", false}, {0}};
 static const struct hub_parameter name_parameters[] = {{"name", NAME, "The snapshot's name", true}, {0}};
@@ -493,9 +498,11 @@ static const struct hub_answer create_answers[] = {{202, JSON_TYPE, "The job tha
                                                    {422, "application/problem+json", "window_not_available: says what is"},
                                                    {507, "application/problem+json", "no_room"},
                                                    {0}};
-static const struct hub_answer list_answers[] = {{200, JSON_TYPE, "Snapshots, those that are being made, and those that failed"}, {0}};
-static const struct hub_answer one_answers[] = {
-    {200, JSON_TYPE, "The snapshot, with its nodes, coverage and drops"}, {404, "application/problem+json", "snapshot_not_found"}, {0}};
+static const struct hub_answer list_answers[] = {{200, JSON_TYPE, "Snapshots, those that are being made, and those that failed; " STATUS},
+                                                 {0}};
+static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The snapshot, with its nodes, coverage and drops; " STATUS},
+                                                {404, "application/problem+json", "snapshot_not_found"},
+                                                {0}};
 static const struct hub_answer delete_answers[] = {{204, NULL, "It is gone"},
                                                    {404, "application/problem+json", "snapshot_not_found"},
                                                    {409, "application/problem+json", "in_use: somebody reads it"},

@@ -25,6 +25,12 @@ struct td_slice http_body(const struct http_request *r)
     return buf_slice(&r->body);
 }
 
+const char *http_role_name(enum http_role role)
+{
+    static const char *const names[] = {"anyone", "viewer", "operator", "admin"};
+    return names[role];
+}
+
 enum http_role http_role(const struct http_request *r)
 {
     return r->role;

@@ -10,7 +10,7 @@
 #include "base/units.h"
 #include "net/http_exchange.h"
 
-enum { MAX_ARENA = 64 << 10, MAX_LOGGED_TARGET = 200 };
+enum { MAX_ARENA = 64 << 10, MAX_LOGGED_TARGET = 200, MAX_METHOD = 32 };
 
 static void parse_target(struct http_request *r, const char *uri)
 {
@@ -72,11 +72,21 @@ static enum MHD_Result measure_field(void *cls, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
+/* Methods go into logs as they are: libmicrohttpd takes anything without a space for one. */
+static bool is_method(const char *text)
+{
+    size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-");
+    return n > 0 && n <= MAX_METHOD && !text[n];
+}
+
 static bool check_form(struct http_request *r)
 {
     struct measure m = {0};
     MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, measure_field, &m);
-    if (r->target_status == 400)
+    if (!is_method(r->method)) {
+        r->method = "-";
+        http_reply_problem(r, 400, "invalid_method", "the method is not one: up to %d capital letters", MAX_METHOD);
+    } else if (r->target_status == 400)
         http_reply_problem(r, 400, "invalid_address", "%s", r->target_error.text);
     else if (r->target_status == 414)
         http_reply_problem(r, 414, "address_too_long", "%s", r->target_error.text);
@@ -179,9 +189,18 @@ static bool is_own_name(const char *host)
     return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == n;
 }
 
+/* A web page elsewhere can also have a browser send requests to localhost. It gets no answer, but what they ask for would be done; only
+ * the field Origin tells (RFC 6454 section 7). */
+static bool is_own_origin(const char *origin)
+{
+    size_t scheme = strncasecmp(origin, "http://", 7) == 0 ? 7 : strncasecmp(origin, "https://", 8) == 0 ? 8 : 0;
+    return scheme && is_own_name(origin + scheme);
+}
+
 static bool check_rights(struct http_request *r)
 {
     bool open;
+    const char *origin = http_header(r, "Origin");
     const char *host = http_header(r, "Host"), *authorization = http_header(r, "Authorization");
     struct td_slice shown = bearer_token(authorization);
     take_role(r, shown, &open);
@@ -191,15 +210,18 @@ static bool check_rights(struct http_request *r)
         http_reply_problem(
             r, 421, "foreign_name",
             "without a token this server is only for its own machine, under the name localhost, not %.64s; configure a token", host);
+    } else if (open && origin && !is_own_origin(origin)) {
+        http_reply_problem(r, 403, "foreign_origin",
+                           "without a token this server takes nothing from web pages of other machines, as %.64s; configure a token",
+                           origin);
     } else if (r->role == HTTP_ANYONE) {
         http_reply_header(r, "WWW-Authenticate", "Bearer realm=\"tapedeck\"%s", shown.n ? ", error=\"invalid_token\"" : "");
         http_reply_problem(r, 401, shown.n ? "token_unknown" : "token_missing",
                            "%s; send \"Authorization: Bearer TOKEN\" with a token of the server's configuration",
                            shown.n ? "this token is not known here" : "this needs a token");
     } else if (r->role < r->route->needs) {
-        static const char *const names[] = {"anyone", "viewer", "operator", "admin"};
-        http_reply_problem(r, 403, "role_too_low", "this needs the role %s; the token has the role %s", names[r->route->needs],
-                           names[r->role]);
+        http_reply_problem(r, 403, "role_too_low", "this needs the role %s; the token has the role %s", http_role_name(r->route->needs),
+                           http_role_name(r->role));
     }
     return r->reply.kind == HTTP_REPLY_NONE;
 }
@@ -364,6 +386,7 @@ static void tell_answered(const struct http_request *r, enum MHD_RequestTerminat
                                                                          .role = r->role,
                                                                          .method = r->method,
                                                                          .path = r->text ? r->text : "",
+                                                                         .route = r->route ? r->route->path : NULL,
                                                                          .status = r->queued ? r->reply.status : 0,
                                                                          .bytes = r->sent,
                                                                          .duration_ns = http_now_ns() - r->begin_ns,

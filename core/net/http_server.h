@@ -32,6 +32,7 @@ enum {
 
 /* Each may do what those before it may. */
 enum http_role { HTTP_ANYONE, HTTP_VIEWER, HTTP_OPERATOR, HTTP_ADMIN };
+const char *http_role_name(enum http_role); /* "anyone", "viewer", "operator", "admin" */
 
 /* The server keeps a digest of the text only. */
 struct http_token {
@@ -64,10 +65,11 @@ struct http_answered {
     const char *who;     /* the name of the token; else the address */
     const char *address; /* of the client; "": unknown */
     enum http_role role; /* that it had; HTTP_ANYONE: no token that is known */
-    const char *method;
-    const char *path; /* and the query, as they came, cut at 200 bytes */
-    unsigned status;  /* 0: the client left before there was an answer */
-    uint64_t bytes;   /* of the body, given to the connection */
+    const char *method;  /* "-": one that cannot be */
+    const char *path;    /* and the query, as they came, cut at 200 bytes */
+    const char *route;   /* http_route.path of the one that was taken; NULL: none */
+    unsigned status;     /* 0: the client left before there was an answer */
+    uint64_t bytes;      /* of the body, given to the connection */
     int64_t duration_ns;
     bool complete; /* to its end, as far as this side knows */
 };

@@ -27,13 +27,9 @@ static char *take_word(char **at)
 
 static bool parse_role(const char *word, enum http_role *ret)
 {
-    static const struct {
-        const char *name;
-        enum http_role role;
-    } roles[] = {{"viewer", HTTP_VIEWER}, {"operator", HTTP_OPERATOR}, {"admin", HTTP_ADMIN}};
-    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-        if (strcmp(word, roles[i].name) == 0) {
-            *ret = roles[i].role;
+    for (enum http_role role = HTTP_VIEWER; role <= HTTP_ADMIN; role++) {
+        if (strcmp(word, http_role_name(role)) == 0) {
+            *ret = role;
             return true;
         }
     }

@@ -68,9 +68,10 @@ int input_open_memory(struct input *in, struct td_slice data, struct error *err)
     return stream_open(in, &raw, kind, err);
 }
 
-static int open_path(const char *path, int *ret_fd, struct error *err)
+int input_open_path(const char *path, int flags, int *ret_fd, struct error *err)
 {
-    int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+    bool standard_input = strcmp(path, "-") == 0;
+    int fd = standard_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC | flags);
     if (fd >= 0) {
         *ret_fd = fd;
         return TD_OK;
@@ -128,7 +129,7 @@ int input_open(struct input *in, const char *path, struct error *err)
 {
     *in = (struct input){0};
     int fd = -1;
-    int status = open_path(path, &fd, err);
+    int status = input_open_path(path, 0, &fd, err);
     if (status != TD_OK)
         return status;
     status = input_open_fd(in, fd, -1, err);

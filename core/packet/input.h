@@ -35,7 +35,9 @@ struct input {
     void *source; /* the ops' own */
 };
 
-/* "-" is standard input. */
+/* Opens a file; "-" is standard input. With O_NONBLOCK in `flags` nobody waits for a fifo's writer. The error has no name. */
+int input_open_path(const char *path, int flags, int *ret_fd, struct error *err) MUST_CHECK;
+/* The same, and reads it. */
 int input_open(struct input *in, const char *path, struct error *err) MUST_CHECK;
 /* Takes `fd` over when it succeeds. `cancel_fd`: see raw.h; -1: none. */
 int input_open_fd(struct input *in, int fd, int cancel_fd, struct error *err) MUST_CHECK;

@@ -1,6 +1,8 @@
 #include "pcapng_write.h"
 
-enum { BLOCK_SECTION = 0x0a0d0d0au, BLOCK_INTERFACE = 1, BLOCK_STATISTICS = 5, BYTE_ORDER_MAGIC = 0x1a2b3c4d };
+enum { BLOCK_SECTION = 0x0a0d0d0au, BLOCK_INTERFACE = 1, BLOCK_NAMES = 4, BLOCK_STATISTICS = 5, BYTE_ORDER_MAGIC = 0x1a2b3c4d };
+
+enum { NAMES_IPV4 = 1, NAMES_IPV6 = 2, NAMES_BYTES = 32 << 10 /* of names in one block */, MAX_NAME = 255 };
 
 enum option {
     OPTION_END = 0,
@@ -142,4 +144,24 @@ void pcapng_put_statistics(struct buf *b, const struct pcapng_statistics *s)
     put_number_option(b, STATISTICS_SYSTEM_DROPS, s->dropped_by_kernel);
     put_text(b, OPTION_COMMENT, s->comment);
     end_block(b, at);
+}
+
+void pcapng_put_names(struct buf *b, const struct capture_name *v, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        size_t at = begin_block(b, BLOCK_NAMES);
+        for (; i < n && b->n - at < NAMES_BYTES; i++) {
+            size_t address = v[i].ip_version == 4 ? 4 : 16, name = strnlen(v[i].name, MAX_NAME);
+            if (!name)
+                continue;
+            put_16(b, v[i].ip_version == 4 ? NAMES_IPV4 : NAMES_IPV6);
+            put_16(b, (uint32_t)(address + name) + 1);
+            buf_put(b, v[i].ip, address);
+            buf_put(b, v[i].name, name);
+            buf_put(b, "\0\0\0\0", 1 + (-(address + name + 1) & 3));
+        }
+        if (b->failed)
+            return;
+        end_block(b, at);
+    }
 }

@@ -6,6 +6,7 @@
 #define PACKET_PCAPNG_WRITE_H
 
 #include "base/buf.h"
+#include "packet/capture.h"
 
 enum {
     PCAPNG_PACKET_HEAD = 28, /* bytes of an enhanced packet block before the packet */
@@ -37,6 +38,8 @@ struct pcapng_statistics {
 void pcapng_put_section(struct buf *, const struct pcapng_section *);
 void pcapng_put_interface(struct buf *, const struct pcapng_interface *);
 void pcapng_put_statistics(struct buf *, const struct pcapng_statistics *);
+/* Name-resolution blocks, in the order given; empty names are left out, long ones cut at 255 bytes. */
+void pcapng_put_names(struct buf *, const struct capture_name *, size_t n);
 
 /* Bytes of the block of a packet with so many captured bytes. */
 static inline uint32_t pcapng_packet_size(uint32_t caplen)

@@ -162,7 +162,7 @@ static int get_object(struct archive *a, const char *key, bool counting, struct 
     return status;
 }
 
-/* ---- Segments ---- */
+/* ---- Segments, and what is known besides ---- */
 
 static int differs(const struct archive *a, const struct manifest_object *o, const char *what, struct error *err)
 {
@@ -204,7 +204,7 @@ static int member_name(const struct manifest_object *o, char out[STORAGE_MAX_KEY
     return TD_OK;
 }
 
-static int write_segment(struct archive *a, const struct manifest_object *o, struct error *err)
+static int write_object(struct archive *a, const struct manifest_object *o, struct error *err)
 {
     char name[STORAGE_MAX_KEY];
     uint8_t digest[SHA256_BYTES];
@@ -275,9 +275,12 @@ static int write_all(struct archive *a, struct error *err)
 {
     const struct manifest *m = a->request->manifest;
     int status = write_manifest(a, err);
-    for (size_t i = 0; i < m->node_count; i++)
+    for (size_t i = 0; i < m->node_count; i++) {
+        if (m->nodes[i].context.key && status == TD_OK)
+            status = write_object(a, &m->nodes[i].context, err);
         for (size_t k = 0; k < m->nodes[i].segment_count && status == TD_OK; k++)
-            status = write_segment(a, &m->nodes[i].segments[k].data, err);
+            status = write_object(a, &m->nodes[i].segments[k].data, err);
+    }
     for (size_t i = 0; i < a->request->dissection_count && status == TD_OK; i++)
         status = write_dissection(a, a->request->dissections[i], err);
     if (status != TD_OK)
@@ -300,9 +303,11 @@ int archive_write(const struct archive_request *request, struct error *err)
 {
     const struct manifest *m = request->manifest;
     struct archive a = {.request = request, .sums = {.max = MAX_SUMS}};
-    for (size_t i = 0; i < m->node_count; i++)
+    for (size_t i = 0; i < m->node_count; i++) {
+        a.all += m->nodes[i].context.bytes;
         for (size_t k = 0; k < m->nodes[i].segment_count; k++)
             a.all += m->nodes[i].segments[k].data.bytes;
+    }
     a.stored = sha256_new();
     a.plain = sha256_new();
     a.room = mem_alloc(PLAIN_BYTES);

@@ -2,6 +2,7 @@
  *
  *     NAME/manifest.json              as the snapshot has it; first
  *     NAME/NODE/0000000042.pcapng     the segments, never compressed by themselves: what opens a pcapng opens them
+ *     NAME/NODE/context.pcapng        names of addresses, where they are known; before the node's segments
  *     NAME/dissections/DEFAULT.calls  if they are asked for
  *     NAME/SHA256SUMS                 of all of these, as `sha256sum -c` reads it; last, for it is made on the way
  *

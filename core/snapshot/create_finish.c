@@ -147,6 +147,41 @@ static int compare_gaps(const void *a, const void *b)
     return left->start_ns < right->start_ns ? -1 : left->start_ns > right->start_ns;
 }
 
+static bool is_failed(const struct piece *p)
+{
+    return p->state != PIECE_DONE && p->state != PIECE_EMPTY;
+}
+
+/* Of its packets, as far as that is known: of what is trimmed it is not before it has come. */
+static bool find_times(const struct piece *p, int64_t *ret_first_ns, int64_t *ret_last_ns)
+{
+    bool done = p->state == PIECE_DONE;
+    *ret_first_ns = done ? p->first_ns : p->said.first_ns;
+    *ret_last_ns = done ? p->last_ns : p->said.last_ns;
+    return done ? p->packets : p->said.whole && p->said.packets;
+}
+
+/* What is missing with a segment that could not be taken; of one at an end of the window all that its neighbours leave. */
+static struct manifest_gap gap_of(const struct create_node *n, size_t at)
+{
+    struct manifest_gap gap = {n->offer.covered_from_ns, n->offer.covered_to_ns, NULL};
+    int64_t first_ns, last_ns;
+    if (find_times(&n->pieces[at], &first_ns, &last_ns))
+        return (struct manifest_gap){first_ns, last_ns + 1, NULL};
+    if (n->pieces[at].said.whole) /* without packets */
+        return (struct manifest_gap){0};
+    for (size_t i = 0; i < n->n; i++) {
+        const struct piece *p = &n->pieces[i];
+        if (!find_times(p, &first_ns, &last_ns))
+            continue;
+        if (p->said.sequence < n->pieces[at].said.sequence && last_ns >= gap.start_ns)
+            gap.start_ns = last_ns + 1;
+        else if (p->said.sequence > n->pieces[at].said.sequence && first_ns < gap.end_ns)
+            gap.end_ns = first_ns;
+    }
+    return gap;
+}
+
 /* Those that the worker told, and those of segments that could not be taken. */
 static void make_gaps(struct making *k, const struct create_node *n, const struct outcome *o, struct manifest_node *m)
 {
@@ -158,9 +193,11 @@ static void make_gaps(struct making *k, const struct create_node *n, const struc
     }
     for (size_t i = 0; !k->failed && i < n->n; i++) {
         const struct piece *p = &n->pieces[i];
-        if (p->state == PIECE_DONE || p->state == PIECE_EMPTY || !p->said.whole || !p->said.packets)
+        struct manifest_gap gap = is_failed(p) ? gap_of(n, i) : (struct manifest_gap){0};
+        if (gap.start_ns >= gap.end_ns)
             continue;
-        m->gaps[m->gap_count++] = (struct manifest_gap){p->said.first_ns, p->said.last_ns + 1, copy_text(k, p->why)};
+        gap.reason = copy_text(k, p->why);
+        m->gaps[m->gap_count++] = gap;
     }
     if (m->gap_count)
         qsort(m->gaps, m->gap_count, sizeof(*m->gaps), compare_gaps);

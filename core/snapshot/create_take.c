@@ -366,9 +366,12 @@ static int promise_again(struct create *c, struct create_node *n, struct http_cl
         p->compressed = said->compressed;
     }
     pthread_mutex_unlock(&n->lock);
-    return there ? TD_OK : error_set(err, TD_E_NOT_FOUND, "it was recycled before it could be taken");
+    if (!there)
+        return error_set(err, TD_E_NOT_FOUND, "it was recycled before it could be taken");
+    return create_reserve(c, p, p->said.estimated_bytes + p->said.index_bytes); /* it may be another size that is told now */
 }
 
+/* What is kept needs no client. */
 static void take_piece(struct create *c, struct create_node *n, struct http_client *client, struct piece *p)
 {
     struct error err = {0};
@@ -376,7 +379,7 @@ static void take_piece(struct create *c, struct create_node *n, struct http_clie
     unsigned generation = n->generation;
     pthread_mutex_unlock(&n->lock);
     int status = take_once(c, n, client, p, &err);
-    for (int i = 0; status == TD_E_NOT_FOUND && i < HOLDS && !atomic_load(&c->stop); i++) {
+    for (int i = 0; status == TD_E_NOT_FOUND && !p->kept && i < HOLDS && !atomic_load(&c->stop); i++) {
         status = promise_again(c, n, client, p, &generation, &err);
         if (status == TD_OK)
             status = take_once(c, n, client, p, &err);
@@ -407,7 +410,7 @@ static void take_pieces_that_are(const struct transfer *t, bool quick, struct ht
         struct piece *p = &t->n->pieces[i];
         if (p->quick != quick)
             continue;
-        if (client && (p->kept || quick || !atomic_load(&t->n->lost))) {
+        if (p->kept || (client && (quick || !atomic_load(&t->n->lost)))) {
             take_piece(t->c, t->n, client, p);
         } else {
             p->state = PIECE_FAILED;

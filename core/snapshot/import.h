@@ -2,10 +2,11 @@
  *
  * What comes is hostile. No name from an archive becomes a path: files are named by the node and the number that they stand for, in a
  * folder that was empty. Whatever is neither a file nor a folder is refused, as is more than `max_bytes`, however well it was compressed.
- * Every file must be as SHA256SUMS says, and every segment as the manifest says; indexes are made here. Of captures, packets and the names
- * of interfaces are taken over.
+ * Every file must be as SHA256SUMS says, and every segment as the manifest says; indexes are made here. Of captures, packets, the names
+ * of interfaces and those of addresses are taken over; comments of packets and secrets for decryption are not.
  *
  *     <work_dir>/<node>/0000000042.pcapng, .idx
+ *     <work_dir>/<node>/context.pcapng
  *     <work_dir>/dissections/<name>.calls
  *
  * One thread. */

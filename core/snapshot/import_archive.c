@@ -13,7 +13,13 @@
 #include "snapshot/import_files.h"
 #include "snapshot/tar.h"
 
-enum { COPY_BYTES = 256 << 10, MAX_SUMS = 256 << 20, MAX_MEMBERS = 1 << 20, MAX_OTHER = 64 << 20 };
+enum {
+    COPY_BYTES = 256 << 10,
+    MAX_SUMS = MANIFEST_MAX_BYTES, /* a segment has more there than in SHA256SUMS */
+    MAX_MEMBERS = 1 << 20,
+    MAX_OTHER = 64 << 20,
+    MAX_OTHERS = 4096
+};
 
 /* ---- The file ---- */
 
@@ -98,9 +104,11 @@ struct unpacking {
     bool has_sums;
     struct seen *seen;
     size_t seen_n, seen_cap;
-    bool *taken; /* segments by number: of the first node, the second ... */
+    bool *taken;         /* segments by number: of the first node, the second ... */
+    bool *taken_context; /* by node */
     size_t segment_n;
     size_t member_n;
+    size_t other_n;
     uint64_t other; /* bytes of members that are not known */
     uint8_t *room;  /* COPY_BYTES */
 };
@@ -192,8 +200,9 @@ static int take_manifest(struct unpacking *u, struct error *err)
         return status;
     for (size_t i = 0; i < u->result->manifest->node_count; i++)
         u->segment_n += u->result->manifest->nodes[i].segment_count;
-    u->taken = mem_calloc(u->segment_n, sizeof(*u->taken));
-    return u->taken ? TD_OK : error_nomem(err);
+    u->taken = mem_calloc(u->segment_n + 1, sizeof(*u->taken));
+    u->taken_context = mem_calloc(u->result->manifest->node_count + 1, sizeof(*u->taken_context));
+    return u->taken && u->taken_context ? TD_OK : error_nomem(err);
 }
 
 /* The first file tells where the archive's folder is. */
@@ -323,6 +332,34 @@ static bool find_segment(struct unpacking *u, struct manifest_node **ret_node, s
     return false;
 }
 
+/* ---- What is known besides ---- */
+
+static bool find_context(const struct unpacking *u, size_t *ret_node)
+{
+    const struct manifest *m = u->result->manifest;
+    for (size_t i = 0; i < m->node_count; i++)
+        if (m->nodes[i].context.key && strcmp(m->nodes[i].context.key, u->name) == 0) {
+            *ret_node = i;
+            return true;
+        }
+    return false;
+}
+
+static int take_context(struct unpacking *u, size_t node, struct error *err)
+{
+    const struct manifest_node *n = &u->result->manifest->nodes[node];
+    uint8_t digest[SHA256_BYTES] = {0};
+    if (u->taken_context[node])
+        return refuse(u, err, "is there twice");
+    u->taken_context[node] = true;
+    int status = import_file_open(u->files, n->name, MANIFEST_CONTEXT, err);
+    if (status == TD_OK)
+        status = copy_member(u, true, digest, err);
+    if (status == TD_OK && (u->files->bytes != n->context.bytes || memcmp(digest, n->context.sha256, SHA256_BYTES) != 0))
+        status = refuse(u, err, "is not what the manifest says: its size or SHA-256 is another");
+    return status == TD_OK ? add_seen(u, digest, err) : status;
+}
+
 /* ---- Dissections ---- */
 
 /* "dissections/NAME.calls" */
@@ -372,6 +409,9 @@ static int take_other(struct unpacking *u, struct error *err)
     if (u->other > MAX_OTHER)
         return error_set(err, TD_E_LIMIT, "%s: more than %d MiB of files that are not of a snapshot, as \"%.200s\"", u->in.path,
                          MAX_OTHER >> 20, u->member.name);
+    if (u->other_n++ == MAX_OTHERS) /* names are kept in memory until SHA256SUMS comes */
+        return error_set(err, TD_E_LIMIT, "%s: more than %d files that are not of a snapshot, as \"%.200s\"", u->in.path, MAX_OTHERS,
+                         u->member.name);
     int status = copy_member(u, false, digest, err);
     return status == TD_OK ? add_seen(u, digest, err) : status;
 }
@@ -399,6 +439,8 @@ static int take_file(struct unpacking *u, struct error *err)
         return take_sums(u, err);
     if (find_segment(u, &node, &segment, &number))
         return take_segment(u, node, segment, &u->taken[number], err);
+    if (find_context(u, &number))
+        return take_context(u, number, err);
     if (is_dissection(u, dissection))
         return take_dissection(u, dissection, err);
     return take_other(u, err);
@@ -486,16 +528,21 @@ static int check_sums(struct unpacking *u, struct error *err)
     return status;
 }
 
-static int check_segments(const struct unpacking *u, struct error *err)
+static int check_members(const struct unpacking *u, struct error *err)
 {
     const struct manifest *m = u->result->manifest;
+    const char *missing = NULL;
     size_t number = 0;
-    for (size_t i = 0; i < m->node_count; i++)
-        for (size_t k = 0; k < m->nodes[i].segment_count; k++, number++)
+    for (size_t i = 0; i < m->node_count && !missing; i++) {
+        if (m->nodes[i].context.key && !u->taken_context[i])
+            missing = m->nodes[i].context.key;
+        for (size_t k = 0; k < m->nodes[i].segment_count && !missing; k++, number++)
             if (!u->taken[number])
-                return error_set(err, TD_E_CORRUPT, "%s: %s of the manifest is missing; the archive is not whole", u->in.path,
-                                 m->nodes[i].segments[k].data.key);
-    return TD_OK;
+                missing = m->nodes[i].segments[k].data.key;
+    }
+    if (!missing)
+        return TD_OK;
+    return error_set(err, TD_E_CORRUPT, "%s: %s of the manifest is missing; the archive is not whole", u->in.path, missing);
 }
 
 int import_archive(struct import_files *files, struct import_result *ret, struct error *err)
@@ -517,13 +564,14 @@ int import_archive(struct import_files *files, struct import_result *ret, struct
     if (status == TD_OK)
         status = check_sums(u, err);
     if (status == TD_OK)
-        status = check_segments(u, err);
+        status = check_members(u, err);
     tar_reader_clear(&u->tar);
     input_shut(&u->in);
     for (size_t i = 0; i < u->seen_n; i++)
         mem_free(u->seen[i].name);
     mem_free(u->seen);
     mem_free(u->taken);
+    mem_free(u->taken_context);
     mem_free(u->room);
     buf_clear(&u->sums);
     mem_free(u);

@@ -34,6 +34,8 @@ struct splitter {
 
     struct manifest_segment *segments;
     size_t n, cap;
+
+    struct buf names; /* blocks of them, of all captures */
 };
 
 static void report(const struct splitter *s)
@@ -114,8 +116,12 @@ static int describe(struct splitter *s, uint32_t iface, struct error *err)
         &s->out, &(struct pcapng_interface){
                      .name = i->name, .description = i->description, .filter = i->filter, .linktype = i->linktype, .snaplen = i->snaplen});
     const struct notes_interface note = {(uint32_t)s->at, (uint32_t)(s->out.n - begin), i->linktype, i->snaplen};
-    if (s->out.failed || !notes_add_interface(s->notes, &note))
-        return s->out.failed ? error_nomem(err) : TD_E_RETRY;
+    if (s->out.failed)
+        return error_nomem(err);
+    if (!notes_add_interface(s->notes, &note)) {
+        s->out.n = begin; /* the segment ends before it */
+        return TD_E_RETRY;
+    }
     s->at += note.length;
     s->numbers[iface] = (int32_t)s->described++;
     return TD_OK;
@@ -184,6 +190,13 @@ static int take_packet(struct splitter *s, const struct packet *p, struct error 
     return status == TD_OK && s->out.n >= WRITE_BYTES ? flush(s, err) : status;
 }
 
+static void take_names(struct splitter *s)
+{
+    size_t n;
+    const struct capture_name *names = capture_names(s->capture, &n);
+    pcapng_put_names(&s->names, names, n);
+}
+
 static int take_capture(struct splitter *s, const char *path, struct error *err)
 {
     struct packet packets[BATCH];
@@ -200,10 +213,36 @@ static int take_capture(struct splitter *s, const char *path, struct error *err)
         block_unref(block);
         report(s);
     }
+    take_names(s);
     s->done_before += capture_position(s->capture);
     capture_close(s->capture);
     s->capture = NULL;
     return status == TD_OK && n < 0 ? n : status;
+}
+
+/* ---- What is known besides ---- */
+
+static int put_context(struct splitter *s, struct manifest_node *n, struct error *err)
+{
+    struct buf head = {0};
+    if (!s->names.n && !s->names.failed)
+        return TD_OK;
+    pcapng_put_section(&head, &(struct pcapng_section){.application = "tapedeck"});
+    pcapng_put_interface(&head, &(struct pcapng_interface){.name = "none", .linktype = 1}); /* without one, tcpdump opens no file */
+    n->context.key = manifest_context_key(s->manifest, s->node);
+    int status = head.failed || s->names.failed || !n->context.key ? error_nomem(err) : TD_OK;
+    if (status == TD_OK)
+        status = import_file_open(s->files, s->node, MANIFEST_CONTEXT, err);
+    if (status == TD_OK)
+        status = import_file_write(s->files, buf_slice(&head), err);
+    if (status == TD_OK)
+        status = import_file_write(s->files, buf_slice(&s->names), err);
+    if (status == TD_OK)
+        status = import_file_end(s->files, n->context.sha256, err);
+    n->context.bytes = s->files->bytes;
+    import_file_close(s->files);
+    buf_clear(&head);
+    return status;
 }
 
 /* ---- The manifest ---- */
@@ -232,7 +271,7 @@ static int fill_manifest(struct splitter *s, struct error *err)
                                 .segment_count = s->n};
     m->nodes = n;
     m->node_count = 1;
-    return TD_OK;
+    return put_context(s, n, err);
 }
 
 int import_captures(struct import_files *files, struct import_result *ret, struct error *err)
@@ -256,6 +295,7 @@ int import_captures(struct import_files *files, struct import_result *ret, struc
         status = fill_manifest(&s, err);
     notes_free(s.notes);
     buf_clear(&s.out);
+    buf_clear(&s.names);
     mem_free(s.numbers);
     mem_free(s.segments);
     return status;

@@ -43,7 +43,7 @@ static int failed(const struct import_files *f, const char *folder, const char *
 
 int import_file_open(struct import_files *f, const char *folder, const char *name, struct error *err)
 {
-    enum { FOLDER_MODE = 0777, FILE_MODE = 0666 }; /* less the umask */
+    enum { FOLDER_MODE = 0750, FILE_MODE = 0640 }; /* packets are not for everybody; files become objects by a link */
     import_file_close(f);
     if (mkdirat(f->dir_fd, folder, FOLDER_MODE) != 0 && errno != EEXIST)
         return failed(f, folder, name, err);
@@ -64,9 +64,13 @@ static int reserve(struct import_files *f, uint64_t bytes, struct error *err)
     const struct import_request *r = f->request;
     if (!r->reserve || f->reserved - f->written >= bytes)
         return TD_OK;
-    uint64_t more = bytes - (f->reserved - f->written);
-    more = (more + STEP - 1) / STEP * STEP;
-    int status = r->reserve(r->ctx, more, err);
+    uint64_t least = bytes - (f->reserved - f->written), more = (least + STEP - 1) / STEP * STEP;
+    struct error why;
+    int status = r->reserve(r->ctx, more, &why);
+    if (status != TD_OK) { /* what is left may be enough all the same */
+        more = least;
+        status = r->reserve(r->ctx, more, err);
+    }
     if (status == TD_OK)
         f->reserved += more;
     return status;

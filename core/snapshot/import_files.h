@@ -35,7 +35,6 @@ int import_index(struct import_files *, struct manifest *, const char *node, con
                  struct manifest_segment *segment, struct error *err) MUST_CHECK;
 
 /* import_archive.c, import_capture.c; *ret is filled but for what both have in common. */
-struct raw;
 int import_archive(struct import_files *, struct import_result *ret, struct error *err) MUST_CHECK;
 int import_captures(struct import_files *, struct import_result *ret, struct error *err) MUST_CHECK;
 /* Is it a tar archive, whatever it is packed in? */

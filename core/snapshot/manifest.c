@@ -113,6 +113,13 @@ const char *manifest_key(struct manifest *m, const char *node, uint64_t sequence
     return n < (int)sizeof(key) ? arena_strndup(&m->arena, key, (size_t)n) : NULL;
 }
 
+const char *manifest_context_key(struct manifest *m, const char *node)
+{
+    char key[MANIFEST_MAX_NODE + 1 + sizeof(MANIFEST_CONTEXT)];
+    int n = snprintf(key, sizeof(key), "%s/" MANIFEST_CONTEXT, node);
+    return n < (int)sizeof(key) ? arena_strndup(&m->arena, key, (size_t)n) : NULL;
+}
+
 static int compare_nodes(const void *a, const void *b)
 {
     return strcmp(((const struct manifest_node *)a)->name, ((const struct manifest_node *)b)->name);
@@ -140,6 +147,7 @@ void manifest_sum(struct manifest *m)
             m->bytes += n->segments[k].data.bytes + n->segments[k].index.bytes;
         }
         m->packets += n->packets;
+        m->bytes += n->context.bytes;
     }
 }
 

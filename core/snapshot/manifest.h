@@ -24,6 +24,8 @@
  *       clock_error_ns              by how much that may be wrong; null: it is not known at all
  *       packets, captured_bytes     of its segments
  *       dropped_by_kernel, dropped_by_interface, dropped_by_disk    packets, while the segments of the window were captured
+ *       context       {key, bytes, sha256}: "<node>/context.pcapng", what is known besides the packets: a pcapng without packets, with
+ *                     blocks of addresses' names in the order in which they became known; not there: nothing is
  *       gaps          within the covered time nothing is there: [{start, end, reason}], ascending
  *       segments      by sequence, for each:
  *         sequence
@@ -85,6 +87,7 @@ struct manifest_node {
     int64_t clock_offset_ns, clock_error_ns; /* its clock less the hub's, and by how much that may be wrong; INT64_MAX: not known */
     uint64_t packets, captured_bytes;
     uint64_t dropped_by_kernel, dropped_by_interface, dropped_by_disk;
+    struct manifest_object context; /* key NULL: there is none */
     struct manifest_gap *gaps;
     size_t gap_count;
     struct manifest_segment *segments; /* by sequence */
@@ -119,6 +122,9 @@ void manifest_free(struct manifest *);
 /* "<node>/<sequence>.pcapng", ".pcapng.zst" or ".idx", from the arena. NULL: out of memory. */
 enum manifest_object_kind { MANIFEST_PCAPNG, MANIFEST_PCAPNG_ZST, MANIFEST_INDEX };
 const char *manifest_key(struct manifest *, const char *node, uint64_t sequence, enum manifest_object_kind);
+/* "<node>/context.pcapng" */
+#define MANIFEST_CONTEXT "context.pcapng"
+const char *manifest_context_key(struct manifest *, const char *node);
 /* Sorts nodes and segments, and adds up what the nodes and the whole have of packets and bytes. */
 void manifest_sum(struct manifest *);
 /* The complete window on every node, and at least one packet? If not, a line that says what is missing is appended to `reason`, which may

@@ -4,10 +4,15 @@
 #include <stdalign.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/units.h"
 
-enum { MAX_SEGMENTS = 1 << 20, MAX_GAPS = 1 << 16, PLACE = 160 };
+/* Gaps: more than a worker can tell and fail to give (offer.h): one that is bad must not spoil what others gave. */
+enum { MAX_SEGMENTS = 1 << 20, MAX_GAPS = 1 << 17, PLACE = 160 };
+
+/* Bytes of memory for its values: nothing of what a manifest says takes more than ten times its text. */
+static const size_t max_tree = (size_t)10 * MANIFEST_MAX_BYTES;
 
 struct reading {
     struct manifest *m;
@@ -207,6 +212,14 @@ static int take_segments(struct reading *r, const json_t *o, struct manifest_nod
     return status;
 }
 
+static int take_context(struct reading *r, const json_t *o, struct manifest_node *n)
+{
+    if (!json_object_get(o, "context"))
+        return TD_OK;
+    const char *const allowed[2] = {manifest_context_key(r->m, n->name)};
+    return take_object(r, o, "context", allowed, &n->context);
+}
+
 static int take_gaps(struct reading *r, const json_t *o, struct manifest_node *n)
 {
     const json_t *list = NULL;
@@ -302,6 +315,8 @@ static int take_node(struct reading *r, const json_t *o, struct manifest_node *n
     if (status == TD_OK)
         status = take_counts(r, o, n);
     if (status == TD_OK)
+        status = take_context(r, o, n);
+    if (status == TD_OK)
         status = take_gaps(r, o, n);
     return status == TD_OK ? take_segments(r, o, n) : status;
 }
@@ -351,7 +366,8 @@ static int check_sums(struct reading *r)
         const struct manifest_node *n = &r->m->nodes[i];
         uint64_t packets = 0, captured = 0;
         size_t before = enter(r, "nodes", i);
-        if (!add_segments(n, &packets, &captured, &all_bytes) || packets != n->packets || !add(&all_packets, packets))
+        if (!add_segments(n, &packets, &captured, &all_bytes) || !add(&all_bytes, n->context.bytes) || packets != n->packets ||
+            !add(&all_packets, packets))
             return refuse(r, "packets", "is not the sum of its segments");
         if (captured != n->captured_bytes)
             return refuse(r, "captured_bytes", "is not the sum of its segments");
@@ -423,6 +439,8 @@ int manifest_read(struct td_slice json, struct manifest **ret, struct error *err
     struct reading r = {.err = err};
     if (json.n > MANIFEST_MAX_BYTES)
         return error_set(err, TD_E_CORRUPT, "manifest: longer than %d MiB", MANIFEST_MAX_BYTES >> 20);
+    if (json_tree_bytes(json) > max_tree)
+        return error_set(err, TD_E_CORRUPT, "manifest: it has more values than one can have");
     json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(root)) {
         int status = root ? error_set(err, TD_E_CORRUPT, "manifest: no JSON object")

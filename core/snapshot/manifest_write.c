@@ -68,6 +68,8 @@ static void put_node(struct buf *b, const struct manifest_node *n)
     json_put_u64(b, "dropped_by_kernel", n->dropped_by_kernel);
     json_put_u64(b, "dropped_by_interface", n->dropped_by_interface);
     json_put_u64(b, "dropped_by_disk", n->dropped_by_disk);
+    if (n->context.key)
+        put_object(b, "context", &n->context);
     json_put_key(b, "gaps");
     buf_putc(b, '[');
     for (size_t i = 0; i < n->gap_count; i++)

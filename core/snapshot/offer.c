@@ -4,12 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "capture/notes.h"
 #include "capture/segment_file.h"
 
-enum { MAX_EXPIRES_S = 86400, MIN_BLOCK = 32 /* bytes of a packet's block */ };
+enum {
+    MAX_EXPIRES_S = 86400,
+    MIN_BLOCK = 32,      /* bytes of a packet's block */
+    MAX_TREE = 256 << 20 /* bytes of memory for what an answer says; twice what OFFER_MAX_SEGMENTS take */
+};
 
 struct reading {
     struct offer *h;
@@ -18,6 +23,15 @@ struct reading {
 };
 
 /* ---- Values ---- */
+
+/* NULL: it is no JSON, or too much of it. */
+static json_t *load(struct td_slice json, size_t flags, json_error_t *problem)
+{
+    if (json_tree_bytes(json) <= MAX_TREE)
+        return json_loadb(json.n ? (const char *)json.p : "", json.n, flags, problem);
+    snprintf(problem->text, sizeof(problem->text), "more values than an answer can have");
+    return NULL;
+}
 
 static int refuse(const struct reading *r, const char *key, const char *what)
 {
@@ -44,6 +58,12 @@ static bool parse_time(const json_t *v, int64_t *ret_ns)
 {
     const char *text = json_string_value(v);
     return text && text[0] >= '0' && text[0] <= '9' && strchr(text, 'T') && units_parse_time(text, 0, ret_ns);
+}
+
+/* Of the worker's clock, which may be wrong by anything: it is reckoned with, and a clock that does not run yet says 1970. */
+static bool parse_now(const json_t *o, int64_t *ret_ns)
+{
+    return parse_time(json_object_get(o, "now"), ret_ns) && *ret_ns >= NS_PER_S;
 }
 
 static int take_time(const struct reading *r, const json_t *o, const char *key, int64_t *ret_ns)
@@ -228,7 +248,9 @@ static int take_identity(const struct reading *r, const json_t *root)
     h->device = take_id(root, "device");
     int status = take_number(r, root, "expires_s", MAX_EXPIRES_S, &expires_s);
     h->expires_s = (int64_t)expires_s;
-    return status == TD_OK ? take_time(r, root, "now", &h->now_ns) : status;
+    if (status == TD_OK && !parse_now(root, &h->now_ns))
+        status = refuse(r, "now", "is no time of a clock");
+    return status;
 }
 
 static int take_drops(const struct reading *r, const json_t *root)
@@ -246,7 +268,7 @@ int offer_parse(struct td_slice json, int64_t start_ns, int64_t end_ns, struct o
     const struct reading r = {h, start_ns, end_ns, err};
     if (!h)
         return error_nomem(err);
-    json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, JSON_REJECT_DUPLICATES, &problem);
+    json_t *root = load(json, JSON_REJECT_DUPLICATES, &problem);
     int status = root ? take_identity(&r, root) : error_set(err, TD_E_CORRUPT, "the worker's answer makes no sense: %s", problem.text);
     if (status == TD_OK)
         status = take_coverage(&r, root);
@@ -287,15 +309,17 @@ const struct offer_segment *offer_find(const struct offer *h, uint64_t sequence)
 
 bool offer_parse_now(struct td_slice json, int64_t *ret_ns)
 {
-    json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, 0, NULL);
-    bool good = parse_time(json_object_get(root, "now"), ret_ns);
+    json_error_t ignored;
+    json_t *root = load(json, 0, &ignored);
+    bool good = parse_now(root, ret_ns);
     json_decref(root);
     return good;
 }
 
 bool offer_parse_boundaries(struct td_slice json, int64_t *ret_from_ns, int64_t *ret_to_ns)
 {
-    json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, 0, NULL);
+    json_error_t ignored;
+    json_t *root = load(json, 0, &ignored);
     bool good =
         parse_time(json_object_get(root, "covered_from"), ret_from_ns) && parse_time(json_object_get(root, "covered_to"), ret_to_ns);
     json_decref(root);

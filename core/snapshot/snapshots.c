@@ -204,6 +204,13 @@ int snapshots_reserve(struct snapshots *all, uint64_t bytes, struct error *err)
     return status;
 }
 
+void snapshots_take(struct snapshots *all, uint64_t bytes)
+{
+    pthread_mutex_lock(&all->lock);
+    all->reserved += bytes;
+    pthread_mutex_unlock(&all->lock);
+}
+
 void snapshots_release(struct snapshots *all, uint64_t bytes)
 {
     pthread_mutex_lock(&all->lock);
@@ -215,6 +222,13 @@ void snapshots_room(struct snapshots *all, struct snapshots_room *ret)
 {
     pthread_mutex_lock(&all->lock);
     *ret = (struct snapshots_room){all->limit, all->used, all->reserved};
+    pthread_mutex_unlock(&all->lock);
+}
+
+void snapshots_set_limit(struct snapshots *all, uint64_t bytes)
+{
+    pthread_mutex_lock(&all->lock);
+    all->limit = bytes;
     pthread_mutex_unlock(&all->lock);
 }
 
@@ -297,6 +311,7 @@ struct removal {
     struct error *err;
 };
 
+/* Their order, and when they are gone for good, does not matter: without a manifest they are orphans, which the next start removes. */
 static int remove_listed(void *ctx, const char *key, const struct storage_object *o)
 {
     struct removal *r = ctx;

@@ -27,11 +27,15 @@ int snapshots_pin_all(struct snapshots *, struct snapshot ***ret, size_t *ret_n,
 
 /* Room: every byte that is going to be written is reserved first. TD_E_LIMIT: says how much there is, and what to do. */
 int snapshots_reserve(struct snapshots *, uint64_t bytes, struct error *err) MUST_CHECK;
+/* The same for bytes that are there already, whether there is room for them or not. */
+void snapshots_take(struct snapshots *, uint64_t bytes);
 void snapshots_release(struct snapshots *, uint64_t bytes);
 struct snapshots_room {
     uint64_t limit, used, reserved;
 };
 void snapshots_room(struct snapshots *, struct snapshots_room *ret);
+/* From now on so many bytes are allowed. Less than what is there removes nothing; until it fits again, nothing can be reserved. */
+void snapshots_set_limit(struct snapshots *, uint64_t bytes);
 
 /* The manifest is written, and with it the snapshot is there; takes the manifest over when it succeeds. The bytes of its objects were
  * reserved by the caller and count as used from now on. TD_E_EXISTS: a snapshot of this name, or of this id. TD_E_INTERNAL: a manifest that

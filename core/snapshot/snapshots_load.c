@@ -91,7 +91,7 @@ static void check_objects(const struct manifest *m, const struct found *f)
 {
     size_t objects = 1; /* itself */
     for (size_t i = 0; i < m->node_count; i++)
-        objects += 2 * m->nodes[i].segment_count;
+        objects += 2 * m->nodes[i].segment_count + (m->nodes[i].context.key != NULL);
     if (f->objects < objects || f->bytes < m->bytes)
         log_event(TD_LOG_ERROR, "snapshots",
                   "snapshot %s (%s) has %zu objects of %llu bytes, and should have %zu of more than %llu; verify it", m->name, m->id,

@@ -122,6 +122,8 @@ static int verify_objects(struct verification *v, struct error *err)
             if (status == TD_OK)
                 status = verify_object(v, &n->segments[k].index, err);
         }
+        if (status == TD_OK && n->context.key)
+            status = verify_object(v, &n->context, err);
     }
     return status;
 }

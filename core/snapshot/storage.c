@@ -337,10 +337,10 @@ static int write_file(int fd, uint64_t expected, const char *name, const struct 
     ssize_t n = 1;
     int status = bytes ? TD_OK : error_nomem(err);
     while (status == TD_OK && n > 0) {
-        n = read(fd, bytes, COPY_BYTES);
-        if (n < 0 && errno == EINTR)
-            n = 1;
-        else if (n < 0)
+        do {
+            n = read(fd, bytes, COPY_BYTES);
+        } while (n < 0 && errno == EINTR);
+        if (n < 0)
             status = error_set(err, TD_E_CORRUPT, "%.500s: cannot be read: %s", name, strerror(errno));
         else if (how->progress && how->progress(how->ctx, copied) != 0)
             status = error_set(err, TD_E_CANCELLED, "%.500s: was told to stop", name);

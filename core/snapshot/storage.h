@@ -98,7 +98,7 @@ int storage_list(struct storage *, const char *prefix, const char *after, storag
 typedef int storage_folder_fn(void *ctx, const char *name);
 int storage_folders(struct storage *, const char *prefix, const char *after, storage_folder_fn *each, void *ctx,
                     struct error *err) MUST_CHECK;
-/* TD_OK if there is none. */
+/* TD_OK if there is none. Durable; within storage_list() when that returns, which is how many are removed fast. */
 int storage_remove(struct storage *, const char *key, struct error *err) MUST_CHECK;
 /* In as few requests as the backend can; after a failure some are gone. */
 int storage_remove_many(struct storage *, const char *const *keys, size_t n, struct error *err) MUST_CHECK;

@@ -67,6 +67,7 @@ check "verbs of a command that parses by itself" offers_exactly "list window --h
 check "an option" offers_exactly "--allow-partial" tapedeck snapshot create x --al
 check "the values of an option" offers_exactly "table json yaml" tapedeck snapshot list -o ""
 check "and of its long form" offers_exactly "pcap pcapng" tapedeck snapshot export x --format pcap
+check "of an option with one word" offers_exactly "zstd gzip none" tapedeck snapshot export x --compression ""
 check "options of a command without verbs" offers_word "--decode-as" tapedeck dissect --
 touch "$dir/some.pcap"
 check "a file" offers_exactly "$dir/some.pcap" tapedeck dissect "$dir/som"

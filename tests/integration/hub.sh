@@ -96,13 +96,16 @@ check "a snapshot is begun" code 202 '"job":"' "$api/snapshots" \
 made() { has /snapshots/first '"packets":242' >/dev/null; }
 wait_for hub made
 check "and made" made
-check "what is not covered is told" has /snapshots/first '"status":"\(Partial\|Completed\)"'
+check "what is not covered is told apart from its status" has /snapshots/first '"status":"Completed","complete":false,"reason":".'
+check "in the list, too" bash -c "'$tapedeck' snapshot list | grep -q '^first[[:space:]]*Completed, partial'"
 check "its name is taken: 409" code 409 name_taken "$api/snapshots" -d '{"name":"first","last":"1m","allow_partial":true}'
 check "it is not dissected: 404" code 404 'is not dissected' "$api/calls?db=first"
+: >"$work/data/hub/work/first:default.calls" # of a job that a damaged database has forgotten
 check "dissecting is begun" code 202 '"kind":"dissect"' "$api/dissections" -d '{"snapshot":"first"}'
 dissected() { has /dissections/first/default '"state":"completed"' >/dev/null; }
 wait_for hub dissected
 check "and done" has /dissections/first/default '"calls":27'
+check "which its status tells, and still not more" has /snapshots/first '"status":"Dissected","complete":false'
 told() { grep -q '^data: .*"kind":"dissect".*"state":"completed"' "$work/events"; }
 wait_for hub told
 kill "$events" 2>/dev/null
@@ -148,6 +151,11 @@ wait "${started[hub]}" 2>/dev/null
 run_hub run "$work/run.yaml"
 check "after kill -9, snapshots and dissections are there" has /dissections/first/default '"calls":27'
 check "and what jobs did" has "/jobs?kind=create" '"state":"completed"'
+check "packets are exported" code 200 '' "$api/snapshots/first/pca%70"
+check "which the audit log knows, however the path is written" grep -q 'method=GET path="/api/v1/snapshots/first/pca%70" status=200' \
+    "$work/audit.log"
+check "a page of another machine cannot ask for anything: 403" code 403 foreign_origin -X DELETE -H 'Origin: https://evil.example' \
+    "$api/snapshots/first"
 check "a dissection is deleted" code 204 '' -X DELETE "$api/dissections/first/default"
 check "and gone" code 404 dissection_not_found "$api/dissections/first/default"
 check "the snapshot too" code 204 '' -X DELETE "$api/snapshots/first"
@@ -207,6 +215,13 @@ check "SIGHUP: new tokens" takes_new
 auth=(-H "Authorization: Bearer $viewer")
 check "the old ones are refused" code 401 '"code":"' "$api/nodes"
 check "and the audit log is begun anew" grep -q 'status=401' "$work/audit.log"
+auth=(-H "Authorization: Bearer $(cut -d' ' -f2 "$work/tokens")")
+sed -i 's/^tap:/tap:\n  snapshots: {local: {storageSize: 33Mi}}/' "$work/hub.yaml"
+kill -HUP "${started[hub]}"
+new_room() { has /snapshots "\"limit\":$((33 << 20))[,}]" >/dev/null; }
+wait_for hub new_room
+check "and the room for snapshots, at once" new_room
+check "which is told" logged "storageSize is 33 MiB now instead of 20 GiB"
 stop hub
 check "SIGTERM ends it" logged "told to end"
 

@@ -101,12 +101,10 @@ check "a dissection without a filter: 400" code 400 'go with filter' "$api/snaps
 (curl -sSN --max-time 20 "$api/calls/stream?db=first" >"$work/early" 2>&1)
 check "a stream of what is not dissected: 404" grep -q '"status":404' "$work/early"
 check "dissecting is begun" code 202 '"kind":"dissect"' "$api/dissections" -d '{"snapshot":"first"}'
-check "the stream waits for it, and has all calls" bash -c \
+check "the stream goes on to its end, and has all calls" bash -c \
     "curl -sSN --max-time 20 '$api/calls/stream?db=first/default' >'$work/stream'
      grep -c '^data: {\"id\":\"first/default/' '$work/stream' | grep -qx $calls"
 check "and says that it ends" grep -q '^event: end' "$work/stream"
-oldest_first() { grep -o '"timestamp":"[^"]*"' "$work/stream" | sort -c; }
-check "the oldest first" oldest_first
 resumes() {
     local id
     id=$(grep '^id: ' "$work/stream" | sed -n 10p | cut -c5-)
@@ -114,6 +112,12 @@ resumes() {
     cmp <(grep '^data: {"id"' "$work/stream" | tail -n +11) <(grep '^data: {"id"' "$work/rest")
 }
 check "and goes on behind the last that came" resumes
+check "one of what is finished" bash -c "curl -sSN --max-time 20 '$api/calls/stream?db=first' >'$work/later' &&
+    cmp <(grep '^data: {\"id\"' '$work/later' | sort) <(grep '^data: {\"id\"' '$work/stream' | sort)"
+mv "$work/later" "$work/stream"
+oldest_first() { grep -o '"timestamp":"[^"]*"' "$work/stream" | sort -c; }
+check "has the oldest first" oldest_first
+check "and goes on behind the last that came, too" resumes
 check "a stream with a filter" bash -c "curl -sSN --max-time 20 '$api/calls/stream?db=first&filter=status_code%20%3D%3D%20999' |
     grep -q '\"calls\":0'"
 check "a wrong one: 400, with the place" code 400 'filter_error.*"from":0' "$api/calls/stream?db=first&filter=statsu"
@@ -149,6 +153,13 @@ check "unpacks, with digests that hold" bash -c "$(declare -f unpacks); work=$wo
 check "and has the dissection" test -s "$work/unpacked/first/dissections/default.calls"
 check "with gzip" fetch first.tar.gz "/snapshots/first/archive?compression=gzip"
 check "that gzip tests" gzip -t "$work/first.tar.gz"
+check "the command line does both" \
+    "$tapedeck" snapshot export first --format archive --dissections --compression gzip -q -w "$work/cli.tar.gz"
+same_archive() { cmp <(gzip -dc "$work/cli.tar.gz") <(zstd -dc "$work/first.tar.zst"); }
+check "with the same in it" same_archive
+check "also bare" bash -c "'$tapedeck' snapshot export first --format archive --compression none -q -w - | tar -t | grep -q SHA256SUMS"
+check "packets have no compression" bash -c "'$tapedeck' snapshot export first --compression gzip -w '$work/none'; [[ \$? -eq 2 ]]"
+check "nor is a part an archive" bash -c "'$tapedeck' snapshot export first --format archive --bpf tcp -w '$work/none'; [[ \$? -eq 2 ]]"
 check "parts are no archive: 400" code 400 'whole snapshot' "$api/snapshots/first/archive?bpf=tcp"
 
 # ---- Imports ----
@@ -168,6 +179,39 @@ check "come back" fetch back.pcap /snapshots/nginx-curl/pcap
 check "as they were" cmp <(tcpdump -nttxxr "$work/back.pcap" 2>/dev/null) <(tcpdump -nttxxr "$replayed" 2>/dev/null)
 "$tapedeck" snapshot import "$work/first.tar.gz" --name third >/dev/null 2>&1 # which tells that the window is not whole
 check "the command line does it" has /snapshots/third "\"packets\":$packets"
+python3 - "$work/named.pcapng" <<'END'
+import struct, sys
+def block(kind, body):
+    return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+def record(kind, value):
+    return struct.pack("<HH", kind, len(value)) + value + bytes(-len(value) % 4)
+names = {(10, 0, 0, 1): "frontend.shop", (10, 0, 0, 2): "cart.shop"}
+packet = bytes.fromhex("0200000000010200000000020800" "4500001c000100004011" "66cf0a0000010a000002" "0400003500080000")
+with open(sys.argv[1], "wb") as f:
+    f.write(block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, struct.pack("<HHI", 1, 0, 0)))
+    f.write(block(4, b"".join(record(1, bytes(ip) + name.encode() + b"\0") for ip, name in names.items()) +
+                  record(2, bytes([253] + [0] * 14 + [1]) + b"six.shop\0") + bytes(4)))
+    for i in range(3):
+        f.write(block(6, struct.pack("<IIIII", 0, 0x5F5E1, i, len(packet), len(packet)) + packet + bytes(-len(packet) % 4)))
+END
+hosts() { tshark -r "$1" -q -z hosts 2>/dev/null | grep -E '^[0-9a-f.:]+[[:space:]]' | sort; }
+has_hosts() {
+    [[ $(hosts "$1" | tr -s '[:space:]' ' ') == "10.0.0.1 frontend.shop 10.0.0.2 cart.shop fd00::1 six.shop " ]] || { hosts "$1" && false; }
+}
+check "names of addresses, as tshark sees them" has_hosts "$work/named.pcapng"
+check "are imported with their capture" imported named "$work/named.pcapng" name=named
+check "verified" code 202 '"kind":"verify"' "$api/snapshots/named/verify" -X POST
+job=$(grep -o '"job":"[^"]*"' "$work/body" | cut -d'"' -f4)
+wait_for hub ended "$job"
+check "as all of it" has "/jobs/$job" '"state":"completed"'
+check "exported" fetch named.back.pcapng /snapshots/named/pcapng
+check "and are the same" has_hosts "$work/named.back.pcapng"
+check "an archive of it" fetch named.tar.zst /snapshots/named/archive
+check "has them in a file that tshark reads" bash -c "tar -C '$work/unpacked' --zstd -xf '$work/named.tar.zst'"
+check "too" has_hosts "$work/unpacked/named/imported/context.pcapng"
+check "imported again" imported renamed "$work/named.tar.zst" name=renamed
+check "exported again" fetch renamed.pcapng /snapshots/renamed/pcapng
+check "they are still there" has_hosts "$work/renamed.pcapng"
 check "a name that is taken: 409" code 409 name_taken --data-binary "@$replayed" "$api/snapshots/import?name=first"
 check "no name: 400" code 400 'name is missing' --data-binary "@$replayed" "$api/snapshots/import"
 check "one that is none: 400" code 400 'name' --data-binary "@$replayed" "$api/snapshots/import?file=My%20File.pcap"
@@ -193,13 +237,16 @@ wait_for hub unreserved
 check "nor any room" unreserved
 
 # ---- Who leaves ----
-python3 - "$work/large.pcap" <<'END'
+packets() { # FILE N: a capture of so many packets of 1400 bytes
+    python3 - "$1" "$2" <<'END'
 import struct, sys
 with open(sys.argv[1], "wb") as f:
     f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-    for i in range(16000):
+    for i in range(int(sys.argv[2])):
         f.write(struct.pack("<IIII", 1700000000 + i // 1000, i % 1000 * 1000, 1400, 1400) + i.to_bytes(4, "big") * 350)
 END
+}
+packets "$work/large.pcap" 16000
 check "a capture of more than what fits into buffers" imported large "$work/large.pcap" name=large
 check "comes back whole" fetch large.back /snapshots/large/pcap
 check "with all its packets" bash -c "capinfos -Mc '$work/large.back' | grep -q '16000'"
@@ -229,5 +276,24 @@ wait "${started[hub]}" "$upload" 2>/dev/null
 run_hub
 check "after kill -9 nothing of an upload is left" nothing_left
 check "and what was imported is there" has /snapshots/second "\"packets\":$packets"
+
+# ---- What came in counts until it has become a snapshot: twice 51 MB are more than the room of 94 ----
+packets "$work/half.pcap" 36000
+came_in() {
+    code 202 job --data-binary "@$work/half.pcap" "$api/snapshots/import?name=$1" || return 1
+    job=$(grep -o '"job":"[^"]*"' "$work/body" | cut -d'"' -f4)
+}
+no_room() { wait_for hub ended "$job" && has "/jobs/$job" '"state":"failed".*no room'; }
+check "an upload" came_in half
+check "counts while its job runs" no_room
+wait_for hub unreserved
+check "and then no more" unreserved
+check "another" came_in half
+kill -9 "${started[hub]}"
+wait "${started[hub]}" 2>/dev/null
+run_hub
+check "counts after a restart, too" no_room
+wait_for hub unreserved
+check "and goes with its job" bash -c "[[ -z \$(find '$work/data/hub/work' -mindepth 1) ]]"
 stop hub
 echo "1..$number"

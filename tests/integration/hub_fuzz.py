@@ -404,7 +404,7 @@ def provide(port, ids):
     if len(snapshots) > 12:
         for one in snapshots:
             ask(port, "DELETE", f"/api/v1/snapshots/{urllib.parse.quote(one['name'], safe='')}")
-    if ask(port, "GET", "/api/v1/snapshots/keep")[1].get("status") not in ("Completed", "Dissected", "Partial"):
+    if ask(port, "GET", "/api/v1/snapshots/keep")[1].get("status") not in ("Completed", "Dissected"):
         job_of(port, ask(port, "POST", "/api/v1/snapshots", {"name": "keep", "last": "1h", "allow_partial": True}))
     if ask(port, "GET", "/api/v1/dissections/keep/default")[1].get("state") != "completed":
         job_of(port, ask(port, "POST", "/api/v1/dissections", {"snapshot": "keep"}))

@@ -147,8 +147,8 @@ exits() {
 }
 verifies() { timeout 60 "$tapedeck" snapshot verify "$1"; }
 check "a snapshot of all" create all "${window[@]}" --wait
-check "is complete" is "$(of all 'o["status"], [(n["name"], n["state"]) for n in o["nodes"]]')" \
-    "('Completed', [('node-1', 'complete'), ('node-2', 'complete'), ('node-3', 'complete')])"
+check "is complete" is "$(of all 'o["status"], o["complete"], [(n["name"], n["state"]) for n in o["nodes"]]')" \
+    "('Completed', True, [('node-1', 'complete'), ('node-2', 'complete'), ('node-3', 'complete')])"
 check "and verifies" verifies all
 check "every node has packets" is "$(of all 'all(n["packets"] > 10 for n in o["nodes"])')" True
 ring_1=$(find "$work/node-1/raw" -name '*.pcapng' -links +1 | wc -l)
@@ -188,8 +188,9 @@ begun() { # NAME: and half-way
 check "half-way" begun killed
 kill_hard worker2
 check "a worker is killed: the snapshot is made" until_true 20 ended
-check "it is partial, and says of which node" is "$(of killed 'o["status"], "node-2" in o["reason"], [n["state"] for n in o["nodes"]]')" \
-    "('Partial', True, ['complete', 'partial', 'complete'])"
+check "it is not complete, and says of which node" is \
+    "$(of killed 'o["status"], o["complete"], "node-2" in o["reason"], [n["state"] for n in o["nodes"]]')" \
+    "('Completed', False, True, ['complete', 'partial', 'complete'])"
 has_part() { # NAME: of node-2
     json "/snapshots/$1" '[n for n in o["nodes"] if n["name"] == "node-2"]'
     local whole
@@ -198,7 +199,7 @@ has_part() { # NAME: of node-2
         "('partial', True, True, True)"
 }
 check "with what there was" has_part killed
-check "the list tells it" bash -c "'$tapedeck' snapshot list | grep -q '^killed[[:space:]]*Partial.*2 of 3'"
+check "the list tells it" bash -c "'$tapedeck' snapshot list | grep -q '^killed[[:space:]]*Completed, partial.*2 of 3'"
 check "show tells why" bash -c "'$tapedeck' snapshot show killed | grep -q 'node-2.*partial.*[a-z]'"
 manifest=$(grep -l '"killed"' "$data"/snapshots/*/manifest.json)
 check "the manifest too" python3 -c "

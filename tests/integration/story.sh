@@ -134,6 +134,8 @@ check "its jobs are told" exits 0 story job list
 check "dissect" exits 0 "" snapshot dissect story --as all --wait
 check "the dissection is listed" exits 0 completed dissection list story
 check "and shown" exits 0 completed dissection show story/all
+check "one that has no name is called default, and shown" exits 0 $'name\tdefault' snapshot dissect story --wait
+check "and deleted" exits 0 "" dissection delete story/default
 check "the snapshot is Dissected" exits 0 Dissected snapshot show story
 calls() { td calls story/all "$@"; }
 check "all calls" lines $((http_calls + dns_calls)) calls

@@ -181,9 +181,11 @@ if [[ -n ${IN_NAMESPACE:-} ]]; then
     all_requests() { [[ $(requests) -eq 40 ]]; }
     wait_for worker all_requests
     check "and read through the same window" all_requests
-    stop tcpdump
     curl -sS --get --data-urlencode "bpf=tcp port $http_port" "$url/api/v1/window" >"$work/mine.pcapng"
     plain() { "$tapedeck" export "$1" --linktype 1 -w - 2>/dev/null | tcpdump -nn -t -r - 2>/dev/null | sort; }
+    as_many() { [[ $(plain "$work/mine.pcapng" | wc -l) -eq $(plain "$work/peer.pcap" | wc -l) ]]; }
+    wait_for tcpdump as_many
+    stop tcpdump
     check "the packets are those that tcpdump captured beside it" diff <(plain "$work/mine.pcapng") <(plain "$work/peer.pcap")
     for file in "$work"/data/raw/*.zst; do zstd -q -d -k "$file" -o "$work/plain-${file##*/}.pcapng"; done
     check "each segment opens in capinfos without a warning" test -z "$(capinfos "$work"/plain-*.pcapng 2>&1 >/dev/null)"

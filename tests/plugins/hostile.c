@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,6 +148,30 @@ static void map_code(void)
     (void)!mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+/* Memory that is shared with the parent: a file without a name. */
+static void resize(void)
+{
+    struct stat info;
+    for (int fd = STDERR_FILENO + 1; fd < 64; fd++)
+        if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 0 && ftruncate(fd, 16 << 20) == 0)
+            crash();
+}
+
+static void erase_log(void)
+{
+    (void)!ftruncate(STDERR_FILENO, 0);
+}
+
+static void overwrite_log(void)
+{
+    (void)lseek(STDERR_FILENO, 0, SEEK_SET);
+}
+
+static void map_stack(void)
+{
+    (void)!mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+}
+
 static void leave(void)
 {
     exit(0);
@@ -156,9 +181,10 @@ static const struct {
     const char *word;
     void (*act)(void);
 } deeds[] = {
-    {"crash", crash},        {"loop", loop},        {"sleep", sleep_long},       {"eat", eat},      {"wait", wait_for_nobody},
-    {"open", open_file},     {"write", write_file}, {"connect", connect_socket}, {"exec", execute}, {"fork", branch},
-    {"kill", signal_others}, {"code", map_code},    {"gorge", eat_and_crash},    {"exit", leave},   {"abort", abort},
+    {"crash", crash},        {"loop", loop},        {"sleep", sleep_long},        {"eat", eat},         {"wait", wait_for_nobody},
+    {"open", open_file},     {"write", write_file}, {"connect", connect_socket},  {"exec", execute},    {"fork", branch},
+    {"kill", signal_others}, {"code", map_code},    {"gorge", eat_and_crash},     {"exit", leave},      {"abort", abort},
+    {"resize", resize},      {"erase", erase_log},  {"overwrite", overwrite_log}, {"stack", map_stack},
 };
 
 static void do_what(struct td_slice what)

@@ -14,13 +14,23 @@
 #define LOCAL_TEMPORARY ".tmp"
 enum { LOCAL_FOLDER_MODE = 0750, LOCAL_FILE_MODE = 0640, LOCAL_MAX_PATH = 4096 };
 
+/* A list() that runs. What its thread removes meanwhile becomes durable folder by folder, not object by object. */
+struct local_listing {
+    pthread_t thread;
+    struct local_listing *next; /* of other threads, or around this one */
+    size_t n;                   /* path of the folder in which something was removed */
+    bool pending;               /* that is not durable yet */
+    char folder[TD_KEY_MAX + 1];
+};
+
 struct local {
     struct td_inst *inst;
     const struct td_host *host;
     const char *path; /* absolute, without a slash at its end */
     bool sync;
-    pthread_mutex_t lock;      /* of the descriptors; and held while folders are made, so that a folder that is found is durable */
+    pthread_mutex_t lock;      /* of what follows; and held while folders are made, so that a folder that is found is durable */
     int root_fd, temporary_fd; /* -1: not opened yet */
+    struct local_listing *listings;
 };
 
 /* ---- Below the directory (local_dir.c) ---- */
@@ -37,8 +47,12 @@ int local_open_parent(struct local *, const char *key, bool create, const char *
 /* No part is empty, too long or begins with a dot. */
 bool local_is_key(const char *key);
 /* Removes the folders above `key` that are empty, and, if objects are to be durable, makes that and what happened in the last of them
- * durable. 0, or -1 with errno. */
+ * durable; within a list() of this thread, later. 0, or -1 with errno. */
 int local_prune(struct local *, const char *key);
+/* From here on this thread lists. */
+void local_listing_begin(struct local *, struct local_listing *);
+/* What was removed meanwhile is durable. 0, or -1 with errno. */
+int local_listing_end(struct local *, struct local_listing *);
 /* Flushes a file or a folder if objects are to be durable. 0, or -1 with errno. */
 int local_sync(const struct local *, int fd);
 /* Closes a descriptor, if it is one, and leaves errno alone. */

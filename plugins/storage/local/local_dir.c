@@ -221,13 +221,14 @@ int local_open_parent(struct local *l, const char *key, bool create, const char 
     return -1;
 }
 
-int local_prune(struct local *l, const char *key)
+/* ---- What was removed ---- */
+
+/* Removes the folders that are empty, from the one whose path is the first `n` bytes of `path` on upwards; returns the length of the path
+ * of the first that stays. */
+static size_t remove_empty(struct local *l, char *path, size_t n)
 {
-    char path[TD_KEY_MAX + 1];
     const char *base;
-    size_t n = parent_length(key, strlen(key));
     bool removed = true;
-    memcpy(path, key, n);
     while (n && removed) {
         path[n] = 0;
         int fd = local_open_parent(l, path, false, &base);
@@ -236,15 +237,76 @@ int local_prune(struct local *l, const char *key)
         if (removed)
             n = parent_length(path, n);
     }
-    if (!l->sync)
-        return 0;
+    return n;
+}
+
+/* Flushes a folder, or, where it was removed meanwhile, the next above it. 0, or -1 with errno. */
+static int sync_folder(struct local *l, const char *path, size_t n)
+{
     int fd = local_open_folder(l, path, n, false);
-    while (fd < 0 && errno == ENOENT && n) { /* somebody else has removed it */
+    while (fd < 0 && errno == ENOENT && n) {
         n = parent_length(path, n);
         fd = local_open_folder(l, path, n, false);
     }
     int result = fd < 0 ? -1 : local_sync(l, fd);
     local_close(fd);
+    return result;
+}
+
+static int sync_listed(struct local *l, struct local_listing *v)
+{
+    int result = v->pending ? sync_folder(l, v->folder, v->n) : 0;
+    v->pending = false;
+    return result;
+}
+
+void local_listing_begin(struct local *l, struct local_listing *v)
+{
+    v->thread = pthread_self();
+    v->pending = false;
+    pthread_mutex_lock(&l->lock);
+    v->next = l->listings;
+    l->listings = v;
+    pthread_mutex_unlock(&l->lock);
+}
+
+int local_listing_end(struct local *l, struct local_listing *v)
+{
+    pthread_mutex_lock(&l->lock);
+    struct local_listing **at = &l->listings;
+    while (*at != v)
+        at = &(*at)->next;
+    *at = v->next;
+    pthread_mutex_unlock(&l->lock);
+    return sync_listed(l, v);
+}
+
+/* This thread's innermost list() that runs; NULL: none. Nobody else touches it. */
+static struct local_listing *own_listing(struct local *l)
+{
+    pthread_mutex_lock(&l->lock);
+    struct local_listing *v = l->listings;
+    while (v && !pthread_equal(v->thread, pthread_self()))
+        v = v->next;
+    pthread_mutex_unlock(&l->lock);
+    return v;
+}
+
+int local_prune(struct local *l, const char *key)
+{
+    char path[TD_KEY_MAX + 1];
+    size_t n = parent_length(key, strlen(key));
+    memcpy(path, key, n);
+    n = remove_empty(l, path, n);
+    if (!l->sync)
+        return 0;
+    struct local_listing *v = own_listing(l);
+    if (!v)
+        return sync_folder(l, path, n);
+    int result = v->n == n && memcmp(v->folder, path, n) == 0 ? 0 : sync_listed(l, v);
+    memcpy(v->folder, path, n);
+    v->n = n;
+    v->pending = true;
     return result;
 }
 

@@ -51,13 +51,15 @@ static bool is_wanted(const struct walk *w)
     return strcmp(w->key, w->after) > 0;
 }
 
-/* Is it a file or a folder? Neither: links and what else there is. */
+/* Is it a file or a folder? Neither: links and what else there is. What cannot be looked at counts as a file: tell() says why. */
 static bool entry_kind(int fd, const struct dirent *entry, bool *ret_folder)
 {
     struct stat st;
     unsigned char type = entry->d_type;
     if (type == DT_UNKNOWN && fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISREG(st.st_mode) ? DT_REG : DT_LNK;
+    else if (type == DT_UNKNOWN)
+        type = DT_REG;
     *ret_folder = type == DT_DIR;
     return type == DT_DIR || type == DT_REG;
 }
@@ -137,8 +139,10 @@ static int read_folder(struct walk *w, struct level *v)
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
         local_close(fd);
-        if (errno == ENOENT) /* removed by now */
+        if (errno == ENOENT) { /* removed by now */
+            v->cut = false;
             return TD_OK;
+        }
         w->key[v->path] = 0;
         return local_fail(l, *w->key ? w->key : NULL, "cannot be listed");
     }
@@ -217,12 +221,16 @@ static bool open_level(struct walk *w, int *ret_status)
     return false;
 }
 
-/* An object, if it is still there. */
+/* An object, if it is still there. One that is only out of reach must not be passed over: who finds no manifest removes the rest. */
 static int tell(struct walk *w, const char *name)
 {
     struct stat st;
     struct td_object object = {.size = sizeof(object)};
-    if (!w->each || fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+    if (!w->each)
+        return TD_OK;
+    if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? TD_OK : local_fail(w->local, w->key, "cannot be listed");
+    if (!S_ISREG(st.st_mode))
         return TD_OK;
     local_object(&st, &object);
     return w->each(w->ctx, w->key, &object);
@@ -272,8 +280,13 @@ static int run(struct walk *w)
 
 int local_list(void *self, const char *prefix, const char *after, td_list_fn *each, void *ctx)
 {
-    struct walk w = {.local = self, .prefix = prefix, .after = after, .each = each, .ctx = ctx, .fd = -1};
-    return run(&w);
+    struct local *l = self;
+    struct walk w = {.local = l, .prefix = prefix, .after = after, .each = each, .ctx = ctx, .fd = -1};
+    struct local_listing listing = {.n = 0};
+    local_listing_begin(l, &listing);
+    int status = run(&w);
+    int synced = local_listing_end(l, &listing);
+    return status == TD_OK && synced != 0 ? local_fail(l, NULL, "cannot be rid of objects for good") : status;
 }
 
 int local_remove_empty(struct local *l)

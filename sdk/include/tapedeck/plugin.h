@@ -437,7 +437,8 @@ struct td_exporter {
  *
  * Visibility. An object is there whole or not at all, for everybody, also if this process is killed or the machine loses power: it
  * appears in put_commit() or put_file(), durable when these return TD_OK, and a key that had an object has the old or the new one at
- * any instant. remove() is as durable. Only what is put with TD_PUT_LATER may be lost or torn by a loss of power until flush().
+ * any instant. remove() is as durable; called by a td_list_fn, at the latest when that list() returns, so that many are removed fast.
+ * Only what is put with TD_PUT_LATER may be lost or torn by a loss of power until flush().
  *
  * Threads. All functions are [io]: any number of threads at once on one instance, also on one key (the last commit wins), but never
  * two on one upload, whose functions need not be called by the same thread. What takes long asks host->cancelled() at least once a

@@ -118,6 +118,13 @@ static void test_utf8(void)
     ok(json_is_utf8(td_bytes(NULL, 0)) && json_is_utf8(TD_LIT("a\0b")), "nothing is UTF-8, and so is a zero");
 }
 
+static void test_tree(void)
+{
+    is_int(json_tree_bytes(td_bytes(NULL, 0)), 0, "nothing takes nothing");
+    is_int(json_tree_bytes(TD_LIT("[{\"a\":1},2]")), 11 + 2 * 256 + 2 * 64, "lists, objects, members and elements take memory");
+    is_int(json_tree_bytes(TD_LIT("\"[{:,\\\",[\\\\\"")), 12, "texts only their own");
+}
+
 static void test_base64(void)
 {
     static const struct {
@@ -158,6 +165,7 @@ int main(void)
     test_each_byte();
     test_escapes();
     test_utf8();
+    test_tree();
     test_base64();
     test_ceiling();
     buf_clear(&out);

@@ -1,10 +1,13 @@
 /* What goes into a store comes out of it: every type of field, several appenders, the order of time, readers that follow. */
 #include "call/store.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -493,6 +496,35 @@ static uint32_t scan_count(struct store *s, const struct store_scan_options *o, 
     return n;
 }
 
+/* As they were found: by id, and what is added comes behind what there was. */
+static void check_found(struct store *s, uint32_t n)
+{
+    struct store_scan_options o = {.as_found = true, .oldest_first = true};
+    struct store_position last = {0}, middle, end = store_end(s);
+    is_int(scan_count(s, &o, UINT32_MAX, &last), n, "as found: all");
+    ok(last.id <= end.id, "as found: to the end");
+    is_int(scan_count(s, &o, n / 3, &middle), n / 3, "as found: some");
+    o.after = &middle;
+    is_int(scan_count(s, &o, UINT32_MAX, &last), n - n / 3, "as found: the rest, from where it ended");
+    o.after = &last;
+    is_int(scan_count(s, &o, UINT32_MAX, &last), 0, "as found: nothing behind the last");
+    o.after = &end;
+    is_int(scan_count(s, &o, UINT32_MAX, &last), 0, "as found: nor behind the end");
+    struct store_scan *scan;
+    struct store_position p = {0};
+    uint64_t before = 0;
+    bool ascend = true;
+    o.after = NULL;
+    must(store_scan_new(s, &o, &scan, &err));
+    do {
+        before = p.id;
+        must(store_scan_next(scan, &p, &err));
+        ascend &= !p.id || p.id > before;
+    } while (p.id);
+    store_scan_free(scan);
+    ok(ascend, "as found: ids ascend");
+}
+
 static void test_scans(void)
 {
     enum { CALLS = 20000, STEP = 1000 };
@@ -534,6 +566,9 @@ static void test_scans(void)
         scan_count(s, &scan, 1, &last);
         ok(asked < 4, "%s: for one call few chunks are opened (%u)", how, asked);
     }
+    check_found(s, CALLS);
+    struct store_scan_options found = {.as_found = true, .from_ns = 5000 * STEP, .to_ns = 7000 * STEP};
+    is_int(scan_count(s, &found, CALLS, &last), 2000, "as found: a range of time");
     struct store_call call = {0};
     is_int(store_read_call(s, 1, false, &call, &err), TD_E_NOT_FOUND, "a call that is not there");
     is_int(store_read_call(s, UINT64_MAX, false, &call, &err), TD_E_NOT_FOUND, "nor is that one");
@@ -542,12 +577,102 @@ static void test_scans(void)
     anything_clear(&a);
 }
 
-static void test_following(void)
+/* Another process writes as fast as it can, and this one reads along. */
+static void test_alongside(void)
+{
+    enum { CALLS = 60000, BATCH = 500 };
+    struct call_maker m;
+    call_maker_init(&m, 9);
+    struct store_create_options o = options_for(m.registry, m.components, 2, 1);
+    o.disposable = true;
+    unlink(path);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct store_writer *w = create(&o);
+        for (int i = 1; i <= CALLS; i++) {
+            must(store_append(w, 0, call_maker_next(&m), &err));
+            if (i % BATCH == 0) {
+                must(store_flush(w, 0, &err));
+                must(store_commit(w, &err));
+            }
+        }
+        must(store_finish(w, TD_LIT("{}"), &err));
+        store_writer_free(w);
+        _exit(0);
+    }
+    struct stat info;
+    while (stat(path, &info) != 0 || info.st_size == 0)
+        usleep(1000);
+    struct store *s = open_store();
+    struct store_position last = {0};
+    uint32_t n = 0, looks = 0;
+    for (bool complete = false, more; !complete; looks++) {
+        struct store_scan_options scan = {.as_found = true, .oldest_first = true, .after = n ? &last : NULL};
+        complete = store_state(s) == STORE_COMPLETE;
+        n += scan_count(s, &scan, UINT32_MAX, &last);
+        if (!complete)
+            must(store_refresh(s, &more, &err));
+    }
+    int ended = 0;
+    waitpid(pid, &ended, 0);
+    ok(WIFEXITED(ended) && WEXITSTATUS(ended) == 0, "a process writes while another reads");
+    is_int(n, CALLS, "who reads along gets every call once, in %u looks", looks);
+    ok(store_birth(s) != 0, "it has a number of its own");
+    uint64_t birth = store_birth(s);
+    store_free(s);
+    s = open_store();
+    ok(store_birth(s) == birth, "which stays");
+    store_free(s);
+    struct store_writer *w = create(&o);
+    s = open_store();
+    ok(store_birth(s) != birth, "and is no other's");
+    store_free(s);
+    store_writer_free(w);
+    call_maker_clear(&m);
+}
+
+/* Somebody holds the lock that SQLite's writers take, and does not let go. */
+static void test_kept(void)
+{
+    struct call_maker m;
+    struct store *s = NULL;
+    int ready[2];
+    char byte;
+    call_maker_init(&m, 9);
+    struct store_create_options o = options_for(m.registry, m.components, 2, 1);
+    store_writer_free(create(&o));
+    if (pipe(ready) != 0)
+        exit(1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct flock all = {.l_type = F_WRLCK, .l_start = 1 << 30, .l_len = 1024};
+        int fd = open(path, O_RDWR);
+        if (fcntl(fd, F_SETLK, &all) == 0 && write(ready[1], "", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    if (read(ready[0], &byte, 1) != 1)
+        exit(1);
+    is_int(store_open_patient(path, 50000000, &s, &err), TD_E_RETRY, "a file that is kept");
+    like(err.text, "busy", "is told");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(ready[0]);
+    close(ready[1]);
+    must(store_open_patient(path, 50000000, &s, &err));
+    ok(s, "and can be read when it is let go");
+    store_free(s);
+    call_maker_clear(&m);
+}
+
+static void test_following(bool disposable)
 {
     struct call_maker m;
     bool more;
     call_maker_init(&m, 5);
     struct store_create_options o = options_for(m.registry, m.components, 2, 1);
+    struct store_position seen = {0};
+    o.disposable = disposable;
     struct store_writer *w = create(&o);
     struct store *s = open_store();
     is_int(store_count(s), 0, "a store that was just begun is empty");
@@ -566,7 +691,11 @@ static void test_following(void)
         struct store_position last;
         is_int(scan_count(s, &(struct store_scan_options){0}, UINT32_MAX, &last), round * 100, "and can be read");
         is_int(store_state(s), STORE_WRITING, "still being written");
+        is_int(scan_count(s, &(struct store_scan_options){.as_found = true, .after = &seen}, UINT32_MAX, &last), 100,
+               "as found, the new ones are behind those seen");
+        seen = store_end(s);
     }
+    check_found(s, 300);
     must(store_finish(w, TD_LIT("{\"n\":300}"), &err));
     must(store_refresh(s, &more, &err));
     is_int(store_state(s), STORE_COMPLETE, "finished, it is complete");
@@ -680,7 +809,10 @@ int main(void)
     large = false;
     test_threads();
     test_scans();
-    test_following();
+    test_following(false);
+    test_following(true);
+    test_alongside();
+    test_kept();
     test_creating();
     test_memory();
     unlink(path);

@@ -497,6 +497,35 @@ static void test_damage(void)
     is_int(good, 40, "40 torn tails: cut at the last whole packet, never more");
 }
 
+/* A snapshot has the file of a segment whose end turns out to be damaged. */
+static void test_damage_linked(void)
+{
+    char dir[128], path[300], linked[200];
+    struct stat before, after;
+    uint64_t first, end;
+    dir_path("damaged-linked", dir);
+    const struct ring_options o = options(dir, 16 * MIB, 2 * MIB);
+    struct ring *r = must_open(&o);
+    append(r, must_add(r, "eth0"), 0, 1000);
+    ring_close(r);
+    snprintf(path, sizeof(path), "%s/0000000001.pcapng", dir);
+    snprintf(linked, sizeof(linked), "%s/kept.pcapng", root);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    ok(fd >= 0 && write(fd, "garbage garbage garbage garbage!", 32) == 32 && link(path, linked) == 0 && stat(linked, &before) == 0,
+       "a segment with a tail that is none, and with another name");
+    close(fd);
+    r = must_open(&o);
+    ok(check_ring(r, &first, &end) && first == 0 && end == 1000, "the ring cuts it");
+    ring_close(r);
+    ok(stat(linked, &after) == 0 && after.st_size == before.st_size && after.st_nlink == 1, "and the other one stays as it was");
+    ok(stat(path, &after) == 0 && after.st_size == before.st_size - 32, "by a copy");
+    r = must_open(&o);
+    struct ring_stats s;
+    ring_stats(r, &s);
+    ok(s.recovered + s.rebuilt == 0 && check_ring(r, &first, &end) && end == 1000, "which is whole from then on");
+    ring_close(r);
+}
+
 /* The disk takes no more from some byte of a segment on. */
 static void test_full_disk(void)
 {
@@ -614,6 +643,7 @@ int main(void)
     test_link();
     test_kills(8);
     test_damage();
+    test_damage_linked();
     test_full_disk();
     test_drops();
     char command[100];

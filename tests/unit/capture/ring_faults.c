@@ -125,6 +125,32 @@ static void test_late_space(void)
     ring_close(r);
 }
 
+/* Segments that a snapshot has, too: removing them makes no room, and nobody waits for it. */
+static void test_shared(void)
+{
+    enum { SHARED = 3 };
+    char dir[128], from[200], to[200];
+    struct ring_options o = options("shared", dir);
+    int linked = 0;
+    o.min_free = 100 * MIB;
+    struct ring *r = must_open(&o);
+    append(r, must_add(r), 20000);
+    tick(r, 20);
+    for (int i = 1; i <= SHARED; i++) {
+        snprintf(from, sizeof(from), "%s/%010d.pcapng", dir, i);
+        snprintf(to, sizeof(to), "%s/%d.kept", root, i);
+        linked += link(from, to) == 0;
+    }
+    uint64_t before = stats(r).segments;
+    atomic_store(&fake_free, 99 * MIB);
+    tick(r, 50);
+    uint64_t left = stats(r).segments;
+    ok(linked == SHARED && before >= 8 && left == before - SHARED - 1, "linked segments make no room: of %llu segments %llu are left",
+       (unsigned long long)before, (unsigned long long)left);
+    atomic_store(&fake_free, 0);
+    ring_close(r);
+}
+
 /* What is in the directory. */
 static uint64_t packets_on_disk(const char *dir)
 {
@@ -213,6 +239,7 @@ int main(void)
         return 1;
     log_set_level(0);
     test_late_space();
+    test_shared();
     test_failing_disk("writing fails", &write_error, true);
     test_failing_disk("flushing fails", &sync_error, false);
     test_unreadable();

@@ -89,17 +89,20 @@ static int cancel(void *ctx, struct http_request *r, struct error *err)
     return TD_OK;
 }
 
-#define SNAPSHOT(name, state)                                                                                                           \
-    "{\"name\":\"" name "\",\"id\":\"20260102T030405Z-1\",\"status\":\"Completed\",\"size\":1536,\"start\":\"2026-01-02T03:04:05.6Z\"," \
-    "\"end\":\"2026-01-02T03:05:05.6Z\",\"packets\":42,\"location\":\"Local\",\"reason\":null,\"nodes\":["                              \
-    "{\"name\":\"node-1\",\"state\":\"complete\",\"packets\":40},{\"name\":\"node-2\",\"state\":\"" state                               \
+#define SNAPSHOT(name, state, complete, reason)                                                                                            \
+    "{\"name\":\"" name "\",\"id\":\"20260102T030405Z-1\",\"status\":\"Completed\",\"size\":1536,\"start\":\"2026-01-02T03:04:05.6Z\","    \
+    "\"end\":\"2026-01-02T03:05:05.6Z\",\"packets\":42,\"location\":\"Local\",\"complete\":" complete ",\"reason\":" reason ",\"nodes\":[" \
+    "{\"name\":\"node-1\",\"state\":\"complete\",\"packets\":40},{\"name\":\"node-2\",\"state\":\"" state                                  \
     "\",\"reason\":\"it is away\"}]}"
+
+#define WHOLE(name) SNAPSHOT(name, "complete", "true", "null")
+#define HALF(name) SNAPSHOT(name, "missing", "false", "\"1 of 2 nodes\"")
 
 static int list(void *ctx, struct http_request *r, struct error *err)
 {
     (void)ctx;
     (void)err;
-    reply(r, 200, "{\"snapshots\":[" SNAPSHOT("one", "complete") "," SNAPSHOT("two\\t\\u001b", "missing") "]}");
+    reply(r, 200, "{\"snapshots\":[" WHOLE("one") "," HALF("two\\t\\u001b") "]}");
     return TD_OK;
 }
 
@@ -108,9 +111,9 @@ static int show(void *ctx, struct http_request *r, struct error *err)
     const char *name = http_segment(r, "name");
     (void)ctx;
     if (strcmp(name, "whole") == 0)
-        reply(r, 200, SNAPSHOT("whole", "complete"));
+        reply(r, 200, WHOLE("whole"));
     else if (strcmp(name, "half") == 0)
-        reply(r, 200, SNAPSHOT("half", "missing"));
+        reply(r, 200, HALF("half"));
     else if (strcmp(name, "garbage") == 0)
         reply(r, 200, "<html>");
     else
@@ -240,6 +243,11 @@ static int stream(void *ctx, struct http_request *r, struct error *err)
     e->text = ": hello\n\nid: 1\ndata: " CALL("1", "/x") "\n\n: beat\n\ndata:" CALL("2", "/y") "\r\n\r\nevent: end\ndata: {}\n\n";
     if (strstr(db, "failing"))
         e->text = "data: " CALL("1", "/x") "\n\nevent: problem\ndata: {\"detail\":\"it was deleted\"}\n\n";
+    if (strcmp(http_parameter(r, "db"), "one/cut") == 0)
+        e->text = "data: " CALL("1", "/x") "\n\n";
+    if (strcmp(http_parameter(r, "db"), "one/again") == 0)
+        e->text = "data: " CALL("1", "/x") "\n\nevent: restart\ndata: {\"detail\":\"it began anew\"}\n\ndata: " CALL(
+            "1", "/y") "\n\nevent: end\ndata: {}\n\n";
     e->step = strstr(db, "small") ? 3 : 4096;
     http_reply_stream(r, 200, "text/event-stream", HTTP_LENGTH_UNKNOWN, &(struct http_stream){e, read_events, mem_free});
     return TD_OK;
@@ -264,6 +272,7 @@ static int dissections(void *ctx, struct http_request *r, struct error *err)
 }
 
 static const char *const export_parameters[] = {"nodes", "bpf", "filter", "dissection", "connections", "start", "end", NULL};
+static const char *const job_parameters[] = {"wait", NULL};
 static const char *const stream_parameters[] = {"db", "filter", "format", NULL};
 static const char *const import_parameters[] = {"name", "file", NULL};
 static const struct http_route routes[] = {
@@ -274,7 +283,7 @@ static const struct http_route routes[] = {
     {"DELETE", "/api/v1/snapshots/{name}", HTTP_OPERATOR, NULL, 0, delete},
     {"GET", "/api/v1/snapshots/{name}/pcap", HTTP_VIEWER, export_parameters, 0, export},
     {"POST", "/api/v1/filter/check", HTTP_VIEWER, NULL, 65536, check},
-    {"GET", "/api/v1/jobs/{id}", HTTP_VIEWER, NULL, 0, job},
+    {"GET", "/api/v1/jobs/{id}", HTTP_VIEWER, job_parameters, 0, job},
     {"POST", "/api/v1/jobs/{id}/cancel", HTTP_OPERATOR, NULL, 65536, cancel},
     {"POST", "/api/v1/calls", HTTP_VIEWER, NULL, 65536, calls},
     {"GET", "/api/v1/calls/stream", HTTP_VIEWER, stream_parameters, 0, stream},
@@ -533,6 +542,22 @@ static void test_follow(struct shell *sh)
     runs(sh, CLI_FAILURE, "calls one/failing --follow --fields url");
     is_str(sh->out, "/x\n", "until it fails");
     like(sh->err, "it was deleted", "which is told");
+    runs(sh, CLI_REMOTE, "calls one/cut --follow --fields url");
+    like(sh->err, "before the end", "nor does it end before its end");
+    runs(sh, CLI_OK, "calls one/again --follow --fields url");
+    is_str(sh->out, "/y\n", "what came before a restart is void");
+    like(sh->err, "anew", "which is told, as others may have seen it");
+    char path[64], line[160], got[64] = "";
+    snprintf(path, sizeof(path), "/tmp/tapedeck-followed-%d", (int)getpid());
+    snprintf(line, sizeof(line), "calls one/again --follow --fields url -w %s", path);
+    runs(sh, CLI_OK, line);
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(got, 1, sizeof(got) - 1, f) : 0;
+    got[n] = 0;
+    is_str(got, "/y\n", "nor is it in a file");
+    if (f)
+        fclose(f);
+    unlink(path);
     runs(sh, CLI_USAGE, "calls one --follow --limit 3");
 }
 

@@ -88,10 +88,11 @@ static void clean(void *ctx, const char *subject, struct td_slice request)
 
 static struct jobs *must_open(struct bench *b)
 {
-    const struct job_kind kinds[] = {{"create", 2, true, run, clean, b}, {"verify", 1, false, run, clean, b}};
+    const struct job_kind kinds[] = {
+        {"create", 2, true, run, clean, b, false}, {"verify", 1, false, run, clean, b, false}, {"import", 1, true, run, clean, b, true}};
     struct jobs *js = NULL;
     struct error err = {.text = ""};
-    if (!ok(jobs_open(path, kinds, 2, &js, &err) == TD_OK, "the database opens"))
+    if (!ok(jobs_open(path, kinds, 3, &js, &err) == TD_OK, "the database opens"))
         tap_diag("%s", err.text);
     return js;
 }
@@ -189,6 +190,8 @@ static void test_states(void)
     is_int(jobs_status(js, id, &s, &err), TD_OK, "which is kept");
     is_str(s.error, "it was to fail: three", "with the reason");
     is_str(s.code, "limit_reached", "and its stable name");
+    buf_reset(&bytes);
+    ok(jobs_result(js, id, &bytes, &err) == TD_OK && strcmp(buf_cstr(&bytes), "{\"of\":{\"n\":1}}") == 0, "and what it found before");
     is_int(atomic_load(&b.cleaned), 1, "and it was cleaned up");
     ok(count(js, NULL, NULL) == 5 && count(js, "create", NULL) == 4 && count(js, "create", "three") == 2 && count(js, NULL, "one") == 2,
        "lists by kind and subject");
@@ -262,6 +265,26 @@ static void test_cancel(void)
     jobs_close(js);
     js = must_open(&b);
     ok(state(js, waiting) == JOB_CANCELLED && state(js, running) == JOB_CANCELLED, "a restart knows that they were cancelled");
+    jobs_close(js);
+}
+
+/* What was uploaded for it is there before it runs. */
+static void test_cancel_import(void)
+{
+    struct bench b = {.hold = true};
+    struct error err;
+    char running[JOB_ID], waiting[JOB_ID];
+    fresh();
+    struct jobs *js = must_open(&b);
+    must_start(js);
+    submit(js, "import", "running", running);
+    submit(js, "import", "waiting", waiting);
+    ok(eventually(atomic_load(&b.began) == 1), "one runs");
+    is_int(jobs_cancel(js, waiting, &err), TD_OK, "one that waits is cancelled");
+    ok(eventually(state(js, waiting) == JOB_CANCELLED), "soon");
+    is_int(atomic_load(&b.cleaned), 1, "and cleaned up, though it never ran");
+    is_int(atomic_load(&b.began), 1, "nor does it");
+    atomic_store(&b.hold, false);
     jobs_close(js);
 }
 
@@ -439,7 +462,8 @@ static int run_noted(void *ctx, struct job *job, struct td_slice request, bool a
     return TD_OK;
 }
 
-static const struct job_kind noted[] = {{"create", 2, true, run_noted, NULL, NULL}, {"verify", 1, false, run_noted, NULL, NULL}};
+static const struct job_kind noted[] = {{"create", 2, true, run_noted, NULL, NULL, false},
+                                        {"verify", 1, false, run_noted, NULL, NULL, false}};
 
 /* A hub that takes jobs until it is killed. */
 static void child(int round, int ready)
@@ -700,7 +724,7 @@ static void test_damage(void)
     struct error err = {.text = ""};
     struct jobs *js = NULL, *other = NULL;
     char id[JOB_ID];
-    const struct job_kind kind = {"create", 1, true, run, clean, &b};
+    const struct job_kind kind = {"create", 1, true, run, clean, &b, false};
     log_set_level(0);
     for (int i = 0; i < 3; i++) {
         fresh();
@@ -745,6 +769,7 @@ int main(void)
     test_states();
     test_order();
     test_cancel();
+    test_cancel_import();
     test_wait();
     test_close();
     test_interrupted();

@@ -37,11 +37,13 @@ static struct {
 /* ---- The calls that reach the disk, as a transcript, and failing on demand ---- */
 
 static struct {
+    int look_failure; /* of fstatat() */
     char text[1024];
     bool on;
     int fail_at, failure; /* the call that fails, counted from 1, and with which errno */
     int calls;
     int link_failure;
+    unsigned flushes; /* of folders, also when it is not on */
 } disk;
 
 static bool note(const char *what)
@@ -58,6 +60,7 @@ int fsync(int fd)
 {
     struct stat st;
     bool folder = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+    disk.flushes += folder;
     return note(folder ? "flush folder" : "flush file") ? (int)syscall(SYS_fsync, fd) : -1;
 }
 
@@ -88,6 +91,17 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
         return -1;
     }
     return note("link") ? (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags) : -1;
+}
+
+int fstatat(int fd, const char *name, struct stat *ret, int flags)
+{
+    struct statx x;
+    errno = disk.look_failure;
+    if (errno || syscall(SYS_statx, fd, name, flags, STATX_BASIC_STATS, &x) != 0)
+        return -1;
+    *ret = (struct stat){.st_mode = x.stx_mode, .st_ino = x.stx_ino, .st_nlink = x.stx_nlink, .st_size = (off_t)x.stx_size};
+    ret->st_mtim = (struct timespec){x.stx_mtime.tv_sec, x.stx_mtime.tv_nsec};
+    return 0;
 }
 
 static void watch(int fail_at, int failure)
@@ -181,6 +195,13 @@ static const char *listed(void)
     return storage_list(t.s, "", NULL, list_each, out, &t.err) == TD_OK ? out : t.err.text;
 }
 
+static int remove_listed(void *ctx, const char *key, const struct storage_object *o)
+{
+    (void)ctx;
+    (void)o;
+    return storage_remove(t.s, key, &t.err);
+}
+
 static int put(const char *key, const char *text)
 {
     return storage_put_bytes(t.s, key, td_str(text), &t.err);
@@ -242,6 +263,26 @@ static void test_layout(void)
     is_str(text_of("a"), "x", "which is there");
 }
 
+static void test_remove_many(void)
+{
+    enum { MANY = 2000, FOLDERS = 4 };
+    char key[64];
+    fresh();
+    is_int(storage_check(t.s, &t.err), TD_OK, "a store");
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = TD_OK;
+    write_path(path("file"), "text");
+    for (int i = 0; i < MANY && status == TD_OK; i++) {
+        snprintf(key, sizeof(key), "id/node-%d/%d", i % FOLDERS, i);
+        status = storage_put_file_later(t.s, key, dir, "file", NULL, &t.err);
+    }
+    close(dir);
+    is_int(status, TD_OK, "%d objects", MANY);
+    disk.flushes = 0;
+    is_int(storage_list(t.s, "id/", NULL, remove_listed, NULL, &t.err), TD_OK, "are removed");
+    is_int(entries(path("store")), 1, "all of them");
+    ok(disk.flushes <= 2 * FOLDERS + 1, "with %u flushes", disk.flushes);
+}
+
 static void test_order(void)
 {
     fresh();
@@ -256,6 +297,16 @@ static void test_order(void)
     watch(0, 0);
     is_int(storage_remove(t.s, "a/b/c", &t.err), TD_OK, "without it");
     is_str(watched(), "remove file, remove folder, remove folder, flush folder", "its folders go, and the last one that stays is flushed");
+    ok(put("id/a/1", "x") == TD_OK && put("id/a/2", "x") == TD_OK && put("id/b/1", "x") == TD_OK && put("id/c", "x") == TD_OK,
+       "several objects");
+    watch(0, 0);
+    is_int(storage_list(t.s, "id/", "id/a/1", remove_listed, NULL, &t.err), TD_OK, "those behind the first are removed as they are listed");
+    is_str(watched(),
+           "remove file, remove folder, remove file, remove folder, remove folder, flush folder, remove file, remove folder, flush folder",
+           "their folders are flushed when they are done");
+    watch(4, EIO);
+    is_int(storage_list(t.s, "id/", NULL, remove_listed, NULL, &t.err), TD_E_CORRUPT, "that it cannot be flushed at the end");
+    is_str(watched(), "remove file, remove folder, remove folder, flush folder", "is told");
     write_path(path("file"), "text");
     int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     watch(0, 0);
@@ -337,6 +388,22 @@ static void test_failing_disk(void)
            "call %d of a link fails: %s", call, t.err.text);
     }
     close(dir);
+}
+
+/* Who is told of no manifest takes the rest for what a crash has left, and removes it. */
+static void test_failing_look(void)
+{
+    fresh();
+    ok(storage_check(t.s, &t.err) == TD_OK && put("id/manifest.json", "{}") == TD_OK && put("id/node/1", "x") == TD_OK, "a store");
+    disk.look_failure = EIO;
+    t.bytes[0] = 0;
+    int status = storage_list(t.s, "", NULL, list_each, t.bytes, &t.err);
+    disk.look_failure = 0;
+    is_int(status, TD_E_CORRUPT, "an object that cannot be looked at is not passed over: %s", t.err.text);
+    disk.look_failure = ENOENT;
+    is_int(storage_list(t.s, "", NULL, list_each, t.bytes, &t.err), TD_OK, "one that is gone by then is");
+    disk.look_failure = 0;
+    is_str(listed(), "id/manifest.json id/node/1", "both are there");
 }
 
 /* ---- What others have put there ---- */
@@ -680,9 +747,11 @@ int main(void)
     test_options();
     test_layout();
     test_order();
+    test_remove_many();
     test_failing_disk();
     test_links();
     test_many();
+    test_failing_look();
     test_leftovers();
     test_kills();
     test_limits();

@@ -401,8 +401,8 @@ static void note(void *ctx, const struct http_answered *a)
 {
     struct told *t = ctx;
     pthread_mutex_lock(&t->lock);
-    buf_printf(&t->lines, "%s@%s/%d %s %s %u %u%s\n", a->who, a->address, (int)a->role, a->method, a->path, a->status, (unsigned)a->bytes,
-               a->complete ? "" : " cut");
+    buf_printf(&t->lines, "%s@%s/%d %s %s (%s) %u %u%s\n", a->who, a->address, (int)a->role, a->method, a->path, a->route ? a->route : "",
+               a->status, (unsigned)a->bytes, a->complete ? "" : " cut");
     t->longest_ns = a->duration_ns > t->longest_ns ? a->duration_ns : t->longest_ns;
     atomic_fetch_add(&t->n, 1);
     pthread_mutex_unlock(&t->lock);
@@ -430,12 +430,12 @@ static void test_answered(void)
     ask("/%", "", &all, &body);
     ok(eventually(atomic_load(&told.n) == 7), "and one that is nonsense");
     service_stop(&service);
-    static const char *const lines[] = {"127.0.0.1@127.0.0.1/1 POST /things/a%20b/part 403 ",
-                                        "olga@127.0.0.1/2 POST /things/a%20b/part 200 7\n",
-                                        "ada@127.0.0.1/3 POST /things/a%20b/part 200 7\n",
-                                        "127.0.0.1@127.0.0.1/0 POST /things/a%20b/part 401 ",
-                                        "ada@127.0.0.1/3 GET /stream?size=1000&fail=500 200 500 cut\n",
-                                        "127.0.0.1@127.0.0.1/0 GET /% 400 "};
+    static const char *const lines[] = {"127.0.0.1@127.0.0.1/1 POST /things/a%20b/part (/things/{name}/part) 403 ",
+                                        "olga@127.0.0.1/2 POST /things/a%20b/part (/things/{name}/part) 200 7\n",
+                                        "ada@127.0.0.1/3 POST /things/a%20b/part (/things/{name}/part) 200 7\n",
+                                        "127.0.0.1@127.0.0.1/0 POST /things/a%20b/part (/things/{name}/part) 401 ",
+                                        "ada@127.0.0.1/3 GET /stream?size=1000&fail=500 (/stream) 200 500 cut\n",
+                                        "127.0.0.1@127.0.0.1/0 GET /% () 400 "};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         like(buf_cstr(&told.lines), lines[i], "who, what, how much: %s", lines[i]);
     ok(told.longest_ns > 0 && told.longest_ns < 5000000000, "and how long");

@@ -169,6 +169,39 @@ static void test_names(void)
     service_stop(&service);
 }
 
+/* A page of another machine, which the browser here shows, asks localhost. */
+static void test_origins(void)
+{
+    static const char *const own[] = {"http://localhost:5173", "https://127.0.0.1", "HTTP://[::1]:80"};
+    static const char *const foreign[] = {"https://evil.example", "null", "http://localhost.evil.example"};
+    char text[256];
+    service_start(&service, (struct http_server_options){.tokens = NULL});
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        snprintf(text, sizeof(text), "POST /things/a/part HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: %s\r\n\r\n", own[i]);
+        answers(text, 200, "a,");
+        snprintf(text, sizeof(text), "POST /things/a/part HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: %s\r\n\r\n",
+                 foreign[i]);
+        answers(text, 403, "\"code\":\"foreign_origin\"");
+    }
+    service_stop(&service);
+    service_start(&service, (struct http_server_options){.tokens = all_tokens, .token_count = 3});
+    answers("GET /things/a/part HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: https://tapedeck.example\r\n"
+            "Authorization: Bearer " ADMIN "\r\n\r\n",
+            200, "a,-,3");
+    service_stop(&service);
+}
+
+/* It is written to logs. */
+static void test_methods(void)
+{
+    service_start(&service, (struct http_server_options){.tokens = NULL});
+    answers("G\x1b[31mT /hello" HEAD_END, 400, "\"code\":\"invalid_method\"");
+    answers("A\"B /hello" HEAD_END, 400, "\"code\":\"invalid_method\"");
+    answers("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA /hello" HEAD_END, 400, "\"code\":\"invalid_method\"");
+    answers("M-SEARCH /hello" HEAD_END, 405, "\"code\":\"method_not_allowed\"");
+    service_stop(&service);
+}
+
 static void test_bodies(void)
 {
     struct buf text = {.n = 0};
@@ -516,6 +549,8 @@ int main(void)
     test_hostile();
     test_tokens();
     test_names();
+    test_origins();
+    test_methods();
     test_bodies();
     test_pipelining();
     test_streams();

@@ -134,9 +134,10 @@ enum { SEEN_MAX = 64 };
 struct seen {
     int open_status, status; /* of capture_open and of the last capture_read */
     unsigned n;
-    struct packet v[SEEN_MAX]; /* the first ones; their bytes are in `data` */
-    struct buf data;           /* of all packets */
-    struct capture_interface ifaces[8];
+    struct packet v[SEEN_MAX];          /* the first ones; their bytes are in `data` */
+    struct buf data;                    /* of all packets */
+    struct capture_interface ifaces[8]; /* with what stands in `texts`: their own is gone with the capture */
+    char texts[8][3][128];
     size_t iface_n;
     char format[96];
     struct error err;
@@ -157,8 +158,16 @@ static inline void see(struct capture *c, size_t batch, struct seen *s)
         block_unref(block);
     }
     s->iface_n = capture_interface_count(c);
-    for (size_t i = 0; i < s->iface_n && i < 8; i++)
-        s->ifaces[i] = *capture_interface(c, i);
+    for (size_t i = 0; i < s->iface_n && i < 8; i++) {
+        struct capture_interface *iface = &s->ifaces[i];
+        *iface = *capture_interface(c, i);
+        const char **texts[] = {&iface->name, &iface->description, &iface->filter};
+        for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]); k++)
+            if (*texts[k]) {
+                snprintf(s->texts[i][k], sizeof(s->texts[i][k]), "%s", *texts[k]);
+                *texts[k] = s->texts[i][k];
+            }
+    }
     snprintf(s->format, sizeof(s->format), "%s", capture_format(c));
     capture_close(c);
 }

@@ -2,6 +2,7 @@
 #include "snapshot/archive.h"
 
 #include "base/log.h"
+#include "packet/pcapng_write.h"
 #include "snapshot/import.h"
 #include "snapshot/tar.h"
 #include "unit/snapshot/snapshot_build.h"
@@ -183,6 +184,7 @@ static void test_back(void)
     ok(m->imported && strcmp(m->id, was->id) != 0 && manifest_is_id(m->id), "a new id");
     is_int(m->packets, was->packets, "packets");
     is_int(m->node_count, was->node_count, "nodes");
+    is_int(m->nodes[0].context.bytes, was->nodes[0].context.bytes, "names");
     is_int(m->start_ns, was->start_ns, "the window");
     is_int(m->nodes[0].dropped_by_kernel, was->nodes[0].dropped_by_kernel, "drops");
     is_str(m->nodes[2].reason, was->nodes[2].reason, "reasons");
@@ -249,6 +251,10 @@ static void test_damage(void)
         {"printf x >>dissections/default.calls", TD_E_CORRUPT, "is damaged: its SHA-256 is another"},
         {"rm node-1/0000000002.pcapng", TD_E_CORRUPT, "is missing"},
         {"rm node-1/0000000002.pcapng; sed -i /node-1.0000000002/d SHA256SUMS", TD_E_CORRUPT, "of the manifest is missing"},
+        {"printf x >>node-1/context.pcapng", TD_E_CORRUPT, "its size or SHA-256 is another"},
+        {"rm node-1/context.pcapng; sed -i /node-1.context/d SHA256SUMS", TD_E_CORRUPT, "node-1/context.pcapng of the manifest is missing"},
+        {"tar -C .. -cf ../x.tar s/manifest.json s/node-1/context.pcapng; tar -C .. -rf ../x.tar s/node-1/context.pcapng", TD_E_CORRUPT,
+         "twice"},
         {"rm SHA256SUMS", TD_E_CORRUPT, "SHA256SUMS is missing"},
         {"echo hello >>SHA256SUMS", TD_E_CORRUPT, "a line that is none"},
         {"sed -i 1d SHA256SUMS", TD_E_CORRUPT, "is not in SHA256SUMS"},
@@ -271,6 +277,8 @@ static void test_damage(void)
         {"tar -C .. -cf ../y.tar s/manifest.json s/SHA256SUMS s/node-1; head -c 9000 ../y.tar >../x.tar", TD_E_CORRUPT, "cut"},
         {"tar -C .. -czf ../y.tar s/manifest.json s/SHA256SUMS s/node-1; head -c 9000 ../y.tar >../x.tar", TD_E_CORRUPT, ""},
         {"truncate -s 70M big; tar -C .. -czf ../x.tar s/manifest.json s/big", TD_E_LIMIT, "not of a snapshot"},
+        {"mkdir many; (cd many; seq 5000 | xargs touch); tar -C .. -cf ../x.tar s/manifest.json s/many", TD_E_LIMIT,
+         "more than 4096 files"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int status = import_changed(cases[i].command);
@@ -301,6 +309,24 @@ static void test_damaged_objects(void)
     is_int(write_archive(t.snap.manifest, ARCHIVE_PLAIN, false), TD_OK, "as it was, it becomes one: %s", t.err.text);
 }
 
+/* Names of the first node. */
+static void add_context(void)
+{
+    struct manifest_node *n = &t.snap.manifest->nodes[0];
+    const struct capture_name name = {{10, 0, 0, 1}, 4, "frontend.shop"};
+    struct buf b = {0};
+    char path[200];
+    pcapng_put_section(&b, &(struct pcapng_section){.application = "test"});
+    pcapng_put_interface(&b, &(struct pcapng_interface){.linktype = 1});
+    pcapng_put_names(&b, &name, 1);
+    snprintf(path, sizeof(path), "%s/node-1/" MANIFEST_CONTEXT, t.snap.dir);
+    ok(write_file(path, buf_slice(&b)), "names");
+    ok(snap_object(&t.snap, &n->context, manifest_context_key(t.snap.manifest, n->name)), "are an object");
+    manifest_sum(t.snap.manifest);
+    ok(snap_write_manifest(&t.snap), "of the manifest");
+    buf_clear(&b);
+}
+
 int main(void)
 {
     log_set_level(0);
@@ -310,6 +336,7 @@ int main(void)
         snprintf(t.work, sizeof(t.work), "%s/work", t.snap.root);
         ok(shell("mkdir $(ls -d *Z-*)/dissections && head -c 100000 /dev/urandom >$(ls -d *Z-*)/dissections/default.calls"),
            "a dissection");
+        add_context();
         test_tools();
         test_damaged_objects();
         test_back();

@@ -47,7 +47,7 @@ static void begin(size_t n)
         w->clock_ahead_ns = 0;
         w->gap = w->says = NULL;
         w->node = i ? "node-2" : "node-1";
-        w->recycled_below = w->refuses = 0;
+        w->recycled_below = w->refuses = w->grows = 0;
         w->lies_length = w->lies_packets = w->lies_digest = w->lies_index = w->lies_size = 0;
         w->cut_after = 100000;
         atomic_store(&w->cuts, 0);
@@ -390,6 +390,16 @@ static void test_lies(void)
         is_int(n->packets, fake_count(&t.workers[0], START, END) - (lies[i].has_segment ? 0 : FAKE_PACKETS), "and its packets");
         gone_again(s);
     }
+    for (int end = 0; end < 2; end++) {
+        begin(1);
+        t.workers[0].refuses = end ? 45 : 41;
+        struct snapshot *s = there(end ? "a window whose end is not there" : "a window whose beginning is not there");
+        const struct manifest_node *n = first(s);
+        const int64_t from_ns = end ? n->segments[3].last_ns + 1 : START, to_ns = end ? END : n->segments[0].first_ns;
+        ok(n->state == MANIFEST_NODE_PARTIAL && n->gap_count == 1 && n->gaps[0].start_ns == from_ns && n->gaps[0].end_ns == to_ns,
+           "is a gap up to the packets that are there");
+        gone_again(s);
+    }
     begin(1);
     t.workers[0].lies_index = 43;
     struct snapshot *s = there("a damaged index");
@@ -430,6 +440,20 @@ static void test_answers(void)
         t.workers[0].says = says[i];
         fails(TD_E_CONFIG, "makes no sense", says[i]);
     }
+    begin(1);
+    t.workers[0].says =
+        "{\"id\":\"h\",\"expires_s\":9,\"node\":\"n\",\"version\":\"1\",\"now\":\"1677-09-21T00:12:44Z\",\"covered_from\":null,"
+        "\"covered_to\":null," DROPS "\"segments\":[]}";
+    fails(TD_E_CONFIG, "now is no time of a clock", "a clock with which nobody can reckon");
+    struct buf many = {0};
+    buf_lit(&many, "[[]");
+    for (int i = 0; i < 1000000; i++)
+        buf_lit(&many, ",[]");
+    buf_lit(&many, "]");
+    begin(1);
+    t.workers[0].says = buf_cstr(&many);
+    fails(TD_E_CONFIG, "more values than an answer can have", "an answer of 3 MB that would take hundreds");
+    buf_clear(&many);
     begin(1);
     t.workers[0].node = "../../x";
     fails(TD_E_CONFIG, "no name that a node can have", "a node whose name is a path");
@@ -499,6 +523,11 @@ static void test_no_room(void)
     t.request.start_ns = RIG_T0;
     snapshot_rig_load(&t.rig, said + 100, NULL, NULL);
     fails(TD_E_LIMIT, "no room", "more comes than was said");
+    begin(1);
+    snapshot_rig_load(&t.rig, 20 << 20, NULL, NULL);
+    t.workers[0].grows = 30 << 20;
+    atomic_store(&t.workers[0].forgets, 1);
+    fails(TD_E_LIMIT, "no room", "more is said when the hold was lost");
     snapshot_rig_load(&t.rig, GIB, NULL, NULL);
 }
 
@@ -564,6 +593,24 @@ static void test_kept(void)
     gone_again(s);
 }
 
+/* What is here already needs no worker, not even one that could be asked. */
+static void test_kept_without_client(void)
+{
+    begin(1);
+    t.workers[0].tells_directory = true;
+    atomic_store(&t.workers[0].drips, true);
+    t.cancel_at = 600000;
+    is_int(run(), TD_E_CANCELLED, "cancelled with whole segments there");
+    atomic_store(&t.workers[0].drips, false);
+    atomic_store(&t.cancel, false);
+    t.cancel_at = 0;
+    t.asked[0].node = "node-1";
+    t.asked[0].url = "ftp://nowhere";
+    struct snapshot *s = there("gone on with, though the worker's address is none any more");
+    ok(first(s)->state == MANIFEST_NODE_PARTIAL && first(s)->segment_count >= 3, "%zu segments are kept", first(s)->segment_count);
+    gone_again(s);
+}
+
 int main(void)
 {
     char dir[96];
@@ -593,6 +640,7 @@ int main(void)
     test_bad_requests();
     test_cancel();
     test_kept();
+    test_kept_without_client();
     for (int i = 0; i < WORKERS; i++)
         fake_stop(&t.workers[i]);
     snapshot_rig_close(&t.rig);

@@ -45,8 +45,9 @@ struct fake_worker {
     atomic_int forgets; /* requests that are told that the hold is gone */
     uint64_t lies_length, lies_packets, lies_digest, lies_index, lies_size; /* of the segment of this number */
     uint64_t refuses;                                                       /* a segment that is always 404 */
-    const char *says;                                                       /* this text instead of the answer to a hold */
-    atomic_bool gone;                                                       /* answers nothing but 503 */
+    uint64_t grows;   /* bytes by which segments are said to be longer when another hold is asked for */
+    const char *says; /* this text instead of the answer to a hold */
+    atomic_bool gone; /* answers nothing but 503 */
     /* What it was asked. */
     atomic_int holds, drops, renewals, requests, ranges;
     atomic_ulong served; /* bytes */
@@ -152,13 +153,14 @@ static inline void fake_put_segment(const struct fake_worker *w, struct buf *b, 
     bool whole = sum->first_ns >= start_ns && sum->last_ns < end_ns;
     if (b->p[b->n - 1] != '[')
         buf_putc(b, ',');
+    uint64_t grown = atomic_load(&w->holds) > 1 ? w->grows : 0;
     buf_printf(b, "{\"sequence\":%" PRIu64 ",\"whole\":%s", sequence, whole ? "true" : "false");
     if (!whole) {
-        buf_printf(b, ",\"estimated_bytes\":%zu}", s->built.bytes.n / 2);
+        buf_printf(b, ",\"estimated_bytes\":%" PRIu64 "}", s->built.bytes.n / 2 + grown);
         return;
     }
     buf_printf(b, ",\"file\":\"%s\"", segment_file_name(sequence, SEGMENT_FILE_PLAIN, false, name));
-    buf_printf(b, ",\"inode\":%" PRIu64 ",\"bytes\":%zu,\"sha256\":", s->inode, s->built.bytes.n + (w->lies_size == sequence));
+    buf_printf(b, ",\"inode\":%" PRIu64 ",\"bytes\":%zu,\"sha256\":", s->inode, s->built.bytes.n + (w->lies_size == sequence) + grown);
     if (w->unhashed) {
         buf_lit(b, "null");
     } else {

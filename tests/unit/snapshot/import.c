@@ -6,7 +6,7 @@
 #include "unit/packet/capture_build.h"
 #include "unit/snapshot/snapshot_build.h"
 
-enum { PACKETS = 5000, FILES = 2 };
+enum { PACKETS = 5000, FILES = 2, NAMES = 4000 };
 
 static struct {
     char root[64], work[96], paths[FILES][96];
@@ -50,6 +50,26 @@ static void write_file(int i, const struct buf *b)
         ok(false, "the test's file cannot be written");
 }
 
+/* A block with names of addresses 10.0.0.0 + i and one of IPv6, which has two. */
+static void put_names(struct buf *b, unsigned from, unsigned n)
+{
+    static const uint8_t ip6[16] = {0xfd, 1, [15] = 2};
+    struct buf body = {0}, value = {0};
+    for (unsigned i = from; i < from + n; i++) {
+        const uint8_t ip[4] = {10, 0, (uint8_t)(i >> 8), (uint8_t)i};
+        buf_put(&value, ip, sizeof(ip));
+        buf_printf(&value, "pod-%u.shop", i);
+        put_option(&body, false, 1, buf_cstr(&value), value.n + 1);
+        buf_reset(&value);
+    }
+    buf_put(&value, ip6, sizeof(ip6));
+    buf_lit(&value, "first.six\0second.six\0");
+    put_option(&body, false, 2, value.p, value.n);
+    put32(&body, false, 0);
+    put_block(b, false, 4, &body);
+    buf_clear(&value);
+}
+
 /* Two interfaces of different kinds, the second described late; names; a packet without a time. */
 static void make_pcapng(struct buf *b)
 {
@@ -57,8 +77,10 @@ static void make_pcapng(struct buf *b)
     put_section(b, false);
     put_option(&options, false, 2, "eth7", 4);
     put_interface(b, false, 1, 0, &options);
+    put_names(b, 0, NAMES / 2);
     for (unsigned i = 0; i < PACKETS; i++) {
         if (i == PACKETS / 2) {
+            put_names(b, NAMES / 2, NAMES / 2);
             put_option(&options, false, 2, "tun7", 4);
             put_interface(b, false, 101, 0, &options);
         }
@@ -116,6 +138,36 @@ static void compare(const char *path, const char *node, const char *filter)
     ring_close(ring);
 }
 
+/* The capture at its end, when it knows all names. */
+static struct capture *read_whole(const char *path)
+{
+    struct capture *c = NULL;
+    struct packet packets[64];
+    struct block *block;
+    int n = capture_open(path, &c, &t.err) == TD_OK ? 1 : -1;
+    while (n > 0 && (n = capture_read(c, packets, 64, &block, &t.err)) > 0)
+        block_unref(block);
+    is_int(n, 0, "%s is a capture", path);
+    return c;
+}
+
+static void compare_names(const char *path, const struct manifest_node *node)
+{
+    char context[200];
+    size_t n, kept, same = 0;
+    if (!ok(node->context.key && strcmp(node->context.key, "imported/context.pcapng") == 0, "names have an object"))
+        return;
+    snprintf(context, sizeof(context), "%s/%s", t.work, node->context.key);
+    struct capture *a = read_whole(path), *b = read_whole(context);
+    const struct capture_name *was = capture_names(a, &n), *is = capture_names(b, &kept);
+    for (size_t i = 0; i < n && i < kept; i++)
+        same += was[i].ip_version == is[i].ip_version && memcmp(was[i].ip, is[i].ip, 16) == 0 && strcmp(was[i].name, is[i].name) == 0;
+    ok(n == NAMES + 4 && kept == n && same == n, "all names, in their order: %zu", kept);
+    is_int(capture_packets(b), 0, "and nothing else");
+    capture_close(a);
+    capture_close(b);
+}
+
 static void test_pcapng(void)
 {
     const char *const paths[] = {t.paths[0]};
@@ -139,10 +191,12 @@ static void test_pcapng(void)
     ok(most <= 100000, "none is longer than it may be: %llu", (unsigned long long)most);
     compare(t.paths[0], "imported", NULL);
     compare(t.paths[0], "imported", "greater 200");
+    compare_names(t.paths[0], &m->nodes[0]);
     struct manifest *again = NULL;
     struct buf json = {0};
     manifest_write(m, &json);
     is_int(manifest_read(buf_slice(&json), &again, &t.err), TD_OK, "its manifest is one: %s", t.err.text);
+    ok(again && again->nodes[0].context.bytes == m->nodes[0].context.bytes && again->bytes == m->bytes, "with the names");
     manifest_free(again);
     buf_clear(&json);
     buf_clear(&b);
@@ -174,7 +228,75 @@ static void test_several(void)
     request.paths = one;
     request.path_count = 1;
     is_int(import(&request), TD_OK, "one capture: %s", t.err.text);
+    ok(t.result.manifest && !t.result.manifest->nodes[0].context.key, "without names it has no context");
     compare(t.paths[1], "router", NULL);
+    buf_clear(&b);
+}
+
+/* More interfaces than a segment can describe: the next one begins with the first that has no room. */
+static void test_interfaces(void)
+{
+    enum { INTERFACES = 2500 };
+    const char *const paths[] = {t.paths[0]};
+    char path[400];
+    struct stat st;
+    struct buf b = {0}, options = {0};
+    put_section(&b, false);
+    for (unsigned i = 0; i < INTERFACES; i++)
+        put_interface(&b, false, 1, 0, &options);
+    for (unsigned i = 0; i < INTERFACES; i++)
+        put_enhanced(&b, false, i, 1700000000000000u + i, 60, 60);
+    write_file(0, &b);
+    struct import_request request = request_of(paths, 1);
+    request.segment_bytes = 0;
+    if (!is_int(import(&request), TD_OK, "a capture of %d interfaces: %s", INTERFACES, t.err.text))
+        return;
+    const struct manifest_node *n = &t.result.manifest->nodes[0];
+    ok(n->segment_count == 3 && n->packets == INTERFACES, "%zu segments with all its packets", n->segment_count);
+    size_t wrong = 0;
+    for (size_t i = 0; i < n->segment_count; i++) {
+        snprintf(path, sizeof(path), "%s/%s", t.work, n->segments[i].data.key);
+        wrong += stat(path, &st) != 0 || (uint64_t)st.st_size != n->segments[i].data.bytes;
+    }
+    is_int(wrong, 0, "each as long as the manifest says");
+    compare(t.paths[0], "imported", NULL);
+    buf_clear(&b);
+}
+
+static uint64_t room;
+
+static int take_room(void *ctx, uint64_t bytes, struct error *err)
+{
+    (void)ctx;
+    if (bytes > room)
+        return error_set(err, TD_E_LIMIT, "no room");
+    room -= bytes;
+    return TD_OK;
+}
+
+/* Packets are not for everybody, and room is asked for as it is needed when little is left. */
+static void test_files(void)
+{
+    const char *const paths[] = {t.paths[0]};
+    char path[400];
+    struct stat st;
+    struct buf b = {0};
+    put_plain_pcap(&b, 1000);
+    write_file(0, &b);
+    struct import_request request = request_of(paths, 1);
+    request.reserve = take_room;
+    room = 1 << 20;
+    mode_t mask = umask(0);
+    is_int(import(&request), TD_OK, "an import with room for little more than itself: %s", t.err.text);
+    umask(mask);
+    const struct manifest *m = t.result.manifest;
+    ok(m && room == (1 << 20) - m->bytes, "takes as much as it needs");
+    snprintf(path, sizeof(path), "%s/%s", t.work, m ? m->nodes[0].segments[0].data.key : "");
+    ok(stat(path, &st) == 0 && (st.st_mode & 07777) == 0640, "others cannot read its files");
+    snprintf(path, sizeof(path), "%s/imported", t.work);
+    ok(stat(path, &st) == 0 && (st.st_mode & 07777) == 0750, "nor open its folders");
+    room = m ? m->bytes - 1 : 0;
+    is_int(import(&request), TD_E_LIMIT, "too little room");
     buf_clear(&b);
 }
 
@@ -256,6 +378,8 @@ int main(void)
         snprintf(t.paths[i], sizeof(t.paths[i]), "%s/%d.cap", t.root, i);
     test_pcapng();
     test_several();
+    test_interfaces();
+    test_files();
     test_refusals();
     test_memory();
     import_result_clear(&t.result);

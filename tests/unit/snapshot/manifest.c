@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "snapshot/offer.h"
 #include "tap.h"
 
 enum { SECOND = 1000000000 };
@@ -114,6 +115,36 @@ static void test_round(void)
     mem_free(text);
     manifest_free(r);
     manifest_free(m);
+}
+
+/* A bad worker: all the gaps that it can tell, and one for each segment that it cannot give. */
+static void test_many_gaps(void)
+{
+    struct manifest *m = make(), *r = NULL;
+    struct manifest_node *n = &m->nodes[0];
+    n->gap_count = OFFER_MAX_GAPS + OFFER_MAX_SEGMENTS;
+    n->gaps = arena_alloc(&m->arena, n->gap_count * sizeof(*n->gaps), 16);
+    for (size_t i = 0; i < n->gap_count; i++)
+        n->gaps[i] = (struct manifest_gap){T0 + 1, T0 + 2, "x"};
+    char *text = text_of(m);
+    is_int(read_text(text, &r), TD_OK, "as many gaps as there can be: %s", err.text);
+    mem_free(text);
+    manifest_free(r);
+    manifest_free(m);
+}
+
+/* A short text of many values, as an archive of a few KiB can have it. */
+static void test_too_many_values(void)
+{
+    struct manifest *r = NULL;
+    struct buf b = {0};
+    buf_lit(&b, "{\"x\":[[]");
+    for (int i = 0; i < 3000000; i++)
+        buf_lit(&b, ",[]");
+    buf_lit(&b, "]}");
+    is_int(manifest_read(buf_slice(&b), &r, &err), TD_E_CORRUPT, "9 MB that would take a GiB");
+    is_str(err.text, "manifest: it has more values than one can have", "are not even read");
+    buf_clear(&b);
 }
 
 /* ---- What is refused ---- */
@@ -308,6 +339,8 @@ static void test_whole(void)
 int main(void)
 {
     test_round();
+    test_many_gaps();
+    test_too_many_values();
     test_changes();
     test_damage();
     test_memory();

@@ -156,6 +156,15 @@ static void test_room(void)
     ok(room_now().reserved == 0 && room_now().used == used, "given back, it is free");
     snapshots_release(r.snapshots, 5);
     is_int(room_now().reserved, 0, "never less than nothing is reserved");
+    snapshots_set_limit(r.snapshots, used / 2);
+    ok(room_now().limit == used / 2 && room_now().used == used, "a limit can be set, also below what is there");
+    is_int(snapshots_reserve(r.snapshots, 1, &r.err), TD_E_LIMIT, "then there is no room");
+    snapshots_take(r.snapshots, MIB);
+    ok(room_now().reserved == MIB, "but what is there already counts");
+    snapshots_release(r.snapshots, MIB);
+    snapshots_set_limit(r.snapshots, MIB);
+    is_int(snapshots_reserve(r.snapshots, MIB - used, &r.err), TD_OK, "until it is raised");
+    snapshots_release(r.snapshots, MIB - used);
 }
 
 /* ---- Deleting ---- */
