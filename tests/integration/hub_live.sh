@@ -8,7 +8,7 @@ cd "$here/../.." || exit 1
 source "$here/../loopback.bash"
 enter_namespace "$0" "$@"
 tapedeck=$PWD/${BUILD:-build}/tapedeck
-port=8897 number=0 copies=1500
+port=8897 number=0 copies=1000
 url=http://127.0.0.1:$port api=http://127.0.0.1:$port/api/v1
 calls=$((27 * copies))
 export TAPEDECK_HUB=$url
