@@ -360,13 +360,13 @@ static unsigned end_late(struct cloud_session *s, int64_t now_ns)
     return n;
 }
 
-int cloud_wait(struct cloud_session *s, int64_t timeout_ns)
+static int wait_for_one(struct cloud_session *s, int64_t timeout_ns, bool even_if_cancelled)
 {
     const struct cloud_http *h = s->http;
     int64_t end_ns = cloud_monotonic_ns() + timeout_ns;
     for (;;) {
         int running;
-        if (h->host->cancelled(h->inst))
+        if (!even_if_cancelled && h->host->cancelled(h->inst))
             return h->host->fail(h->inst, TD_E_CANCELLED, "told to stop");
         if (curl_multi_perform(s->multi, &running) != CURLM_OK)
             return fail_nomem(h);
@@ -381,12 +381,17 @@ int cloud_wait(struct cloud_session *s, int64_t timeout_ns)
     }
 }
 
+int cloud_wait(struct cloud_session *s, int64_t timeout_ns)
+{
+    return wait_for_one(s, timeout_ns, false);
+}
+
 int cloud_run(struct cloud_session *s, struct cloud_exchange *x)
 {
     const struct cloud_http *h = s->http;
     int status = cloud_start(s, x);
     while (status == TD_OK && !x->done)
-        status = cloud_wait(s, ns_per_s);
+        status = wait_for_one(s, ns_per_s, x->cleans_up);
     if (status != TD_OK) {
         cloud_stop(s, x);
         return status;

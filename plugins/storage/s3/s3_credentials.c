@@ -52,7 +52,7 @@ int s3_credentials_new(const struct s3_credentials_options *o, struct s3_credent
 void s3_credentials_free(struct s3_credentials *c)
 {
     if (c)
-        s3_keys_clear(&c->keys);
+        explicit_bzero(c, sizeof(*c));
     free(c);
 }
 

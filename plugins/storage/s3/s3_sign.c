@@ -25,16 +25,16 @@ static void put_normalized(struct cloud_text *t, const char *path)
     for (const char *at = path; *at;) {
         at += strspn(at, "/");
         size_t n = strcspn(at, "/");
-        bool is_up = n == 2 && memcmp(at, "..", 2) == 0;
+        bool is_up = n == 2 && memcmp(at, "..", 2) == 0, is_dot = n == 1 && *at == '.';
         if (is_up)
             while (t->n > begin && t->p[--t->n] != '/')
                 ;
-        else if (n && !(n == 1 && *at == '.')) {
+        else if (n && !is_dot) {
             cloud_put(t, "/", 1);
             cloud_put(t, at, n);
         }
         at += n;
-        if (!at[strspn(at, "/")] && (*at || is_up)) {
+        if (!at[strspn(at, "/")] && (*at || is_up || is_dot)) {
             cloud_put(t, "/", 1);
             break;
         }
