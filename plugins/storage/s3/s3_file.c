@@ -273,7 +273,9 @@ int s3_put_file(void *self, const char *key, int dir_fd, const char *name, const
     }
     struct sending f = {.s3 = s, .put = put, .key = key, .fd = fd, .bytes = (uint64_t)st.st_size};
     f.part_size = s3_part_size(s, f.bytes);
-    int status = f.bytes > f.part_size ? send_in_parts(&f) : send_whole(&f);
+    int status = tell_progress(&f, 0);
+    if (status == TD_OK)
+        status = f.bytes > f.part_size ? send_in_parts(&f) : send_whole(&f);
     if (status == TD_OK)
         (void)tell_progress(&f, f.bytes); /* it is there: too late to stop */
     close(fd);
