@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The storage backend s3 against a real service, Ceph's radosgw: the conformance suite over both styles of paths, with and without TLS; what the check says of each mistake that people make.
+# The storage backend s3 against a real service, Ceph's radosgw: the conformance suite over both styles of paths, with and without
+# TLS; what the check says of each mistake that people make.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=../servers/ceph.bash
@@ -52,22 +53,24 @@ ceph_start "$work" && ceph_bucket one && ceph_bucket two && ceph_start_sts || {
 port=${ceph_https##*:}
 conforms "path style" "bucket: one, endpoint: \"$ceph_http\", partSize: 5Mi"
 many=200
-conforms "virtual-host style, TLS" \
-    "bucket: two, endpoint: \"https://s3.localhost:$port\", pathStyle: false, caFile: $ceph_ca, region: eu-west-1, parallelParts: 2, partSize: 32Mi, storageClass: STANDARD"
+tls="endpoint: \"https://s3.localhost:$port\", pathStyle: false, caFile: $ceph_ca"
+conforms "virtual-host style, TLS" "bucket: two, $tls, region: eu-west-1, parallelParts: 2, partSize: 32Mi, storageClass: STANDARD"
 
 there="bucket: one, endpoint: \"$ceph_http\""
 keys="accessKey: $ceph_access_key, secretKey"
 says "all is well" '^ok: ' "$there"
 says "also with STS" '^ok: ' "bucket: two, endpoint: \"$ceph_sts_http\""
 says "no such bucket" '^not found: .*nobody at 127.*no such bucket; create it' "bucket: nobody, endpoint: \"$ceph_http\""
-says "no such access key" '^not allowed: .*access key is not known there; correct accessKey' "$there, accessKey: NOBODY, secretKey: another0secret"
+says "no such access key" '^not allowed: .*access key is not known there; correct accessKey' \
+    "$there, accessKey: NOBODY, secretKey: another0secret"
 says "a wrong secret key" '^not allowed: .*secret key does not belong to the access key; correct secretKey' "$there, $keys: another0secret"
 says "a wrong secret key, with STS" '^not allowed: .*not allowed' "bucket: one, endpoint: \"$ceph_sts_http\", $keys: another0secret"
 says "no keys" '^configuration error: .*accessKey is missing' "$there, accessKey: ''"
 says "a certificate that nobody vouches for" '^not allowed: .*certificate is not trusted.*caFile' "bucket: one, endpoint: \"$ceph_https\""
 says "the host is another one" '^not allowed: .*certificate is not trusted' \
     "bucket: one, endpoint: \"https://other.localhost:$port\", caFile: $ceph_ca"
-says "no TLS there" '^not allowed: .*no secure connection.*is this port for http' "bucket: one, endpoint: \"https://127.0.0.1:${ceph_http##*:}\""
+says "no TLS there" '^not allowed: .*no secure connection.*is this port for http' \
+    "bucket: one, endpoint: \"https://127.0.0.1:${ceph_http##*:}\""
 says "nobody there" '^temporary failure: .*no connection' "bucket: one, endpoint: \"http://127.0.0.1:1\""
 says "no such host" '^configuration error: .*there is no host no-such-host.invalid' "bucket: one, endpoint: \"http://no-such-host.invalid\""
 says "no file of authorities" '^configuration error: .*caFile /nonexistent cannot be read' "$there, caFile: /nonexistent"
