@@ -6,7 +6,9 @@
 #ifndef S3_H
 #define S3_H
 
+#ifndef TD_TARGET_MINOR
 #define TD_TARGET_MINOR 1
+#endif
 #include "tapedeck/plugin.h"
 
 #include <pthread.h>
