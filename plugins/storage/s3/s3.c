@@ -125,9 +125,9 @@ static const struct td_option options[] = {
     TD_SIZE_OPT(struct s3_config, part_size, "partSize", "16Mi", 5 << 20, INT64_C(5) << 30,
                 "Objects larger than this are sent in parts of this size, of which at most 10000 make an object; more if that needs it."),
     TD_INT_OPT(struct s3_config, parallel_parts, "parallelParts", "4", 1, S3_MAX_PARALLEL, "Parts of one object on the way at once."),
-    TD_DUR_OPT(struct s3_config, abort_unfinished_after_ns, "abortUnfinishedAfter", "168h", 0, DAYS(3650),
-               "Uploads in parts, of any object of the bucket, that were begun so long ago and are still not finished, are removed at the "
-               "start. 0: never."),
+    TD_DUR_OPT(struct s3_config, abort_unfinished_after_ns, "abortUnfinishedAfter", "0", 0, DAYS(3650),
+               "Uploads in parts, of any object of the bucket, also of other programs, that were begun so long ago and are still not "
+               "finished, are removed at the start. 0: never, as a lifecycle rule of the bucket does it better."),
     TD_DUR_OPT(struct s3_config, connect_timeout_ns, "connectTimeout", "10s", SECONDS(1) / 10, SECONDS(600),
                "How long it may take until there is a connection."),
     TD_DUR_OPT(struct s3_config, idle_timeout_ns, "idleTimeout", "30s", SECONDS(1) / 10, SECONDS(3600),

@@ -578,7 +578,7 @@ static void script_unfinished(void)
 
 static void test_unfinished(void)
 {
-    open_with("region: r-1");
+    open_with("region: r-1, abortUnfinishedAfter: 168h");
     script_unfinished();
     is_int(storage_check(t.s, &t.err), TD_E_RETRY, "a check that comes as far as the trial object");
     ok(asked("uploadId=") == 3 && asked("uploadId=1 ") == 1 && asked("uploadId=2 ") == 1 && asked("uploadId=3 ") == 1,
@@ -590,7 +590,7 @@ static void test_unfinished(void)
     is_int(storage_sweep(t.s, "c", &t.err), TD_OK, "sweeping a prefix");
     ok(asked("DELETE ") == 3 && asked("prefix=c") == 2, "ends those below it, also if the server gives others");
     storage_close(t.s);
-    open_with("region: r-1, abortUnfinishedAfter: 0s");
+    open_with("region: r-1");
     script_unfinished();
     is_int(storage_check(t.s, &t.err), TD_E_RETRY, "a check that comes as far as the trial object");
     is_int(asked("DELETE /b-1/a"), 0, "or nothing at all");
