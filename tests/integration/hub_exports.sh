@@ -224,6 +224,8 @@ noise() {
     has "/jobs/$job" '"state":"failed".*"error":"'
 }
 check "what is neither: the job fails, and says why" noise
+check "which the list of snapshots tells, too" has /snapshots '"name":"noise","status":"Failed","reason":"..*"imported":true'
+check "and a question for it" has /snapshots/noise '"status":"Failed","reason":".'
 head -c 100000000 /dev/zero >"$work/huge"
 check "more than there is room for: 507" code 507 no_room --data-binary "@$work/huge" \
     "$api/snapshots/import?name=huge"
