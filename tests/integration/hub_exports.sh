@@ -279,6 +279,51 @@ run_hub
 check "after kill -9 nothing of an upload is left" nothing_left
 check "and what was imported is there" has /snapshots/second "\"packets\":$packets"
 
+# ---- The hub dies when the snapshot is there, and its job does not know it yet ----
+# unfinish NAME: its import is as it was then.
+unfinish() {
+    kill -9 "${started[hub]}"
+    wait "${started[hub]}" 2>/dev/null
+    python3 - "$work/data/hub/hub.db" "$1" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+change = "UPDATE job SET state='running', finished=0, result=x'' WHERE kind='import' AND state='completed' AND subject=?"
+sys.exit(db.execute(change, sys.argv[2:]).rowcount != 1 or db.commit())
+END
+}
+job_of() { get "/jobs?kind=import&subject=$1" | grep -o '"id":"[^"]*"' | cut -d'"' -f4; }
+id_of() { get "/snapshots/$1" | grep -o '"id":"[^"]*"' | cut -d'"' -f4; }
+second=$(job_of second) id=$(id_of second)
+check "the job of an import is as before its end" unfinish second
+run_hub
+wait_for hub ended "$second"
+check "it ends well, for its snapshot is there" has "/jobs/$second" '"state":"completed"'
+check "and says which" has "/jobs/$second" "\"result\":{\"id\":\"$id\",\"name\":\"second\".*\"packets\":$packets,\"dissections\":1}"
+check "again, with its file still there" unfinish second
+mkdir "$work/data/hub/work/import-$id"
+cp "$work/noise" "$work/data/hub/work/import-$id/upload" # which cannot be imported once more
+run_hub
+wait_for hub ended "$second"
+check "it ends well" has "/jobs/$second" '"state":"completed"'
+wait_for hub nothing_left
+check "and its file goes" nothing_left
+check "again, with another snapshot of its name" unfinish renamed
+rename() { # the snapshot has another id than the job
+    python3 - "$work/data/hub/hub.db" "$1" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+request = db.execute("SELECT request FROM job WHERE kind='import' AND subject=?", sys.argv[2:]).fetchone()[0]
+at = request.index(b'"id":"') + 6
+other = request[:at] + bytes([request[at] ^ 1]) + request[at + 1:]
+sys.exit(db.execute("UPDATE job SET request=? WHERE kind='import' AND subject=?", (other, sys.argv[2])).rowcount != 1 or db.commit())
+END
+}
+check "whose id is not the job's" rename renamed
+run_hub
+renamed=$(job_of renamed)
+wait_for hub ended "$renamed"
+check "it fails, for its file is gone" has "/jobs/$renamed" '"state":"failed".*not there any more'
+
 # ---- What came in counts until it has become a snapshot: twice 51 MB are more than the room of 94 ----
 packets "$work/half.pcap" 36000
 came_in() {
