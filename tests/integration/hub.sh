@@ -261,7 +261,8 @@ refused() {
     kill -HUP "${started[hub]}"
     told_again() { [[ $(grep -c 'stays as it was' "$work/hub.log") -gt $times ]]; }
     wait_for hub told_again
-    grep 'stays as it was' "$work/hub.log" | tail -n 1 | grep -- "$1" && takes_new && worker_takes && has /snapshots "\"limit\":$((35 << 20))[,}]"
+    grep 'stays as it was' "$work/hub.log" | tail -n 1 | grep -- "$1" && takes_new && worker_takes &&
+        has /snapshots "\"limit\":$((35 << 20))[,}]"
 }
 check "SIGHUP: an audit log that cannot be" refused "audit log /nowhere/audit.log" "$tls, auditLog: /nowhere/audit.log"
 check "a worker that is none" refused "is no worker" "$tls, workers: ['ftp://x']"
