@@ -342,5 +342,28 @@ run_hub
 check "counts after a restart, too" no_room
 wait_for hub unreserved
 check "and goes with its job" bash -c "[[ -z \$(find '$work/data/hub/work' -mindepth 1) ]]"
+
+# ---- A dissection has the room that is left, and no more ----
+# leave BYTES: so much is left for snapshots.
+leave() {
+    local limit
+    limit=$(($(get /snapshots | grep -o '"used":[0-9]*' | cut -d: -f2) + $1))
+    sed -i "s/local: {storageSize: [0-9A-Za-z]*}/local: {storageSize: $limit}/" "$work/run.yaml"
+    kill -HUP "${started[hub]}"
+    limited() { has /snapshots "\"limit\":$limit[,}]" >/dev/null; }
+    wait_for hub limited
+}
+dissecting_fails() { # TEXT
+    code 202 job "$api/dissections" -d '{"snapshot":"second","name":"more"}' || return 1
+    job=$(grep -o '"job":"[^"]*"' "$work/body" | cut -d'"' -f4)
+    wait_for hub ended "$job"
+    has "/jobs/$job" "\"state\":\"failed\".*$1.*\"code\":\"limit_reached\"" && nothing_left
+}
+packets "$work/filler.pcap" 12000
+check "more than the least that a hub may be given" imported filler "$work/filler.pcap" name=filler
+leave 30000
+check "calls that take more are not kept" dissecting_fails "no room: the calls take more than the"
+leave 0
+check "nor begun, without any" dissecting_fails "no room: nothing is left"
 stop hub
 echo "1..$number"
