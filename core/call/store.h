@@ -100,13 +100,13 @@ void store_release(struct store *, struct chunk *);
 /* ---- Scanning in the order of time, or as they were found ---- */
 
 /* Clears the bits (a bit a row) of the rows that are not wanted; those outside of the times asked for are cleared already. Look at
- * the statistics first. Called for a chunk once. */
+ * the statistics first. Called for a chunk once; after an error of its own, which is returned, again when the scan goes on. */
 typedef int store_select_fn(void *ctx, struct chunk *, uint64_t *bits, struct error *err);
 
 struct store_scan_options {
     bool oldest_first;
-    bool as_found; /* instead: by id, ascending. What is added to a store that grows always comes behind what there was */
-    int64_t from_ns, to_ns;             /* from <= time < to; a zeroed pair means all */
+    bool as_found;          /* instead: by id, ascending. What is added to a store that grows always comes behind what there was */
+    int64_t from_ns, to_ns; /* from <= time < to; a zeroed pair means all */
     const struct store_position *after; /* go on behind this call; or NULL */
     store_select_fn *select;            /* NULL: every call */
     void *ctx;

@@ -281,13 +281,11 @@ static bool push(struct store_scan *scan, struct waiting *w)
     return true;
 }
 
-static int open_next(struct store_scan *scan, struct error *err)
+/* After an error it is the next one still. */
+static int open_chunk(struct store_scan *scan, uint32_t index, struct error *err)
 {
     struct chunk *c;
     bool any;
-    uint32_t index = scan->order[scan->next++];
-    if (out_of_range(scan, &scan->store->chunks[index]))
-        return TD_OK;
     struct waiting *w = scan->spare ? scan->spare : mem_alloc(sizeof(*w));
     scan->spare = w;
     if (!w)
@@ -305,6 +303,14 @@ static int open_next(struct store_scan *scan, struct error *err)
     } else {
         store_drop(scan->store, c);
     }
+    return status;
+}
+
+static int open_next(struct store_scan *scan, struct error *err)
+{
+    uint32_t index = scan->order[scan->next];
+    int status = out_of_range(scan, &scan->store->chunks[index]) ? TD_OK : open_chunk(scan, index, err);
+    scan->next += status == TD_OK;
     return status;
 }
 

@@ -224,38 +224,52 @@ static int open_source(struct worker *w, struct error *err)
     return packet_source_open_file(&file, &sink, &w->source, err);
 }
 
-/* Token and certificate are read while the process may still read them. */
-int worker_open_server(struct worker *w, const struct config *c, struct error *err)
+/* What of a configuration belongs to the API. */
+struct api_parts {
+    char token[TOKEN_MAX + 1], certificate[WORKER_PATH], key[WORKER_PATH];
+    struct http_token tokens[1];
+    size_t token_count;
+};
+
+/* Wipe the token, also after an error. */
+static int read_parts(const struct config *c, struct api_parts *p, struct error *err)
 {
-    char token[TOKEN_MAX + 1] = "", token_file[WORKER_PATH], certificate[WORKER_PATH] = "", key[WORKER_PATH] = "";
+    char token_file[WORKER_PATH];
     int status = TD_OK;
+    *p = (struct api_parts){.token = ""};
     if (*c->worker.token_file) {
         if (!config_path(c, c->worker.token_file, token_file, sizeof(token_file)))
             return error_set(err, TD_E_CONFIG, "the path of tap.worker.tokenFile is too long");
-        status = token_read_file(token_file, token, err);
+        status = token_read_file(token_file, p->token, err);
     }
-    if (status == TD_OK && ((*c->worker_tls.certificate && !config_path(c, c->worker_tls.certificate, certificate, sizeof(certificate))) ||
-                            (*c->worker_tls.key && !config_path(c, c->worker_tls.key, key, sizeof(key)))))
+    if (status == TD_OK &&
+        ((*c->worker_tls.certificate && !config_path(c, c->worker_tls.certificate, p->certificate, sizeof(p->certificate))) ||
+         (*c->worker_tls.key && !config_path(c, c->worker_tls.key, p->key, sizeof(p->key)))))
         status = error_set(err, TD_E_CONFIG, "a path in tap.worker.tls is too long");
-    const struct http_token tokens[] = {{.text = token, .role = HTTP_ADMIN}};
+    p->tokens[0] = (struct http_token){.text = p->token, .role = HTTP_ADMIN};
+    p->token_count = *p->token ? 1 : 0;
+    return status;
+}
+
+/* Token and certificate are read while the process may still read them. */
+int worker_open_server(struct worker *w, const struct config *c, struct error *err)
+{
+    struct api_parts parts;
+    int status = read_parts(c, &parts, err);
     struct http_route_set sets[] = {{.ctx = w}, {.ctx = w}};
     sets[0].routes = worker_api_routes(&sets[0].n);
     sets[1].routes = worker_api_holds_routes(&sets[1].n);
     const struct http_server_options o = {.component = "worker",
                                           .listen = c->worker.listen,
-                                          .tokens = tokens,
-                                          .token_count = *token ? 1 : 0,
-                                          .tls_certificate = certificate,
-                                          .tls_key = key,
+                                          .tokens = parts.tokens,
+                                          .token_count = parts.token_count,
+                                          .tls_certificate = parts.certificate,
+                                          .tls_key = parts.key,
                                           .sets = sets,
                                           .set_count = sizeof(sets) / sizeof(sets[0])};
-    if (status == TD_OK && !w->server)
+    if (status == TD_OK)
         status = http_server_open(&o, &w->server, err);
-    else if (status == TD_OK)
-        status = http_server_set_tokens(w->server, tokens, o.token_count, err);
-    if (status == TD_OK && w->recording)
-        status = http_server_set_tls(w->server, certificate, key, err);
-    token_wipe(token);
+    token_wipe(parts.token);
     return status;
 }
 
@@ -376,14 +390,22 @@ static void compare(const struct worker *w, const struct config *c)
         log_event(TD_LOG_WARN, "worker", "%s has changed: that needs a restart", what);
 }
 
-int worker_reload(struct worker *w, struct config *c, struct error *err)
+int worker_prepare(struct worker *w, const struct config *c, struct http_server_change **ret, struct error *err)
+{
+    struct api_parts parts;
+    int status = read_parts(c, &parts, err);
+    if (status == TD_OK)
+        status = http_server_prepare(w->server, parts.tokens, parts.token_count, parts.certificate, parts.key, ret, err);
+    token_wipe(parts.token);
+    return status;
+}
+
+void worker_take(struct worker *w, struct config *c, struct http_server_change *change)
 {
     pthread_mutex_lock(&w->lock);
     compare(w, c);
     pthread_mutex_unlock(&w->lock);
-    int status = worker_open_server(w, c, err);
-    if (status != TD_OK)
-        return status;
+    http_server_take(w->server, change);
     const struct ring_options ro = ring_options(c, w->dir, w->node);
     ring_reconfigure(w->ring, &ro);
     pthread_mutex_lock(&w->lock);
@@ -391,7 +413,15 @@ int worker_reload(struct worker *w, struct config *c, struct error *err)
     w->pending = c;
     pthread_mutex_unlock(&w->lock);
     packet_source_wake(w->source);
-    return TD_OK;
+}
+
+int worker_reload(struct worker *w, struct config *c, struct error *err)
+{
+    struct http_server_change *change = NULL;
+    int status = worker_prepare(w, c, &change, err);
+    if (status == TD_OK)
+        worker_take(w, c, change);
+    return status;
 }
 
 const char *worker_url(const struct worker *w)

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/service.h"
 #include "hub/hub.h"
+#include "net/http_server.h"
 
 struct both {
     struct worker *worker;
@@ -51,19 +52,25 @@ static int open_both(struct config *config, void **ret, struct error *err)
     return status;
 }
 
+/* Both or neither. */
 static int reload(void *ctx, struct config *config, const char *path, struct error *err)
 {
     struct both *b = ctx;
     struct config *own;
+    struct http_server_change *change = NULL;
     int status = config_load(path, &own, err);
     if (status != TD_OK)
         return status;
-    status = worker_reload(b->worker, own, err);
-    if (status != TD_OK) {
-        config_free(own);
-        return status;
+    status = worker_prepare(b->worker, own, &change, err);
+    if (status == TD_OK)
+        status = hub_reload(b->hub, config, err);
+    if (status == TD_OK) {
+        worker_take(b->worker, own, change);
+        return TD_OK;
     }
-    return hub_reload(b->hub, config, err);
+    http_server_forget(change);
+    config_free(own);
+    return status;
 }
 
 static const char *url(const void *ctx)

@@ -31,7 +31,8 @@ enum {
     TICK_MS = 50, /* between two looks at the child */
     DEFAULT_CRASHES = 16,
     DEFAULT_STALL_S = 20,
-    STALLS_ASLEEP = 3, /* so much longer, on the clock, may a thread sleep in a dissector */
+    DEFAULT_IDLE_S = 600,
+    STALLS_ASLEEP = 3, /* so much longer, on the clock, may a thread sleep in a dissector, or all of them elsewhere */
     FIRST_FREE = 16    /* descriptors below are the child's */
 };
 
@@ -39,6 +40,14 @@ enum {
 struct look {
     uint64_t beat;
     int64_t since_ns, cpu_ns; /* when it was first seen so, and the thread's processor time then; -1: not yet read */
+};
+
+/* What changes as long as the child gets anywhere. */
+enum { SIGN_STEPS, SIGN_BYTES, SIGN_PACKETS, SIGN_CALLS, SIGN_SIZE, SIGN_WRITTEN, SIGNS };
+
+struct idle {
+    uint64_t signs[SIGNS];
+    int64_t cpu_ns, asleep_ns, looked_ns; /* processor time when they were first seen so, -1: not yet read; asleep since; the last look */
 };
 
 struct file { /* of all nodes, in the order in which the child asks */
@@ -52,7 +61,7 @@ struct dissection {
     struct file *files;
     size_t file_n;
     uint64_t all_bytes, memory;
-    int64_t max_stall_ns;
+    int64_t max_stall_ns, max_idle_ns;
     unsigned threads, max_crashes;
     uint64_t banned[DISSECTION_MAX_QUARANTINE]; /* ascending */
     bool measure;                               /* the next run has one thread, and looks for who has the memory */
@@ -63,11 +72,12 @@ struct dissection {
     int shared_fd, socket, child_socket, pidfd;
     pid_t pid;
     struct look looks[ENGINE_MAX_THREADS];
+    struct idle idle;
     struct error file_error;         /* of a file that the child asked for */
     uint64_t told_bytes, data_bytes; /* of progress; of memory, at the last look */
 };
 
-enum ending { ENDED, ENDED_BY_SIGNAL, HUNG, CANCELLED };
+enum ending { ENDED, ENDED_BY_SIGNAL, HUNG, IDLE, CANCELLED };
 
 struct outcome {
     enum ending how;
@@ -194,6 +204,7 @@ static void put_request(struct buf *out, const struct dissection *d)
     put_quarantine(out, d->result);
     put_number(out, "threads", d->measure ? 1 : d->threads);
     put_number(out, "memory", d->memory);
+    put_number(out, "room", r->max_bytes < INT64_MAX ? r->max_bytes : 0);
     put_key(out, "payloads");
     buf_puts(out, r->payloads ? "true" : "false");
     put_key(out, "measure");
@@ -399,11 +410,10 @@ static void hand_over(struct dissection *d)
 
 /* ---- Looking after it ---- */
 
-/* The thread's processor time and state; false: it is gone. */
-static bool read_thread(const struct dissection *d, int thread, int64_t *ret_cpu_ns, char *ret_state)
+/* Processor time and state of a thread, or of all together and of the first; false: it is gone. */
+static bool read_stat(const char *path, int64_t *ret_cpu_ns, char *ret_state)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)d->pid, thread);
+    char text[512];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
     if (fd >= 0)
@@ -427,6 +437,13 @@ static bool read_thread(const struct dissection *d, int thread, int64_t *ret_cpu
     return true;
 }
 
+static bool read_thread(const struct dissection *d, int thread, int64_t *ret_cpu_ns, char *ret_state)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)d->pid, thread);
+    return read_stat(path, ret_cpu_ns, ret_state);
+}
+
 /* Has the slot's thread been with the same call for too long? It is its own time that counts: on a busy machine it may get little. */
 static bool is_hung(struct dissection *d, unsigned i, int64_t now)
 {
@@ -448,6 +465,44 @@ static bool is_hung(struct dissection *d, unsigned i, int64_t now)
     if (state != 'S') /* it waits for the disk, or for a processor */
         l->since_ns = now;
     return now - l->since_ns >= STALLS_ASLEEP * d->max_stall_ns;
+}
+
+static void read_signs(const struct dissection *d, uint64_t signs[SIGNS])
+{
+    const struct dissection_shared *shared = d->shared;
+    struct stat info;
+    bool there = lstat(d->temporary, &info) == 0;
+    signs[SIGN_STEPS] = 0;
+    for (unsigned i = 0; i < ENGINE_MAX_THREADS; i++)
+        signs[SIGN_STEPS] += atomic_load(&shared->slots[i].beat);
+    signs[SIGN_BYTES] = atomic_load(&shared->done_bytes);
+    signs[SIGN_PACKETS] = atomic_load(&shared->packets);
+    signs[SIGN_CALLS] = atomic_load(&shared->calls);
+    signs[SIGN_SIZE] = there ? (uint64_t)info.st_size : 0;
+    signs[SIGN_WRITTEN] = there ? (uint64_t)info.st_mtim.tv_sec * NS_PER_S + (uint64_t)info.st_mtim.tv_nsec : 0;
+}
+
+/* Has the child got nowhere for too long, wherever it is? As with one thread, waiting for the disk or a processor does not count, nor does
+ * being stopped. */
+static bool is_idle(struct dissection *d, int64_t now)
+{
+    uint64_t signs[SIGNS];
+    struct idle *idle = &d->idle;
+    char path[64], state;
+    int64_t cpu;
+    read_signs(d, signs);
+    if (memcmp(signs, idle->signs, sizeof(signs)) != 0 || !idle->looked_ns) {
+        *idle = (struct idle){.cpu_ns = -1, .looked_ns = now};
+        memcpy(idle->signs, signs, sizeof(signs));
+    }
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)d->pid);
+    if (!read_stat(path, &cpu, &state))
+        return false;
+    if (idle->cpu_ns < 0)
+        idle->cpu_ns = cpu;
+    idle->asleep_ns += state == 'S' ? now - idle->looked_ns : 0;
+    idle->looked_ns = now;
+    return cpu - idle->cpu_ns >= d->max_idle_ns || idle->asleep_ns >= STALLS_ASLEEP * d->max_idle_ns;
 }
 
 /* proc(5), statm: the sixth number, in pages. */
@@ -538,6 +593,8 @@ static struct outcome look_after(struct dissection *d)
         for (unsigned i = 0; i < ENGINE_MAX_THREADS; i++)
             if (is_hung(d, i, now))
                 return (struct outcome){.how = HUNG, .hung = (int)i};
+        if (is_idle(d, now))
+            return (struct outcome){.how = IDLE, .hung = -1};
     }
 }
 
@@ -579,6 +636,8 @@ static void describe(const struct dissection *d, const struct outcome *o, char o
     const char *name = number ? sigabbrev_np(number) : NULL;
     if (o->how == HUNG)
         snprintf(out, 128, "did not come back within %s", units_format_duration(d->max_stall_ns, text));
+    else if (o->how == IDLE)
+        snprintf(out, 128, "got nowhere within %s", units_format_duration(d->max_idle_ns, text));
     else if (number == SIGSYS && call >= 0 && sandbox_call_name(call))
         snprintf(out, 128, "SIGSYS: tried the system call %s, which the sandbox refuses", sandbox_call_name(call));
     else if (number == SIGSYS && call >= 0)
@@ -668,7 +727,8 @@ static int after_crash(struct dissection *d, const struct outcome *o, struct err
     if (killed || (full && !d->measure))
         return after_shortage(d, o, err);
     bool starting = atomic_load(&d->shared->state) == DISSECTION_STARTING;
-    if (!slot && !starting && d->threads > 1 && !d->measure) { /* who ends the process leaves no trace; a thread alone is found */
+    if (!slot && !starting && d->threads > 1 && !d->measure &&
+        o->how != IDLE) { /* who ends the process leaves no trace; a thread alone is found */
         d->measure = true;
         return TD_OK;
     }
@@ -681,17 +741,30 @@ static int after_crash(struct dissection *d, const struct outcome *o, struct err
     return quarantine(d, &suspect, why, err);
 }
 
+/* Did the store get as large as it may be? What SQLite had not yet written is less than this. */
+static bool is_full(const struct dissection *d)
+{
+    const uint64_t pending = 1 << 20, most = d->request->max_bytes;
+    struct stat info;
+    return most && lstat(d->temporary, &info) == 0 && info.st_size >= 0 && (uint64_t)info.st_size + pending >= most;
+}
+
 /* What the child said itself. */
 static int after_failure(struct dissection *d, const struct outcome *o, struct error *err)
 {
     int status = d->shared->status;
-    char text[sizeof(d->shared->error)];
+    char text[sizeof(d->shared->error)], size[UNITS_TEXT];
     if (d->file_error.status != TD_OK) {
         *err = d->file_error;
         return err->status;
     }
     if (d->shared->memory_short)
         return after_shortage(d, o, err);
+    if (status == TD_E_LIMIT && is_full(d))
+        return error_set(err, TD_E_LIMIT,
+                         "no room: the calls take more than the %s that are left for them; delete snapshots or dissections, or raise "
+                         "tap.snapshots.local.storageSize if the disk has more",
+                         units_format_size(d->request->max_bytes, size));
     memcpy(text, d->shared->error, sizeof(text));
     text[sizeof(text) - 1] = 0;
     if (status == TD_E_NOMEM || status >= TD_OK)
@@ -768,6 +841,7 @@ static int finish_run(struct dissection *d, struct error *err)
 static int run_once(struct dissection *d, bool *ret_again, struct error *err)
 {
     memset(d->looks, 0, sizeof(d->looks));
+    d->idle = (struct idle){.cpu_ns = -1};
     d->told_bytes = d->data_bytes = 0;
     *ret_again = false;
     int status = start(d, err);
@@ -833,6 +907,7 @@ static void set_limits(struct dissection *d)
     unsigned processors = 0;
     d->memory = r->max_memory ? r->max_memory : r->config->delayed_dissection.memory;
     d->max_stall_ns = r->max_stall_ns ? r->max_stall_ns : (int64_t)DEFAULT_STALL_S * NS_PER_S;
+    d->max_idle_ns = r->max_idle_ns ? r->max_idle_ns : (int64_t)DEFAULT_IDLE_S * NS_PER_S;
     d->max_crashes = r->max_crashes ? r->max_crashes : DEFAULT_CRASHES;
     d->threads = pipeline_threads(r->config, 0);
     if (config_processors(r->config->delayed_dissection.cpu, &processors) && processors && processors < d->threads)

@@ -2,10 +2,15 @@
  *
  * The child is this program again (/proc/self/exe). Its output is open before it reads a captured byte, captures are handed to it one after
  * the other, open for reading, and everything else it gives up: no network, no files (Landlock, where the kernel has it), only the
- * system calls that it needs (seccomp), no core files, memory and threads within limits, a priority below the hub's. A dissector that
+ * system calls that it needs (seccomp), no core files, memory, threads and the store's size within limits, a priority below the hub's. A
+ * dissector that
  * crashes, does not come back, takes all memory or tries what it may not costs the child: shared memory says which connection each
  * thread was at, that one is put into quarantine, and the work starts again without it, up to `max_crashes` times. What is then in the
- * store is what it would be without that connection. The store's summary tells of the quarantine as well. */
+ * store is what it would be without that connection. The store's summary tells of the quarantine as well.
+ *
+ * A child that is at no connection and gets nowhere is ended, too: when no thread has taken a step at a connection, no byte was read, no
+ * call found and the store's file not written to, for `max_idle_ns` of the child's processor time, or for three times that while it slept.
+ * Reading, sorting and writing show all the time; nothing that a sound child does is silent for minutes. */
 #ifndef DISSECT_DISSECTION_H
 #define DISSECT_DISSECTION_H
 
@@ -34,7 +39,9 @@ struct dissection_request {
     bool payloads;
     struct td_slice about;     /* JSON, see call/store.h; empty: as `tapedeck dissect` has it, the captures' paths */
     uint64_t max_memory;       /* of the child, bytes; 0: by the configuration */
+    uint64_t max_bytes;        /* of the store; 0: as many as the disk has. TD_E_LIMIT: they are not enough */
     int64_t max_stall_ns;      /* a dissector that keeps a thread so long, of that thread's processor time, hangs; 0: 20 s */
+    int64_t max_idle_ns;       /* see above; 0: 10 min */
     unsigned max_crashes;      /* 0: 16 */
     const atomic_bool *cancel; /* or NULL; looked at every 50 ms */
     /* [the caller's thread] now and then, and at the end; or NULL. After a crash it begins anew */

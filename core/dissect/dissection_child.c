@@ -341,6 +341,7 @@ static int take_descriptors(struct child *c, int fd, struct error *err)
     if (SANDBOX_SANITIZED)
         c->order.memory = 0; /* they reserve more than there is */
     c->sandbox.memory = c->order.memory;
+    c->sandbox.room = c->order.room;
     return status;
 }
 

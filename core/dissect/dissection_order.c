@@ -151,6 +151,7 @@ static bool read_object(const json_t *object, struct dissection_order *o)
     o->quarantine = copy_text(object, "quarantine", &fine);
     o->threads = (unsigned)number_of(object, "threads");
     o->memory = number_of(object, "memory");
+    o->room = number_of(object, "room");
     o->payloads = json_is_true(json_object_get(object, "payloads"));
     o->measure = json_is_true(json_object_get(object, "measure"));
     return fine && read_lists(object, o) && o->config && o->out_path;

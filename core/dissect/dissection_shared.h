@@ -52,7 +52,7 @@ struct dissection_order {
     char *config, *config_file; /* YAML; the name of the file that it was in, or NULL */
     char *out_path, *about, *quarantine;
     unsigned threads;
-    uint64_t memory;
+    uint64_t memory, room; /* bytes; room: of the store, 0: no limit */
     bool payloads, measure;
     uint64_t *banned;
     uint32_t banned_n;

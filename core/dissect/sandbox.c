@@ -129,6 +129,8 @@ int sandbox_enclose(const struct sandbox *s, struct error *err)
         status = set_limit(RLIMIT_CORE, 0, err);
     if (status == TD_OK)
         status = set_limit(RLIMIT_NOFILE, FILES, err);
+    if (status == TD_OK && s->room)
+        status = set_limit(RLIMIT_FSIZE, s->room, err);
     return status == TD_OK ? limit_memory(s->memory, err) : status;
 }
 

@@ -12,6 +12,7 @@
 
 struct sandbox {
     uint64_t memory; /* bytes of data; 0: no limit */
+    uint64_t room;   /* bytes of any file; 0: no limit */
     int socket;      /* the one over which open files come in (SCM_RIGHTS) */
 };
 

@@ -9,8 +9,9 @@ struct search {
     struct store_scan *walk;
     struct store_call call;
     struct store_position at;
-    bool payload;
+    bool payload, paused;
     bool (*stop)(void *ctx);
+    bool (*pause)(void *ctx);
     void *ctx;
 };
 
@@ -20,6 +21,9 @@ static int choose(void *ctx, struct chunk *chunk, uint64_t *bits, struct error *
     struct search *s = ctx;
     if (s->stop && s->stop(s->ctx))
         return error_set(err, TD_E_CANCELLED, "nobody waits for the calls any more");
+    s->paused = s->pause && s->pause(s->ctx);
+    if (s->paused)
+        return error_set(err, TD_E_RETRY, "the search pauses");
     return s->scan ? filter_scan_chunk(s->scan, chunk, bits, err) : TD_OK;
 }
 
@@ -38,6 +42,7 @@ int search_open(struct store *store, const struct search_options *o, struct sear
     s->store = store;
     s->payload = o->payload;
     s->stop = o->stop;
+    s->pause = o->pause;
     s->ctx = o->ctx;
     if (!is_blank(o->filter)) {
         status = filter_compile(store_registry(store), td_str(o->filter), o->now_ns, &s->filter, diagnostics, err);
@@ -82,6 +87,7 @@ int search_next_position(struct search *s, struct store_position *ret, struct er
 int search_next(struct search *s, const struct td_call **ret, struct error *err)
 {
     struct store_position before = s->at, at;
+    s->paused = false;
     int status = search_next_position(s, &at, err);
     if (status == TD_OK && at.id)
         status = store_read_call(s->store, at.id, s->payload, &s->call, err);
@@ -120,6 +126,11 @@ int search_chunk(struct search *s, uint32_t index, int (*each)(void *ctx, const 
         status = give_rows(s, chunk, bits, each, ctx, err);
     store_release(s->store, chunk);
     return status;
+}
+
+bool search_paused(const struct search *s)
+{
+    return s->paused;
 }
 
 struct store_position search_position(const struct search *s)

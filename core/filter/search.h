@@ -17,6 +17,7 @@ struct search_options {
     int64_t from_ns, to_ns;             /* from <= time < to; a zeroed pair means all */
     const struct store_position *after; /* go on behind this call; NULL: from the first */
     bool (*stop)(void *ctx);            /* asked now and then; NULL: never. TD_E_CANCELLED */
+    bool (*pause)(void *ctx); /* asked as often: is there something else to do first? NULL: never. TD_E_RETRY, and search_paused() */
     void *ctx;
 };
 
@@ -24,7 +25,7 @@ struct search_options {
 int search_open(struct store *, const struct search_options *, struct search **ret, struct filter_diagnostics *diagnostics,
                 struct error *err) MUST_CHECK;
 void search_close(struct search *);
-/* The next call, which lives until this is called again; NULL: that was all. */
+/* The next call, which lives until this is called again; NULL: that was all. When it has paused, it is called again to go on. */
 int search_next(struct search *, const struct td_call **ret, struct error *err) MUST_CHECK;
 /* The same without reading it, for counting; id 0: that was all. */
 int search_next_position(struct search *, struct store_position *ret, struct error *err) MUST_CHECK;
@@ -32,6 +33,8 @@ int search_next_position(struct search *, struct store_position *ret, struct err
  * it is not 0, ends it and is returned. */
 int search_chunk(struct search *, uint32_t chunk, int (*each)(void *ctx, const struct td_call *, struct error *err), void *ctx,
                  struct error *err) MUST_CHECK;
+/* Was the last error a pause? */
+bool search_paused(const struct search *);
 /* Of the call that came last; for search_options.after. */
 struct store_position search_position(const struct search *);
 /* Calls that could not be judged, and are left out. */

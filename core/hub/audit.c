@@ -54,19 +54,38 @@ void audit_close(struct audit *a)
     mem_free(a);
 }
 
-int audit_reopen(struct audit *a, const char *path, struct error *err)
+struct audit_file {
+    int fd; /* -1: the log */
+};
+
+int audit_prepare(const char *path, struct audit_file **ret, struct error *err)
 {
-    int fd;
-    int status = open_file(path, &fd, err);
-    if (status != TD_OK)
-        return status;
+    struct audit_file *file = mem_calloc(1, sizeof(*file));
+    if (!file)
+        return error_nomem(err);
+    int status = open_file(path, &file->fd, err);
+    if (status == TD_OK)
+        *ret = file;
+    else
+        mem_free(file);
+    return status;
+}
+
+void audit_forget(struct audit_file *file)
+{
+    if (file && file->fd >= 0)
+        close(file->fd);
+    mem_free(file);
+}
+
+void audit_take(struct audit *a, struct audit_file *file)
+{
     pthread_mutex_lock(&a->lock);
     int old = a->fd;
-    a->fd = fd;
+    a->fd = file->fd;
     pthread_mutex_unlock(&a->lock);
-    if (old >= 0)
-        close(old);
-    return TD_OK;
+    file->fd = old;
+    audit_forget(file);
 }
 
 static bool ends_with(const char *text, const char *end)

@@ -95,39 +95,64 @@ static int put_path(const struct config *c, const char *path, const char *what, 
     return TD_OK;
 }
 
-/* Opens the API, or gives one that runs its new tokens and certificate. */
-int hub_open_server(struct hub *hub, const struct config *c, struct error *err)
+/* What of a configuration belongs to the API. */
+struct api_parts {
+    char certificate[HUB_PATH], key[HUB_PATH];
+    struct token_roles roles;
+    bool roles_read;
+};
+
+static void clear_parts(struct api_parts *p)
 {
-    char file[HUB_PATH] = "", certificate[HUB_PATH] = "", key[HUB_PATH] = "";
-    struct token_roles roles = {.n = 0};
+    if (p->roles_read)
+        token_roles_wipe(&p->roles);
+}
+
+/* Clear them, also after an error. */
+static int read_parts(const struct config *c, struct api_parts *p, struct error *err)
+{
+    char file[HUB_PATH];
+    p->roles_read = false;
+    p->roles.n = 0;
     int status = put_path(c, c->hub.token_file, "tap.hub.tokenFile", file, err);
     if (status == TD_OK)
-        status = put_path(c, c->hub_tls.certificate, "tap.hub.tls.cert", certificate, err);
+        status = put_path(c, c->hub_tls.certificate, "tap.hub.tls.cert", p->certificate, err);
     if (status == TD_OK)
-        status = put_path(c, c->hub_tls.key, "tap.hub.tls.key", key, err);
-    if (status == TD_OK && *file)
-        status = token_read_roles(file, &roles, err);
+        status = put_path(c, c->hub_tls.key, "tap.hub.tls.key", p->key, err);
+    p->roles_read = status == TD_OK && *file;
+    return p->roles_read ? token_read_roles(file, &p->roles, err) : status;
+}
+
+int hub_open_server(struct hub *hub, const struct config *c, struct error *err)
+{
+    struct api_parts parts;
+    int status = read_parts(c, &parts, err);
     const struct http_route_set set = {hub->routes, hub->route_count, hub};
     const struct http_server_options o = {.component = "hub",
                                           .listen = c->hub.listen,
-                                          .tokens = roles.tokens,
-                                          .token_count = roles.n,
-                                          .tls_certificate = certificate,
-                                          .tls_key = key,
+                                          .tokens = parts.roles.tokens,
+                                          .token_count = parts.roles.n,
+                                          .tls_certificate = parts.certificate,
+                                          .tls_key = parts.key,
                                           .tls_required = true,
                                           .max_connections = MAX_CONNECTIONS,
                                           .sets = &set,
                                           .set_count = 1,
                                           .answered = audit_request,
                                           .answered_ctx = hub->audit};
-    if (status == TD_OK && !hub->server)
+    if (status == TD_OK)
         status = http_server_open(&o, &hub->server, err);
-    else if (status == TD_OK)
-        status = http_server_set_tokens(hub->server, roles.tokens, roles.n, err);
-    if (status == TD_OK && hub->serving && (*certificate || *c->hub_tls.key))
-        status = http_server_set_tls(hub->server, certificate, key, err);
-    if (*file)
-        token_roles_wipe(&roles);
+    clear_parts(&parts);
+    return status;
+}
+
+static int prepare_server(struct hub *hub, const struct config *c, struct http_server_change **ret, struct error *err)
+{
+    struct api_parts parts;
+    int status = read_parts(c, &parts, err);
+    if (status == TD_OK)
+        status = http_server_prepare(hub->server, parts.roles.tokens, parts.roles.n, parts.certificate, parts.key, ret, err);
+    clear_parts(&parts);
     return status;
 }
 
@@ -259,9 +284,7 @@ static int open_audit(struct hub *hub, const struct config *c, struct error *err
 {
     char path[HUB_PATH];
     int status = put_path(c, c->hub.audit_log, "tap.hub.auditLog", path, err);
-    if (status == TD_OK)
-        status = hub->audit ? audit_reopen(hub->audit, path, err) : audit_open(path, &hub->audit, err);
-    return status;
+    return status == TD_OK ? audit_open(path, &hub->audit, err) : status;
 }
 
 static int start(struct hub *hub, struct error *err)
@@ -283,7 +306,6 @@ static int start(struct hub *hub, struct error *err)
         status = jobs_start(hub->jobs, err);
     if (status == TD_OK)
         status = http_server_start(hub->server, err);
-    hub->serving = status == TD_OK;
     return status;
 }
 
@@ -371,19 +393,34 @@ static void take_limit(struct hub *hub, const struct config *c)
               full ? ", more than that: there can be no new ones until some are deleted" : "");
 }
 
+static int prepare_audit(const struct config *c, struct audit_file **ret, struct error *err)
+{
+    char path[HUB_PATH];
+    int status = put_path(c, c->hub.audit_log, "tap.hub.auditLog", path, err);
+    return status == TD_OK ? audit_prepare(path, ret, err) : status;
+}
+
+/* All of it or nothing: what can fail comes before what is done. */
 int hub_reload(struct hub *hub, struct config *c, struct error *err)
 {
-    compare(hub, c);
-    int status = hub_open_server(hub, c, err);
+    struct http_server_change *server = NULL;
+    struct audit_file *file = NULL;
+    int status = prepare_server(hub, c, &server, err);
     if (status == TD_OK)
-        status = open_nodes(hub, c, err);
+        status = prepare_audit(c, &file, err);
     if (status == TD_OK)
-        status = open_audit(hub, c, err);
-    if (status != TD_OK)
+        status = open_nodes(hub, c, err); /* the last, for on errors it changes nothing itself */
+    if (status != TD_OK) {
+        http_server_forget(server);
+        audit_forget(file);
         return status;
+    }
+    http_server_take(hub->server, server);
+    audit_take(hub->audit, file);
+    compare(hub, c);
     take_limit(hub, c);
     config_free(c);
-    return status;
+    return TD_OK;
 }
 
 const char *hub_url(const struct hub *hub)

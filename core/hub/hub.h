@@ -21,7 +21,8 @@ int hub_open(struct config *config, const char *version, const struct hub_own_wo
 /* What runs and can be resumed goes on at the next start. NULL is fine. */
 void hub_close(struct hub *);
 /* What a changed configuration can change while it runs: workers, tokens, certificate, the room for snapshots, the audit log (which is
- * opened again in any case). What cannot is logged. Takes the configuration over if it returns TD_OK. */
+ * opened again in any case). What cannot is logged; TLS that is turned on or off is an error (TD_E_UNSUPPORTED). Takes the configuration
+ * over if it returns TD_OK; on errors nothing has changed. */
 int hub_reload(struct hub *, struct config *config, struct error *err) MUST_CHECK;
 /* Where its API listens: "http://127.0.0.1:8898". */
 const char *hub_url(const struct hub *);

@@ -42,7 +42,6 @@ struct hub {
     struct arena arena; /* of the routes */
     struct http_route *routes;
     size_t route_count;
-    bool serving;
 };
 
 /* Where the store of calls of "snapshot" or "snapshot/dissection" is. */

@@ -266,6 +266,69 @@ static int import(struct importing *i, struct buf *result, struct error *err)
     return status;
 }
 
+static int count_dissection(void *ctx, const char *name, uint64_t bytes, int64_t mtime_ns)
+{
+    size_t *n = ctx;
+    (void)name, (void)bytes, (void)mtime_ns;
+    (*n)++;
+    return TD_OK;
+}
+
+/* The snapshot that an earlier run has added. NULL: it has not; the name alone may be another's. Unpin it. */
+static struct snapshot *pin_added(const struct importing *i)
+{
+    struct snapshot *s = snapshots_pin(i->hub->snapshots, i->name);
+    if (s && strcmp(snapshot_manifest(s)->id, i->id) == 0)
+        return s;
+    if (s)
+        snapshot_unpin(s);
+    return NULL;
+}
+
+/* As put_import(), of a snapshot that is there. */
+static int put_added(struct snapshot *s, struct buf *result, struct error *err)
+{
+    size_t dissections = 0;
+    int status = snapshot_list_dissections(s, count_dissection, &dissections, err);
+    if (status == TD_OK)
+        put_import(snapshot_manifest(s), dissections, result);
+    return status;
+}
+
+/* After the hub has died behind snapshots_add(): the snapshot stays, so the job does not fail any more. The upload goes when all of it is
+ * kept; as long as it is there, dissections of an archive may be missing. */
+static int import_rest(struct importing *i, struct snapshot *added, struct buf *result, struct error *err)
+{
+    char upload[HUB_PATH + MANIFEST_ID];
+    struct stat st;
+    hub_import_path(i->hub, i->id, "upload", upload, sizeof(upload));
+    if (stat(upload, &st) != 0)
+        return put_added(added, result, err);
+    int status = open_folder(i, err);
+    if (status == TD_OK)
+        status = import(i, result, err);
+    if (status == TD_OK || status == TD_E_CANCELLED)
+        return status;
+    log_event(TD_LOG_WARN, "hub", "snapshot %s was imported before the hub ended; what else its file may have is not read again: %s",
+              i->name, err->text);
+    buf_reset(result);
+    return put_added(added, result, err);
+}
+
+static int import_all(struct importing *i, struct buf *result, struct error *err)
+{
+    if (!manifest_is_id(i->id))
+        return error_set(err, TD_E_CORRUPT, "what was asked for cannot be read any more: the hub's database is damaged");
+    struct snapshot *added = pin_added(i);
+    if (added) {
+        int status = import_rest(i, added, result, err);
+        snapshot_unpin(added);
+        return status;
+    }
+    int status = open_folder(i, err);
+    return status == TD_OK ? import(i, result, err) : status;
+}
+
 int hub_run_import(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
@@ -274,11 +337,7 @@ int hub_run_import(void *ctx, struct job *job, struct td_slice request, bool aga
     (void)again; /* always from the beginning */
     i.id = text_of(body, "id");
     i.name = text_of(body, "name");
-    int status = manifest_is_id(i.id)
-                     ? open_folder(&i, err)
-                     : error_set(err, TD_E_CORRUPT, "what was asked for cannot be read any more: the hub's database is damaged");
-    if (status == TD_OK)
-        status = import(&i, result, err);
+    int status = import_all(&i, result, err);
     if (i.files_fd >= 0)
         close(i.files_fd);
     snapshots_release(hub->snapshots, i.reserved);

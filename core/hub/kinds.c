@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/json_object.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "dissect/dissection.h"
 #include "hub/routes.h"
 #include "snapshot/create.h"
@@ -304,7 +306,27 @@ void hub_store_name(const char *subject, char out[HUB_STORE_NAME])
             *p = ':';
 }
 
-/* The store goes into storage: its room is known only now. */
+/* What the store may become: no more than is left for snapshots, and of the disk a little less than all, for others write there, too. */
+static int find_room(struct hub *hub, uint64_t *ret, struct error *err)
+{
+    struct snapshots_room room;
+    struct statvfs disk;
+    char limit[UNITS_TEXT];
+    snapshots_room(hub->snapshots, &room);
+    uint64_t taken = room.used + room.reserved;
+    *ret = room.limit > taken ? room.limit - taken : 0;
+    if (statvfs(hub->work_dir, &disk) == 0) {
+        uint64_t unused = (uint64_t)disk.f_bavail * disk.f_frsize;
+        unused -= unused / 16;
+        *ret = unused < *ret ? unused : *ret;
+    }
+    if (*ret)
+        return TD_OK;
+    return error_set(err, TD_E_LIMIT, "no room: nothing is left of the %s for snapshots, or of the disk; delete snapshots",
+                     units_format_size(room.limit, limit));
+}
+
+/* The store goes into storage: how much it takes is known only now. */
 static int keep_store(struct hub *hub, struct snapshot *s, const char *name, const char *file, struct error *err)
 {
     struct stat st;
@@ -336,7 +358,10 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
     json_put_text(&about, "snapshot", m->name);
     json_put_text(&about, "id", m->id);
     buf_putc(&about, '}');
+    uint64_t left = 0;
     int status = r ? take_captures(hub, m, &p, err) : error_nomem(err);
+    if (status == TD_OK)
+        status = find_room(hub, &left, err);
     const struct dissection_request request = {.config = hub->config,
                                                .nodes = p.nodes,
                                                .node_count = p.n,
@@ -345,6 +370,7 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
                                                .work_file = true,
                                                .payloads = true,
                                                .about = buf_slice(&about),
+                                               .max_bytes = left,
                                                .cancel = job_cancelled(job),
                                                .progress = tell_dissect,
                                                .ctx = job};

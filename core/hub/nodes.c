@@ -400,16 +400,14 @@ static void *run(void *arg)
 }
 
 /* As many as there is something to ask, up to THREADS; signals are for others. */
-static int start_threads(struct nodes *ns, struct error *err)
+static int start_threads(struct nodes *ns, const struct nodes_source *v, size_t n, struct error *err)
 {
     sigset_t all, old;
     int failure = 0;
-    pthread_mutex_lock(&ns->lock);
-    size_t wanted = ns->count;
-    for (const struct target *t = ns->first; t; t = t->next)
-        if (t->is_name)
+    size_t wanted = n;
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(v[i].spec, "dns:", 4) == 0)
             wanted = THREADS; /* nobody knows how many it will be */
-    pthread_mutex_unlock(&ns->lock);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     while (!failure && ns->thread_count < THREADS && ns->thread_count < wanted)
@@ -448,24 +446,38 @@ int nodes_open(const struct nodes_options *o, struct nodes **ret, struct error *
     return status;
 }
 
+/* [lock held] Those that were put in front of `first` go again; nobody has asked them yet. */
+static void take_back(struct nodes *ns, const struct target *first)
+{
+    for (struct target *t; (t = ns->first) != first; ns->count--) {
+        ns->first = t->next;
+        free_target(t);
+    }
+}
+
 int nodes_set_sources(struct nodes *ns, const struct nodes_source *v, size_t n, struct error *err)
 {
     int status = TD_OK;
     for (size_t i = 0; i < n && status == TD_OK; i++)
         status = nodes_check_spec(v[i].spec, err);
+    if (status == TD_OK)
+        status = start_threads(ns, v, n, err);
     if (status != TD_OK)
         return status;
     pthread_mutex_lock(&ns->lock);
+    const struct target *first = ns->first;
     unmark(ns, NULL);
     for (size_t i = 0; i < n && status == TD_OK; i++)
         status = keep(ns, v[i].spec, NULL, v[i].token, v[i].ca, err);
     if (status == TD_OK) {
         drop_unmarked(ns, NULL);
         free_gone(ns);
+    } else {
+        take_back(ns, first);
     }
     pthread_cond_broadcast(&ns->work);
     pthread_mutex_unlock(&ns->lock);
-    return status == TD_OK ? start_threads(ns, err) : status;
+    return status;
 }
 
 void nodes_close(struct nodes *ns)

@@ -49,7 +49,7 @@ int nodes_check_spec(const char *spec, struct error *err) MUST_CHECK;
 
 int nodes_open(const struct nodes_options *, struct nodes **ret, struct error *err) MUST_CHECK;
 void nodes_close(struct nodes *);
-/* Workers that are in both go on being known. */
+/* Workers that are in both go on being known. On errors nothing has changed. */
 int nodes_set_sources(struct nodes *, const struct nodes_source *, size_t n, struct error *err) MUST_CHECK;
 /* All of them, by name and then URL, as they were last; nodes_list_free(). */
 int nodes_list(struct nodes *, struct node **ret, size_t *ret_n, struct error *err) MUST_CHECK;

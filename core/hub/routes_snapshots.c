@@ -348,11 +348,10 @@ static int put_snapshot(struct buf *b, struct snapshot *s, struct error *err)
     return status;
 }
 
-/* Those that are no snapshots yet, or failed to become one: the last job of each name. */
+/* Those that are no snapshots yet, or failed to become one: the last job of each name that makes one, of windows or of files. */
 struct unborn {
     struct hub *hub;
     struct buf *b;
-    const char *name; /* only this one; NULL: all */
     json_t *seen;
     size_t n;
 };
@@ -361,10 +360,13 @@ static int put_unborn(void *ctx, const struct job_status *s)
 {
     static const char *const statuses[] = {"Pending", "In Progress", NULL, "Failed", "Failed"};
     struct unborn *u = ctx;
-    if ((u->name && strcmp(u->name, s->subject) != 0) || !statuses[s->state] || json_object_get(u->seen, s->subject) ||
+    bool imported = strcmp(s->kind, "import") == 0;
+    if ((!imported && strcmp(s->kind, "create") != 0) || json_object_get(u->seen, s->subject) ||
         snapshots_has_name(u->hub->snapshots, s->subject))
         return TD_OK;
     json_object_set_new(u->seen, s->subject, json_true());
+    if (!statuses[s->state]) /* it was born, and is deleted */
+        return TD_OK;
     json_put_comma(u->b);
     buf_putc(u->b, '{');
     json_put_text(u->b, "name", s->subject);
@@ -377,6 +379,7 @@ static int put_unborn(void *ctx, const struct job_status *s)
     json_put_key(u->b, "progress");
     buf_printf(u->b, "%.1f", s->all ? (double)(s->done < s->all ? s->done : s->all) * 100 / (double)s->all : 0);
     json_put_time(u->b, "created_at", s->created_ns, true);
+    json_put_bool(u->b, "imported", imported);
     buf_putc(u->b, '}');
     u->n++;
     return TD_OK;
@@ -384,8 +387,8 @@ static int put_unborn(void *ctx, const struct job_status *s)
 
 static int put_all_unborn(struct hub *hub, struct buf *b, const char *name, size_t *ret_n, struct error *err)
 {
-    struct unborn u = {hub, b, name, json_object(), 0};
-    int status = u.seen ? jobs_each(hub->jobs, "create", name, put_unborn, &u, err) : error_nomem(err);
+    struct unborn u = {hub, b, json_object(), 0};
+    int status = u.seen ? jobs_each(hub->jobs, NULL, name, put_unborn, &u, err) : error_nomem(err);
     json_decref(u.seen);
     *ret_n = u.n;
     return status;

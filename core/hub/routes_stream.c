@@ -17,7 +17,7 @@
 #include "hub/routes.h"
 #include "net/http_events.h"
 
-enum { AT_ONCE_BYTES = 256 << 10, AT_ONCE_CALLS = 500, EVENT_ID = 64 };
+enum { AT_ONCE_BYTES = 256 << 10, AT_ONCE_CALLS = 500, LOOK_MS = 50 /* at least, or little is found */, EVENT_ID = 64 };
 
 /* A child that is killed may leave its file damaged, and its job is begun anew or ends soon after. Damage that stays is told. */
 #define DAMAGE_PATIENCE_NS (2 * (int64_t)NS_PER_S)
@@ -37,6 +37,7 @@ struct stream {
     uint64_t version;                       /* of the jobs */
     uint64_t birth;                         /* of the store that calls were sent of; 0: none yet */
     int64_t damaged_ns;                     /* since when; 0: it is not */
+    int64_t until_ns;                       /* so long calls are looked for at once */
     struct store_position after, sent, end; /* the next one is behind it; the last that was sent; of what is being searched */
     bool has_after;
     struct hub_calls calls;
@@ -68,16 +69,24 @@ static void close_stream(void *ctx)
 
 /* ---- Searching ---- */
 
-static bool nobody_waits(void *ctx)
-{
-    return http_cancelled(ctx);
-}
-
 static int64_t now_ns(clockid_t clock)
 {
     struct timespec t;
     clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static bool nobody_waits(void *ctx)
+{
+    const struct stream *s = ctx;
+    return http_cancelled(s->q);
+}
+
+/* A filter that little fits may look for long. Meanwhile heartbeats have to be sent. */
+static bool is_time_up(void *ctx)
+{
+    const struct stream *s = ctx;
+    return now_ns(CLOCK_MONOTONIC) >= s->until_ns;
 }
 
 static int open_search(struct stream *s, struct filter_diagnostics *diagnostics, struct error *err)
@@ -91,7 +100,8 @@ static int open_search(struct stream *s, struct filter_diagnostics *diagnostics,
                                            .to_ns = INT64_MAX,
                                            .after = s->has_after ? &s->after : NULL,
                                            .stop = nobody_waits,
-                                           .ctx = s->q};
+                                           .pause = is_time_up,
+                                           .ctx = s};
     s->end = store_end(s->store);
     return search_open(s->store, &options, &s->search, diagnostics, err);
 }
@@ -160,12 +170,15 @@ static void put_call(struct stream *s, const struct td_call *call, struct buf *o
     s->n++;
 }
 
-/* What can be sent at once; then the search is closed if that was all of it. */
-static int put_calls(struct stream *s, struct buf *out, struct error *err)
+/* What can be sent at once, or found in so long; then the search is closed if that was all of it. */
+static int put_calls(struct stream *s, unsigned wait_ms, struct buf *out, struct error *err)
 {
     const struct td_call *call = NULL;
+    s->until_ns = now_ns(CLOCK_MONOTONIC) + (wait_ms > LOOK_MS ? wait_ms : LOOK_MS) * (int64_t)NS_PER_MS;
     for (size_t i = 0; i < AT_ONCE_CALLS && out->n < AT_ONCE_BYTES; i++) {
         int status = search_next(s->search, &call, err);
+        if (status == TD_E_RETRY && search_paused(s->search))
+            return TD_OK;
         if (status != TD_OK) {
             close_search(s); /* to be gone on with behind the last that was sent */
             return status;
@@ -313,14 +326,14 @@ static int next_found(struct stream *s, unsigned wait_ms, struct buf *out, bool 
     int status = s->search ? TD_OK : find_more(s, wait_ms, out, ret_end, err);
     pay_debts(s, out);
     if (status == TD_OK && s->search)
-        status = put_calls(s, out, err);
+        status = put_calls(s, wait_ms, out, err);
     return status == TD_OK || status == TD_E_CANCELLED ? status : may_pass(s, status);
 }
 
 /* Of a dissection that is finished, in the order of time. */
-static int next_oldest(struct stream *s, struct buf *out, bool *ret_end, struct error *err)
+static int next_oldest(struct stream *s, unsigned wait_ms, struct buf *out, bool *ret_end, struct error *err)
 {
-    int status = put_calls(s, out, err);
+    int status = put_calls(s, wait_ms, out, err);
     if (status == TD_OK && !s->search) {
         put_end(s, out);
         *ret_end = true;
@@ -331,7 +344,7 @@ static int next_oldest(struct stream *s, struct buf *out, bool *ret_end, struct 
 static int next_events(void *ctx, unsigned wait_ms, struct buf *out, bool *ret_end, struct error *err)
 {
     struct stream *s = ctx;
-    int status = s->as_found ? next_found(s, wait_ms, out, ret_end, err) : next_oldest(s, out, ret_end, err);
+    int status = s->as_found ? next_found(s, wait_ms, out, ret_end, err) : next_oldest(s, wait_ms, out, ret_end, err);
     if (status == TD_OK || status == TD_E_CANCELLED)
         return status;
     put_problem(out, status == TD_E_NOT_FOUND ? "not_found" : "internal_error", err->text);

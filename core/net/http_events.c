@@ -67,6 +67,10 @@ static int64_t heartbeat_ns(const struct http_server *s)
 static int next(struct event_stream *s, struct error *err)
 {
     int64_t left_ms = (s->last_ns + s->heartbeat_ns - http_now_ns()) / NS_PER_MS;
+    if (!http_still_admitted(s->request)) { /* who asks again is told */
+        s->ended = true;
+        return TD_OK;
+    }
     if (!s->begun || left_ms <= 0) { /* at the begin for those who wait for the head of the answer in front of a proxy */
         buf_lit(&s->out, ":\n\n");
         s->begun = true;

@@ -29,7 +29,8 @@ struct http_events {
     int (*next)(void *ctx, unsigned wait_ms, struct buf *out, bool *ret_end, struct error *err);
     void (*close)(void *ctx); /* always called, once; may be NULL */
 };
-/* Answers 200 with events until they end, the client leaves, or the server stops. Sent compressed to clients that accept it. */
+/* Answers 200 with events until they end, the client leaves, its token is taken away, or the server stops. Sent compressed to clients that
+ * accept it. */
 void http_reply_events(struct http_request *, const struct http_events *);
 /* The id of the last event that the client got before it lost the connection; NULL: it begins, or the id is none of ours. */
 const char *http_last_event_id(const struct http_request *);

@@ -52,6 +52,7 @@ struct http_server {
     pthread_mutex_t lock; /* for these: */
     struct http_admission tokens[HTTP_MAX_TOKENS];
     size_t token_count;
+    _Atomic uint64_t rights;       /* counts how often the tokens were changed; read without the lock */
     struct tls_identity *identity; /* for connections to come */
     struct http_connection *connections;
     size_t connection_count;
@@ -102,6 +103,8 @@ struct http_request {
     const struct http_route *route;
     void *ctx;
     enum http_role role;
+    struct token shown;                   /* what it showed, or nothing */
+    uint64_t rights;                      /* the server's, when that was last looked up */
     char client[IP_TEXT];                 /* the address; "": unknown */
     char token_name[HTTP_TOKEN_NAME + 1]; /* of the token that it showed; "": none */
     struct buf body;
@@ -127,6 +130,9 @@ bool http_tag_listed(const char *list, struct td_slice etag);
 void http_reply_encode(struct http_request *);
 /* Makes it a 304 if the client has it. After http_reply_encode(). */
 void http_reply_revalidate(struct http_request *);
+
+/* [thread of the connection] Would it still be let in? Not if its token has been taken away meanwhile. It has ended then. */
+bool http_still_admitted(struct http_request *);
 
 int64_t http_now_ns(void); /* monotonic */
 

@@ -149,24 +149,30 @@ static bool check_crowd(struct http_request *r)
     return false;
 }
 
-/* Takes role and name of the token that the client shows; HTTP_ANYONE: none that is known. All tokens are compared, so that the time does
- * not tell which of them is near. */
-static void take_role(struct http_request *r, struct td_slice text, bool *ret_open)
+/* Role and name of the token that the client has shown; HTTP_ANYONE: none that is known. All tokens are compared, so that the time does not
+ * tell which of them is near. Without tokens everybody may do everything. */
+static enum http_role find_role(struct http_request *r, char name[HTTP_TOKEN_NAME + 1], bool *ret_open)
 {
     struct http_server *s = r->server;
-    struct token shown;
-    token_init(&shown, text);
+    enum http_role role = HTTP_ANYONE;
     pthread_mutex_lock(&s->lock);
     *ret_open = s->token_count == 0;
+    r->rights = atomic_load(&s->rights);
     for (size_t i = 0; i < s->token_count; i++) {
-        if (token_same(&s->tokens[i].token, &shown) && s->tokens[i].role > r->role) {
-            r->role = s->tokens[i].role;
-            memcpy(r->token_name, s->tokens[i].name, sizeof(r->token_name));
+        if (token_same(&s->tokens[i].token, &r->shown) && s->tokens[i].role > role) {
+            role = s->tokens[i].role;
+            memcpy(name, s->tokens[i].name, sizeof(s->tokens[i].name));
         }
     }
     pthread_mutex_unlock(&s->lock);
-    if (*ret_open)
-        r->role = HTTP_ADMIN;
+    return *ret_open ? HTTP_ADMIN : role;
+}
+
+bool http_still_admitted(struct http_request *r)
+{
+    char name[HTTP_TOKEN_NAME + 1]; /* what it was let in with is what is logged */
+    bool open;
+    return atomic_load(&r->server->rights) == r->rights || find_role(r, name, &open) >= r->route->needs;
 }
 
 static struct td_slice bearer_token(const char *authorization)
@@ -203,7 +209,8 @@ static bool check_rights(struct http_request *r)
     const char *origin = http_header(r, "Origin");
     const char *host = http_header(r, "Host"), *authorization = http_header(r, "Authorization");
     struct td_slice shown = bearer_token(authorization);
-    take_role(r, shown, &open);
+    token_init(&r->shown, shown);
+    r->role = find_role(r, r->token_name, &open);
     if (r->route->needs == HTTP_ANYONE)
         return true;
     if (open && host && !is_own_name(host)) {

@@ -36,9 +36,8 @@ static int check_exposure(const struct http_server_options *o, const struct list
     return TD_OK;
 }
 
-static int put_tokens(struct http_server *s, const struct http_token *tokens, size_t n, struct error *err)
+static int read_tokens(const struct http_token *tokens, size_t n, struct http_admission out[HTTP_MAX_TOKENS], struct error *err)
 {
-    struct http_admission admissions[HTTP_MAX_TOKENS];
     if (n > HTTP_MAX_TOKENS)
         return error_set(err, TD_E_CONFIG, "there are %zu tokens; %d are the most", n, HTTP_MAX_TOKENS);
     for (size_t i = 0; i < n; i++) {
@@ -46,19 +45,25 @@ static int put_tokens(struct http_server *s, const struct http_token *tokens, si
         int status = token_check(text, err);
         if (status != TD_OK)
             return status;
-        token_init(&admissions[i].token, text);
-        admissions[i].role = tokens[i].role;
-        snprintf(admissions[i].name, sizeof(admissions[i].name), "%s", tokens[i].name ? tokens[i].name : "");
+        token_init(&out[i].token, text);
+        out[i].role = tokens[i].role;
+        snprintf(out[i].name, sizeof(out[i].name), "%s", tokens[i].name ? tokens[i].name : "");
     }
-    pthread_mutex_lock(&s->lock);
-    memcpy(s->tokens, admissions, n * sizeof(admissions[0]));
-    s->token_count = n;
-    pthread_mutex_unlock(&s->lock);
     return TD_OK;
+}
+
+static void put_tokens(struct http_server *s, const struct http_admission *v, size_t n)
+{
+    pthread_mutex_lock(&s->lock);
+    memcpy(s->tokens, v, n * sizeof(v[0]));
+    s->token_count = n;
+    atomic_fetch_add(&s->rights, 1);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static int copy_options(struct http_server *s, const struct http_server_options *o, struct error *err)
 {
+    struct http_admission admissions[HTTP_MAX_TOKENS];
     if (strlen(o->listen) >= sizeof(s->listen))
         return error_set(err, TD_E_CONFIG, "cannot listen on \"%.80s...\": that is not an IP address", o->listen);
     snprintf(s->component, sizeof(s->component), "%s", o->component);
@@ -73,7 +78,10 @@ static int copy_options(struct http_server *s, const struct http_server_options 
         return error_nomem(err);
     for (; s->set_count < o->set_count; s->set_count++)
         s->sets[s->set_count] = o->sets[s->set_count];
-    return put_tokens(s, o->tokens, o->token_count, err);
+    int status = read_tokens(o->tokens, o->token_count, admissions, err);
+    if (status == TD_OK)
+        put_tokens(s, admissions, o->token_count);
+    return status;
 }
 
 static int open_identity(struct http_server *s, const struct http_server_options *o, struct error *err)
@@ -205,31 +213,98 @@ const char *http_server_url(const struct http_server *s)
     return s->url;
 }
 
-int http_server_set_tokens(struct http_server *s, const struct http_token *tokens, size_t n, struct error *err)
+/* ---- Changes ---- */
+
+struct http_server_change {
+    struct http_admission tokens[HTTP_MAX_TOKENS];
+    size_t token_count;
+    struct tls_identity *identity; /* NULL: none, as before */
+};
+
+static int check_tokens(const struct http_server *s, const struct http_token *tokens, size_t n, struct http_admission out[HTTP_MAX_TOKENS],
+                        struct error *err)
 {
     if (n == 0 && !s->address.loopback)
         return error_set(err, TD_E_CONFIG, "without a token everybody who reaches %s could read the captured traffic; the old tokens stay",
                          s->listen);
-    return put_tokens(s, tokens, n, err);
+    return read_tokens(tokens, n, out, err);
+}
+
+int http_server_set_tokens(struct http_server *s, const struct http_token *tokens, size_t n, struct error *err)
+{
+    struct http_admission admissions[HTTP_MAX_TOKENS];
+    int status = check_tokens(s, tokens, n, admissions, err);
+    if (status == TD_OK)
+        put_tokens(s, admissions, n);
+    return status;
+}
+
+/* *ret is NULL if there is none, as before. */
+static int read_identity(const struct http_server *s, const char *certificate, const char *key, struct tls_identity **ret,
+                         struct error *err)
+{
+    *ret = NULL;
+    if (!given(certificate) && !given(key) && !s->first_identity)
+        return TD_OK;
+    if (!given(certificate) != !given(key))
+        return error_set(err, TD_E_CONFIG, "TLS needs both a certificate and its key; %s is not configured",
+                         given(key) ? "the certificate" : "the key");
+    if (!given(certificate) || !s->first_identity)
+        return error_set(err, TD_E_UNSUPPORTED, "TLS can only be turned %s by a restart", given(certificate) ? "on" : "off");
+    return tls_identity_read(certificate, key, ret, err);
+}
+
+/* Takes it; NULL: nothing changes. */
+static void put_identity(struct http_server *s, struct tls_identity *identity)
+{
+    if (!identity)
+        return;
+    pthread_mutex_lock(&s->lock);
+    struct tls_identity *old = s->identity;
+    s->identity = identity;
+    pthread_mutex_unlock(&s->lock);
+    tls_identity_unref(old);
 }
 
 int http_server_set_tls(struct http_server *s, const char *certificate, const char *key, struct error *err)
 {
-    struct tls_identity *identity, *old;
-    bool wanted = given(certificate) && given(key);
-    if (!wanted && !s->first_identity)
-        return TD_OK;
-    if (!wanted || !s->first_identity)
-        return error_set(err, TD_E_UNSUPPORTED, "TLS can only be turned %s by a restart", wanted ? "on" : "off");
-    int status = tls_identity_read(certificate, key, &identity, err);
-    if (status != TD_OK)
-        return status;
-    pthread_mutex_lock(&s->lock);
-    old = s->identity;
-    s->identity = identity;
-    pthread_mutex_unlock(&s->lock);
-    tls_identity_unref(old);
-    return TD_OK;
+    struct tls_identity *identity;
+    int status = read_identity(s, certificate, key, &identity, err);
+    if (status == TD_OK)
+        put_identity(s, identity);
+    return status;
+}
+
+int http_server_prepare(struct http_server *s, const struct http_token *tokens, size_t n, const char *certificate, const char *key,
+                        struct http_server_change **ret, struct error *err)
+{
+    struct http_server_change *change = mem_calloc(1, sizeof(*change));
+    if (!change)
+        return error_nomem(err);
+    change->token_count = n;
+    int status = check_tokens(s, tokens, n, change->tokens, err);
+    if (status == TD_OK)
+        status = read_identity(s, certificate, key, &change->identity, err);
+    if (status == TD_OK)
+        *ret = change;
+    else
+        http_server_forget(change);
+    return status;
+}
+
+void http_server_take(struct http_server *s, struct http_server_change *change)
+{
+    put_tokens(s, change->tokens, change->token_count);
+    put_identity(s, change->identity);
+    change->identity = NULL;
+    http_server_forget(change);
+}
+
+void http_server_forget(struct http_server_change *change)
+{
+    if (change)
+        tls_identity_unref(change->identity);
+    mem_free(change);
 }
 
 void http_server_stats(struct http_server *s, struct http_server_stats *ret)

@@ -108,11 +108,19 @@ void http_server_stop(struct http_server *);
 uint16_t http_server_port(const struct http_server *);
 /* "https://127.0.0.1:48999". As long as the server. */
 const char *http_server_url(const struct http_server *);
-/* Requests that begin from now on need these. TD_E_CONFIG: as in http_server_open(); the old ones stay. */
+/* Requests that begin from now on need these, and events that are being sent end if theirs is not among them any more, or its role is too
+ * low. TD_E_CONFIG: as in http_server_open(); the old ones stay. */
 int http_server_set_tokens(struct http_server *, const struct http_token *, size_t n, struct error *err) MUST_CHECK;
 /* Connections that begin from now on get this certificate. TD_E_UNSUPPORTED: it was started without TLS, or is to go on without: that needs
  * a restart. On errors the old one stays. */
 int http_server_set_tls(struct http_server *, const char *certificate, const char *key, struct error *err) MUST_CHECK;
+/* Both at once, in two steps, for those who have more to change and want all of it or nothing: the first checks and reads, and its errors
+ * are those of the two above; the second cannot fail. Each change is taken or forgotten. */
+struct http_server_change;
+int http_server_prepare(struct http_server *, const struct http_token *, size_t n, const char *certificate, const char *key,
+                        struct http_server_change **ret, struct error *err) MUST_CHECK;
+void http_server_take(struct http_server *, struct http_server_change *);
+void http_server_forget(struct http_server_change *); /* NULL is fine */
 
 struct http_server_stats {
     uint64_t requests;    /* answered or begun */

@@ -225,6 +225,61 @@ check "which is told" logged "storageSize is 33 MiB now instead of 20 GiB"
 stop hub
 check "SIGTERM ends it" logged "told to end"
 
+# ---- A configuration that cannot be changes nothing ----
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+    -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+head -c 24 /dev/urandom | base64 >"$work/worker.token"
+chmod 600 "$work/worker.token" "$work/key.pem"
+secure_config() { # HUB: what else of tap.hub
+    config "$work/run.yaml" "  $source
+  worker: {listen: '127.0.0.1:48998', tokenFile: $work/worker.token}
+  snapshots: {local: {storageSize: 35Mi}}
+  hub: {tokenFile: $work/tokens, $1}"
+}
+tls="tls: {cert: $work/cert.pem, key: $work/key.pem}"
+echo "viewer $viewer" >>"$work/tokens"
+secure_config "$tls"
+url=https://127.0.0.1:$port api=$url/api/v1 auth=(-k "${auth[@]}")
+is_up() { curl -skf -o /dev/null "$url/healthz"; }
+worker_token=$(<"$work/worker.token")
+worker_takes() { curl -sSf --max-time 20 -o /dev/null -H "Authorization: Bearer $worker_token" http://127.0.0.1:48998/api/v1/node; }
+run_hub run "$work/run.yaml"
+wait_for hub captured
+curl -ksSN --max-time 20 -H "Authorization: Bearer $viewer" "$api/jobs/events" >"$work/events" &
+events=$!
+listening() { [[ -s $work/events ]]; }
+wait_for hub listening
+cp "$work/tokens" "$work/tokens.good"
+# refused TEXT HUB: read again with other tokens, other room and this; it is refused, with this text, and all is as before.
+refused() {
+    local times
+    times=$(grep -c 'stays as it was' "$work/hub.log")
+    echo "admin $operator" >"$work/tokens"
+    head -c 24 /dev/urandom | base64 >"$work/worker.token"
+    secure_config "$2"
+    sed -i 's/35Mi/44Mi/' "$work/run.yaml"
+    kill -HUP "${started[hub]}"
+    told_again() { [[ $(grep -c 'stays as it was' "$work/hub.log") -gt $times ]]; }
+    wait_for hub told_again
+    grep 'stays as it was' "$work/hub.log" | tail -n 1 | grep -- "$1" && takes_new && worker_takes &&
+        has /snapshots "\"limit\":$((35 << 20))[,}]"
+}
+check "SIGHUP: an audit log that cannot be" refused "audit log /nowhere/audit.log" "$tls, auditLog: /nowhere/audit.log"
+check "a worker that is none" refused "is no worker" "$tls, workers: ['ftp://x']"
+check "a certificate without its key" refused "key is not configured" "tls: {cert: $work/cert.pem}"
+check "TLS is not turned off while it runs" refused "turned off by a restart" "auditLog: $work/audit.log"
+check "the worker is known to the hub" captured
+check "who listens goes on listening" kill -0 "$events"
+grep -v "$viewer" "$work/tokens.good" >"$work/tokens"
+secure_config "$tls"
+kill -HUP "${started[hub]}"
+check "until its token is taken away" timeout 10 tail --pid="$events" -f /dev/null
+worker_token=$(<"$work/worker.token")
+wait_for hub worker_takes
+check "the worker has its new token" worker_takes
+stop hub
+auth=() url=http://127.0.0.1:$port api=$url/api/v1
+
 # ---- What it refuses ----
 refuses() { # TEXT CONFIG
     config "$work/bad.yaml" "$2"

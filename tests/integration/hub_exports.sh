@@ -224,6 +224,8 @@ noise() {
     has "/jobs/$job" '"state":"failed".*"error":"'
 }
 check "what is neither: the job fails, and says why" noise
+check "which the list of snapshots tells, too" has /snapshots '"name":"noise","status":"Failed","reason":"..*"imported":true'
+check "and a question for it" has /snapshots/noise '"status":"Failed","reason":".'
 head -c 100000000 /dev/zero >"$work/huge"
 check "more than there is room for: 507" code 507 no_room --data-binary "@$work/huge" \
     "$api/snapshots/import?name=huge"
@@ -277,6 +279,51 @@ run_hub
 check "after kill -9 nothing of an upload is left" nothing_left
 check "and what was imported is there" has /snapshots/second "\"packets\":$packets"
 
+# ---- The hub dies when the snapshot is there, and its job does not know it yet ----
+# unfinish NAME: its import is as it was then.
+unfinish() {
+    kill -9 "${started[hub]}"
+    wait "${started[hub]}" 2>/dev/null
+    python3 - "$work/data/hub/hub.db" "$1" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+change = "UPDATE job SET state='running', finished=0, result=x'' WHERE kind='import' AND state='completed' AND subject=?"
+sys.exit(db.execute(change, sys.argv[2:]).rowcount != 1 or db.commit())
+END
+}
+job_of() { get "/jobs?kind=import&subject=$1" | grep -o '"id":"[^"]*"' | cut -d'"' -f4; }
+id_of() { get "/snapshots/$1" | grep -o '"id":"[^"]*"' | cut -d'"' -f4; }
+second=$(job_of second) id=$(id_of second)
+check "the job of an import is as before its end" unfinish second
+run_hub
+wait_for hub ended "$second"
+check "it ends well, for its snapshot is there" has "/jobs/$second" '"state":"completed"'
+check "and says which" has "/jobs/$second" "\"result\":{\"id\":\"$id\",\"name\":\"second\".*\"packets\":$packets,\"dissections\":1}"
+check "again, with its file still there" unfinish second
+mkdir "$work/data/hub/work/import-$id"
+cp "$work/noise" "$work/data/hub/work/import-$id/upload" # which cannot be imported once more
+run_hub
+wait_for hub ended "$second"
+check "it ends well" has "/jobs/$second" '"state":"completed"'
+wait_for hub nothing_left
+check "and its file goes" nothing_left
+check "again, with another snapshot of its name" unfinish renamed
+rename() { # the snapshot has another id than the job
+    python3 - "$work/data/hub/hub.db" "$1" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+request = db.execute("SELECT request FROM job WHERE kind='import' AND subject=?", sys.argv[2:]).fetchone()[0]
+at = request.index(b'"id":"') + 6
+other = request[:at] + bytes([request[at] ^ 1]) + request[at + 1:]
+sys.exit(db.execute("UPDATE job SET request=? WHERE kind='import' AND subject=?", (other, sys.argv[2])).rowcount != 1 or db.commit())
+END
+}
+check "whose id is not the job's" rename renamed
+run_hub
+renamed=$(job_of renamed)
+wait_for hub ended "$renamed"
+check "it fails, for its file is gone" has "/jobs/$renamed" '"state":"failed".*not there any more'
+
 # ---- What came in counts until it has become a snapshot: twice 51 MB are more than the room of 94 ----
 packets "$work/half.pcap" 36000
 came_in() {
@@ -295,5 +342,28 @@ run_hub
 check "counts after a restart, too" no_room
 wait_for hub unreserved
 check "and goes with its job" bash -c "[[ -z \$(find '$work/data/hub/work' -mindepth 1) ]]"
+
+# ---- A dissection has the room that is left, and no more ----
+# leave BYTES: so much is left for snapshots.
+leave() {
+    local limit
+    limit=$(($(get /snapshots | grep -o '"used":[0-9]*' | cut -d: -f2) + $1))
+    sed -i "s/local: {storageSize: [0-9A-Za-z]*}/local: {storageSize: $limit}/" "$work/run.yaml"
+    kill -HUP "${started[hub]}"
+    limited() { has /snapshots "\"limit\":$limit[,}]" >/dev/null; }
+    wait_for hub limited
+}
+dissecting_fails() { # TEXT
+    code 202 job "$api/dissections" -d '{"snapshot":"second","name":"more"}' || return 1
+    job=$(grep -o '"job":"[^"]*"' "$work/body" | cut -d'"' -f4)
+    wait_for hub ended "$job"
+    has "/jobs/$job" "\"state\":\"failed\".*$1.*\"code\":\"limit_reached\"" && nothing_left
+}
+packets "$work/filler.pcap" 12000
+check "more than the least that a hub may be given" imported filler "$work/filler.pcap" name=filler
+leave 30000
+check "calls that take more are not kept" dissecting_fails "no room: the calls take more than the"
+leave 0
+check "nor begun, without any" dissecting_fails "no room: nothing is left"
 stop hub
 echo "1..$number"

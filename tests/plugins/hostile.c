@@ -19,15 +19,39 @@ struct self {
     const struct td_host *host;
 };
 
+struct options {
+    const char *hang; /* before anything is read: loop, sleep */
+};
+
+static const struct td_option options[] = {
+    TD_STR_OPT(struct options, hang, "hang", "", "How it does not come to its begin: loop, sleep."),
+};
+
 static const struct td_field fields[] = {
     {"hostile_what", TD_STRING, TD_F_REQUEST | TD_F_TARGET, "What it was told to do.", {NULL, 0, 0}},
 };
 
 static const struct td_claim claims[] = {{TD_ON_TCP, 0, 0, NULL, NULL}};
 
+static void loop(void)
+{
+    for (volatile int on = 1; on;)
+        ;
+}
+
+static void sleep_long(void)
+{
+    nanosleep(&(struct timespec){3600, 0}, NULL);
+}
+
 static int create(struct td_inst *inst, const struct td_host *host, const void *config, void **ret_self)
 {
-    (void)inst, (void)config;
+    const struct options *o = config;
+    (void)inst;
+    if (strcmp(o->hang, "loop") == 0)
+        loop();
+    if (strcmp(o->hang, "sleep") == 0)
+        sleep_long();
     struct self *self = malloc(sizeof(*self));
     if (!self)
         return TD_E_NOMEM;
@@ -68,17 +92,6 @@ static int overflow(volatile int depth)
     volatile char room[4096];
     room[0] = (char)depth;
     return depth < 1 << 30 ? overflow(depth + 1) + room[0] : 0;
-}
-
-static void loop(void)
-{
-    for (volatile int on = 1; on;)
-        ;
-}
-
-static void sleep_long(void)
-{
-    nanosleep(&(struct timespec){3600, 0}, NULL);
 }
 
 /* Without the processor, in a system call that is allowed. */
@@ -172,6 +185,19 @@ static void map_stack(void)
     (void)!mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
 }
 
+/* Beyond its end, as far as nobody has room for; of every file that may be written, but not the log. */
+static void grow(void)
+{
+    for (int fd = STDERR_FILENO + 1; fd < 64; fd++)
+        (void)!pwrite(fd, "", 1, 1ll << 30);
+}
+
+static void reserve(void)
+{
+    for (int fd = STDERR_FILENO + 1; fd < 64; fd++)
+        (void)!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 64 << 20);
+}
+
 static void leave(void)
 {
     exit(0);
@@ -184,7 +210,8 @@ static const struct {
     {"crash", crash},        {"loop", loop},        {"sleep", sleep_long},        {"eat", eat},         {"wait", wait_for_nobody},
     {"open", open_file},     {"write", write_file}, {"connect", connect_socket},  {"exec", execute},    {"fork", branch},
     {"kill", signal_others}, {"code", map_code},    {"gorge", eat_and_crash},     {"exit", leave},      {"abort", abort},
-    {"resize", resize},      {"erase", erase_log},  {"overwrite", overwrite_log}, {"stack", map_stack},
+    {"resize", resize},      {"erase", erase_log},  {"overwrite", overwrite_log}, {"stack", map_stack}, {"grow", grow},
+    {"reserve", reserve},
 };
 
 static void do_what(struct td_slice what)
@@ -236,6 +263,8 @@ static const struct td_component component = {
     .kind = TD_KIND_DISSECTOR,
     .name = "hostile",
     .summary = "Does harm",
+    .options = TD_TABLE(options),
+    .config_size = sizeof(struct options),
     .create = create,
     .destroy = destroy,
     .ops = &dissector,

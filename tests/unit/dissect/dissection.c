@@ -493,6 +493,7 @@ static void test_harm(const char *more)
         {"emptying the log", "erase", "tried the system call ftruncate"},
         {"writing over the log", "overwrite", "tried the system call lseek"},
         {"sleeping", "sleep", "tried the system call "},
+        {"room that no size shows", "reserve", "tried the system call fallocate"},
         {"leaving", "exit", ""},
 #if !SANDBOX_SANITIZED /* there are no limits to memory then */
         {"taking all memory", "eat", "out of memory"},
@@ -673,6 +674,51 @@ static void test_full(void)
     config_free(config);
 }
 
+/* With room on the disk, but not for this. */
+static void test_room(void)
+{
+    struct config *config = make_config("");
+    struct dissection_node node = {"here", recorded, RECORDED};
+    struct dissection_request request = request_for(config, &node, 1);
+    struct dissection_result result = {0};
+    struct stat info = {0};
+    request.max_bytes = 64 << 10;
+    is_int(dissection_run(&request, &result, &err), TD_E_LIMIT, "calls that take more than they may");
+    like(err.text, "no room: the calls take more than the 64 KiB", "which is told");
+    is_int(files_in_folder("calls") + files_in_folder("tmp"), 0, "and leave nothing");
+    request.max_bytes = 64 << 20;
+    is_int(dissection_run(&request, &result, &err), TD_OK, "enough is enough");
+    remove_output();
+    const char *path = make_capture("bad.pcap", "do grow\n", 1);
+    node = (struct dissection_node){"here", &path, 1};
+    is_int(dissection_run(&request, &result, &err), TD_OK, "a dissector that writes far behind the end");
+    ok(stat(in_folder("out.calls"), &info) == 0 && info.st_size < 64 << 20, "cannot: %lld bytes", (long long)info.st_size);
+    remove_output();
+    config_free(config);
+}
+
+/* A child that is at no connection and comes to no end. */
+static void test_idle(void)
+{
+    static const char *const how[] = {"loop", "sleep"};
+    for (size_t i = 0; i < 2; i++) {
+        char options[64];
+        snprintf(options, sizeof(options), "  dissectors: {hostile: {hang: %s}}\n", how[i]);
+        struct config *config = make_config(options);
+        struct dissection_node node = {"here", recorded, 1};
+        struct dissection_request request = request_for(config, &node, 1);
+        struct dissection_result result = {0};
+        request.max_idle_ns = NS_PER_S / 2;
+        int64_t begin = now_ns();
+        is_int(dissection_run(&request, &result, &err), TD_E_INTERNAL, "a child that hangs before it begins: %s", how[i]);
+        like(err.text, "got nowhere within 500ms, while it was begun", "is ended");
+        int64_t took = now_ns() - begin;
+        ok(took >= NS_PER_S / 2 && took < 60ll * NS_PER_S, "in time: %lld ms", (long long)(took / NS_PER_MS));
+        is_int(files_in_folder("calls") + files_in_folder("tmp"), 0, "and leaves nothing");
+        config_free(config);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], DISSECTION_VERB) == 0)
@@ -697,6 +743,8 @@ int main(int argc, char **argv)
     test_cancel();
     test_killed_parent();
     test_full();
+    test_room();
+    test_idle();
     unlink(in_folder("good.pcap"));
     unlink(in_folder("bad.pcap"));
     ok(rmdir(folder) == 0, "nothing else was written there");

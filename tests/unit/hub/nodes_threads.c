@@ -157,6 +157,24 @@ static void test_specs(void)
     like(err.text, "\"x\" is no worker", "by name");
 }
 
+/* The first of many come before it is seen that there are too many. */
+static void check_too_many(struct nodes *ns, const struct nodes_source *own)
+{
+    static char specs[NODES_MAX][32];
+    static struct nodes_source v[NODES_MAX + 1];
+    struct error err;
+    size_t n;
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        snprintf(specs[i], sizeof(specs[i]), "http://127.0.0.1:%zu", i + 1);
+        v[i] = (struct nodes_source){specs[i], NULL, NULL};
+    }
+    v[NODES_MAX] = *own;
+    is_int(nodes_set_sources(ns, v, NODES_MAX + 1, &err), TD_E_LIMIT, "too many are refused");
+    look(ns, 0, &n);
+    is_int(n, 2, "and leave the list as it was");
+    ok(health(ns, 0) == NODE_CAPTURING && health(ns, 1) == NODE_CAPTURING, "with what is known");
+}
+
 static void test_asking(void)
 {
     struct fake a = {.ahead_ns = 3600 * (int64_t)NS_PER_S}, b = {.ahead_ns = 0};
@@ -168,6 +186,7 @@ static void test_asking(void)
     size_t n;
     ok(nodes_wait_asked(ns, 10 * (int64_t)NS_PER_S), "both are asked");
     ok(eventually(health(ns, 0) == NODE_CAPTURING && health(ns, 1) == NODE_CAPTURING), "both capture");
+    check_too_many(ns, &v[0]);
     struct node one = look(ns, 0, &n);
     is_int(n, 2, "both are listed");
     is_str(one.name, "a", "by name");

@@ -331,6 +331,48 @@ static void test_events(void)
     buf_clear(&chunks);
 }
 
+static int open_events(const char *token, struct buf *all)
+{
+    char request[256];
+    int fd = client_open(&service);
+    snprintf(request, sizeof(request), "GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", token);
+    client_send(fd, request, strlen(request));
+    ok(comes(fd, all, "id: 2\n\n"), "who shows a token gets events");
+    return fd;
+}
+
+/* Tokens that are taken away, and such that stay, under another name or with a lower role that is enough. */
+static void test_revoked(void)
+{
+    static const struct http_token left[] = {{ADMIN, HTTP_VIEWER, "eve"}}, other[] = {{OPERATOR, HTTP_ADMIN, NULL}};
+    struct buf viewer = {.n = 0}, admin = {.n = 0};
+    struct error err = {.text = ""};
+    service_start(&service, (struct http_server_options){.tokens = all_tokens, .token_count = 3});
+    atomic_store(&service.events, 3);
+    int gone = open_events(VIEWER, &viewer), stays = open_events(ADMIN, &admin);
+    double begin = seconds();
+    is_int(http_server_set_tokens(service.server, left, 1, &err), TD_OK, "a token is taken away");
+    ok(comes(gone, &viewer, "\r\n0\r\n\r\n") && seconds() - begin < 3, "its events end, at once");
+    atomic_store(&service.events, 4);
+    ok(comes(stays, &admin, "id: 3\n\n"), "the others' go on");
+    is_int(http_server_set_tokens(service.server, other, 1, &err), TD_OK, "that is taken away, too");
+    ok(comes(stays, &admin, "\r\n0\r\n\r\n"), "and now they end");
+    close(gone);
+    close(stays);
+    service_stop(&service);
+
+    service_start(&service, (struct http_server_options){.tokens = NULL});
+    atomic_store(&service.events, 3);
+    buf_reset(&viewer);
+    gone = open_events(VIEWER, &viewer);
+    is_int(http_server_set_tokens(service.server, other, 1, &err), TD_OK, "where everybody was let in, a token is asked for");
+    ok(comes(gone, &viewer, "\r\n0\r\n\r\n"), "who has none sees no more");
+    close(gone);
+    service_stop(&service);
+    buf_clear(&viewer);
+    buf_clear(&admin);
+}
+
 static void test_live_coding(void)
 {
     static const char *const codings[] = {"gzip", "zstd"};
@@ -452,6 +494,7 @@ int main(void)
     test_streams();
     test_event_format();
     test_events();
+    test_revoked();
     test_live_coding();
     test_heartbeat();
     test_answered();

@@ -100,6 +100,8 @@ static void test_certificates(char *one, char *one_key, char *two, char *two_key
     like(err.text, "chmod 600", "with the remedy");
     chmod(two_key, 0600);
     is_int(http_server_set_tls(service.server, NULL, NULL, &err), TD_E_UNSUPPORTED, "TLS cannot be turned off");
+    is_int(http_server_set_tls(service.server, "", "", &err), TD_E_UNSUPPORTED, "nor with empty names");
+    is_int(http_server_set_tls(service.server, two, NULL, &err), TD_E_CONFIG, "a certificate alone is none");
     says(trust_one, "/things/x/part", "x,-,3 exit=0");
     is_int(http_server_set_tls(service.server, two, two_key, &err), TD_OK, "a certificate can be replaced: %s", err.text);
     says(trust_two, "/things/x/part", "x,-,3 exit=0");

@@ -148,6 +148,18 @@ static void test_tokens(void)
     is_int(http_server_set_tokens(service.server, &fresh, 1, &err), TD_OK, "tokens can be replaced");
     answers("GET /things/a/part" AUTH(VIEWER), 401, "token_unknown");
     answers("GET /things/a/part" AUTH("a-new-token-0123456789"), 200, "a,-,3");
+    const struct http_token first = {"the-very-first-0123456789", HTTP_VIEWER, NULL};
+    struct http_server_change *change = NULL;
+    is_int(http_server_prepare(service.server, &weak, 1, NULL, NULL, &change, &err), TD_E_CONFIG, "a change is checked as a whole");
+    is_int(http_server_prepare(service.server, &first, 1, "/a", "/b", &change, &err), TD_E_UNSUPPORTED, "also its certificate");
+    is_int(http_server_prepare(service.server, &first, 1, NULL, NULL, &change, &err), TD_OK, "one is prepared");
+    answers("GET /things/a/part" AUTH("the-very-first-0123456789"), 401, "token_unknown");
+    http_server_forget(change);
+    answers("GET /things/a/part" AUTH("a-new-token-0123456789"), 200, "a,-,3");
+    is_int(http_server_prepare(service.server, &first, 1, NULL, NULL, &change, &err), TD_OK, "and again");
+    http_server_take(service.server, change);
+    answers("GET /things/a/part" AUTH("the-very-first-0123456789"), 200, "a,-,1");
+    answers("GET /things/a/part" AUTH("a-new-token-0123456789"), 401, "token_unknown");
     is_int(http_server_set_tokens(service.server, NULL, 0, &err), TD_OK, "on loopback all tokens can be taken away");
     answers("GET /things/a/part" HEAD_END, 200, "a,-,3");
     service_stop(&service);
