@@ -151,6 +151,11 @@ const struct manifest *snapshot_manifest(const struct snapshot *s)
     return s->manifest;
 }
 
+struct storage *snapshot_storage(const struct snapshot *s)
+{
+    return s->all->storage;
+}
+
 static int newest_first(const void *a, const void *b)
 {
     const struct manifest *left = (*(struct snapshot *const *)a)->manifest, *right = (*(struct snapshot *const *)b)->manifest;

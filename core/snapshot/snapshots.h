@@ -22,6 +22,7 @@ struct snapshot;
 struct snapshot *snapshots_pin(struct snapshots *, const char *name);
 void snapshot_unpin(struct snapshot *);
 const struct manifest *snapshot_manifest(const struct snapshot *); /* as long as it is pinned */
+struct storage *snapshot_storage(const struct snapshot *);         /* where it lies, below its id */
 /* All, by creation, newest first, each pinned; mem_free(*ret). */
 int snapshots_pin_all(struct snapshots *, struct snapshot ***ret, size_t *ret_n, struct error *err) MUST_CHECK;
 
