@@ -216,8 +216,7 @@ static bool is_still_bad(struct cloud *c, const char *id, const struct storage_o
 {
     pthread_mutex_lock(&c->lock);
     const struct cloud_bad *b = find_bad(c, id);
-    bool same =
-        b && b->object.bytes == o->bytes && b->object.mtime_ns == o->mtime_ns && strcmp(b->object.etag, o->etag) == 0;
+    bool same = b && b->object.bytes == o->bytes && b->object.mtime_ns == o->mtime_ns && strcmp(b->object.etag, o->etag) == 0;
     pthread_mutex_unlock(&c->lock);
     return same;
 }

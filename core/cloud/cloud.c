@@ -25,7 +25,8 @@ static int ask(struct cloud *c, struct error *err)
 
 int cloud_refresh(struct cloud *c, struct error *err)
 {
-    return ask(c, err);
+    struct error unread;
+    return ask(c, err ? err : &unread);
 }
 
 static void *ask_often(void *arg)
@@ -105,7 +106,9 @@ static int start(struct cloud *c, const struct cloud_options *o, struct error *e
 
 int cloud_open(const struct cloud_options *o, struct cloud **ret, struct error *err)
 {
+    struct error unread;
     struct cloud *c = make(o);
+    err = err ? err : &unread;
     if (!c) {
         storage_close(o->storage);
         return error_nomem(err);

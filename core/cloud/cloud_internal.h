@@ -126,8 +126,8 @@ int plan_add_dissection(struct plan *, const char *name, uint64_t bytes, struct 
 void plan_sort(struct plan *);
 /* Is this key, below the id, one of a dissection? Its name. */
 bool plan_is_dissection(const char *key, char name[MANIFEST_NAME]);
-/* Lists what is there, and fills has_manifest, `there` and there_bytes. `other` is told all that is not in the plan, and may be NULL; it
- * may be told one thing twice. */
+/* Lists what is there, and fills has_manifest, `there` and there_bytes. `other` is told all that is not in the plan, and may be NULL;
+ * it may add dissections to the plan, which must be sorted then. */
 typedef int plan_other_fn(void *ctx, const char *key, uint64_t bytes, struct error *err);
 int plan_look(struct plan *, struct run *, plan_other_fn *other, void *ctx, struct error *err) MUST_CHECK;
 /* The manifest there. `json` may be NULL; manifest_free(*ret). TD_E_CORRUPT: it is none, or that of another id. */

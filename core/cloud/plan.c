@@ -84,8 +84,7 @@ bool plan_is_dissection(const char *key, char name[MANIFEST_NAME])
 {
     struct error why;
     size_t n = strlen(key), begin = sizeof(folder) - 1, tail = sizeof(suffix) - 1;
-    if (strncmp(key, folder, begin) != 0 || n <= begin + tail || n - begin - tail >= MANIFEST_NAME ||
-        strcmp(key + n - tail, suffix) != 0)
+    if (strncmp(key, folder, begin) != 0 || n <= begin + tail || n - begin - tail >= MANIFEST_NAME || strcmp(key + n - tail, suffix) != 0)
         return false;
     memcpy(name, key + begin, n - begin - tail);
     name[n - begin - tail] = 0;

@@ -144,7 +144,9 @@ static int sweep(void *ctx, struct error *err)
 
 int cloud_remove(struct cloud *c, const char *id, const struct transfer *t, struct error *err)
 {
+    struct error unread;
     struct run r;
+    err = err ? err : &unread;
     char manifest[CLOUD_KEY], prefix[CLOUD_KEY];
     int status = work_check_id(id, err);
     if (status == TD_OK)

@@ -240,7 +240,9 @@ static void clear(struct upload *u)
 
 int cloud_upload(struct cloud *c, struct snapshot *s, const struct transfer *t, struct transfer_result *ret, struct error *err)
 {
+    struct error unread;
     struct upload u = {.snapshot = s, .id = snapshot_manifest(s)->id, .source_fd = -1};
+    err = err ? err : &unread;
     int status = work_open(c, u.id, "upload", true, &u.work_fd, err);
     if (status != TD_OK)
         return status;
@@ -290,13 +292,16 @@ static int remove_sent(struct cleaning *k, const char *id, struct error *err)
     if (status == TD_OK)
         status = cloud_head_manifest(&k->run, id, err);
     if (status == TD_OK)
-        log_event(TD_LOG_ERROR, "cloud", "snapshot %s came to the cloud while what was left of its upload was removed; verify it there", id);
+        log_event(TD_LOG_ERROR, "cloud", "snapshot %s came to the cloud while what was left of its upload was removed; verify it there",
+                  id);
     return status == TD_E_NOT_FOUND ? TD_OK : status;
 }
 
 int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
 {
+    struct error unread;
     struct cleaning k = {.work_fd = -1};
+    err = err ? err : &unread;
     int status = work_open(c, id, "upload", false, &k.work_fd, err);
     if (status == TD_E_NOT_FOUND)
         return TD_OK; /* nothing was begun */

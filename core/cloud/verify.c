@@ -11,7 +11,7 @@ struct verification {
     struct plan plan;
     atomic_size_t next;
     void (*told)(void *ctx, const char *key, const char *what);
-    size_t wrong;                 /* [run.lock] */
+    size_t wrong;                /* [run.lock] */
     char first[CLOUD_KEY + 256]; /* [run.lock] what is wrong with the first one */
 };
 
@@ -142,6 +142,8 @@ static int verify(struct verification *v, const char *id, struct error *err)
 int cloud_verify(struct cloud *c, const char *id, const struct transfer *t, void (*told)(void *ctx, const char *key, const char *what),
                  struct error *err)
 {
+    struct error unread;
+    err = err ? err : &unread;
     int status = work_check_id(id, err);
     struct verification *v = status == TD_OK ? mem_calloc(1, sizeof(*v)) : NULL;
     if (!v)
