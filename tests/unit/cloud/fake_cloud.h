@@ -415,10 +415,29 @@ static inline int fake_put_parts(struct fake_cloud *f, const char *key, int fd, 
     return status == TD_OK ? fake_complete(f, key, id, n, put) : status;
 }
 
+/* Small ones go in one request. */
+static inline int fake_put_small(struct fake_cloud *f, const char *key, int fd, const struct td_put *put)
+{
+    uint8_t digest[32], bytes[FAKE_PART];
+    struct sha256 *hash = sha256_new();
+    struct error err = {0};
+    ssize_t n = pread(fd, bytes, sizeof(bytes), 0);
+    sha256_begin(hash);
+    sha256_add(hash, td_bytes(bytes, n > 0 ? (size_t)n : 0));
+    sha256_end(hash, digest);
+    sha256_free(hash);
+    atomic_fetch_add(&fake.now->part_bytes, (unsigned long)n);
+    if (n < 0 || (put->sha256 && memcmp(digest, put->sha256, 32) != 0))
+        return f->host->fail(f->inst, TD_E_CORRUPT, "%s: BadDigest", key);
+    int status = fake_keep_sum(f, key, digest);
+    return status == TD_OK ? fake_ends(f, storage_put_bytes(f->objects, key, td_bytes(bytes, (size_t)n), &err), &err) : status;
+}
+
 static inline int fake_put_file(void *self, const char *key, int dir_fd, const char *name, const struct td_put *put, bool *ret_linked)
 {
     struct fake_cloud *f = self;
     char id[48];
+    struct stat st;
     uint64_t number;
     atomic_fetch_add(&fake.now->puts, 1);
     *ret_linked = false;
@@ -427,6 +446,11 @@ static inline int fake_put_file(void *self, const char *key, int dir_fd, const c
     int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return f->host->fail(f->inst, TD_E_NOT_FOUND, "%s: no such file", name);
+    if (fstat(fd, &st) == 0 && st.st_size <= FAKE_PART) {
+        int small = fake_put_small(f, key, fd, put);
+        close(fd);
+        return small;
+    }
     snprintf(id, sizeof(id), "%.40s", put->state ? put->state : "");
     bool kept = *id;
     if (!kept && getrandom(&number, sizeof(number), 0) == sizeof(number)) {
