@@ -1,4 +1,10 @@
-/* What every storage backend must do, through the core's wrapper. A backend takes part by a row in the table at the end. */
+/* What every storage backend must do, through the core's wrapper. A backend takes part by a row in the table at the end; one that needs a
+ * server, by a configuration whose path is the program's argument:
+ *
+ *     provider: s3
+ *     many: 2500        # keys for the test of lists; default 1200
+ *     s3: {...}         # its options. What is in the bucket is removed!
+ */
 #include "snapshot/storage.h"
 
 #include <fcntl.h>
@@ -16,7 +22,9 @@
 #include "snapshot/sha256.h"
 #include "tap.h"
 
-extern const struct td_plugin td_plugin_v1_local;
+extern const struct td_plugin td_plugin_v1_local, td_plugin_v1_s3;
+
+static const struct td_plugin *const remote_plugins[] = {&td_plugin_v1_s3};
 
 enum { MIB = 1 << 20, LARGEST = 64 * MIB };
 
@@ -692,6 +700,93 @@ static void test_watched_files(void)
     clear("watched files");
 }
 
+/* A put that is stopped, and goes on later. */
+struct resumable {
+    struct watching w;
+    char state[TD_PUT_STATE_MAX + 1];
+    unsigned saves; /* in the last try: it began anew */
+};
+
+static int watch_resumable(void *ctx, uint64_t bytes)
+{
+    struct resumable *r = ctx;
+    return watch(&r->w, bytes);
+}
+
+static int save_state(void *ctx, const char *state)
+{
+    struct resumable *r = ctx;
+    r->saves++;
+    if (strlen(state) > TD_PUT_STATE_MAX)
+        return -1;
+    snprintf(r->state, sizeof(r->state), "%s", state);
+    return 0;
+}
+
+static int put_resumable(const char *key, int dir, const uint8_t *sum, struct resumable *r, uint64_t stop_at)
+{
+    char state[sizeof(r->state)];
+    struct storage_put put = {.sha256 = sum, .state = state, .save = save_state, .progress = watch_resumable, .ctx = r};
+    memcpy(state, r->state, sizeof(state));
+    r->w = (struct watching){.stop_at = stop_at};
+    r->saves = 0;
+    memset(&t.err, 0, sizeof(t.err));
+    return storage_put_file_as(t.s, key, dir, "file", &put, NULL, &t.err);
+}
+
+static void test_resumed_files(void)
+{
+    enum { N = LARGEST - 7 };
+    uint8_t sum[SHA256_BYTES], other[SHA256_BYTES];
+    struct resumable r = {0};
+    struct storage_object object;
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const struct td_slice bytes = td_bytes(t.bytes, N), changed = td_bytes(t.bytes + 7, N);
+    sum_of(bytes, sum);
+    sum_of(changed, other);
+    make_file("file", bytes);
+    int status = put_resumable("files/one", dir, sum, &r, MIB);
+    if (status == TD_OK) {
+        ok(whole("files/one", bytes) && !r.state[0], "a put that takes no time needs no second try");
+    } else if (!r.state[0]) {
+        ok(status == TD_E_CANCELLED && count("") == 0, "a put is stopped and leaves nothing, also no state %s", t.err.text);
+    } else {
+        ok(status == TD_E_CANCELLED && absent("files/one") && count("") == 0, "a put is stopped and not seen %s", t.err.text);
+        ok(put_resumable("files/one", dir, sum, &r, UINT64_MAX) == TD_OK && whole("files/one", bytes), "it goes on %s", t.err.text);
+        ok(!r.saves && !r.w.backwards && r.w.last == N, "from where it was");
+        ok(storage_head(t.s, "files/one", &object, &t.err) == TD_OK && object.bytes == N &&
+               (!object.has_sha256 || memcmp(object.sha256, sum, sizeof(sum)) == 0),
+           "with its sum");
+        ok(put_resumable("files/one", dir, sum, &r, UINT64_MAX) == TD_OK && whole("files/one", bytes), "once more, as after a kill %s",
+           t.err.text);
+
+        r.state[0] = 0;
+        is_int(put_resumable("files/two", dir, sum, &r, MIB), TD_E_CANCELLED, "another one");
+        make_file("file", changed);
+        ok(put_resumable("files/two", dir, other, &r, UINT64_MAX) == TD_OK && whole("files/two", changed),
+           "goes on with other bytes, as it notices %s", t.err.text);
+
+        r.state[0] = 0;
+        is_int(put_resumable("files/three", dir, other, &r, MIB), TD_E_CANCELLED, "another one");
+        ok(storage_forget(t.s, "files/three", r.state, &t.err) == TD_OK && storage_forget(t.s, "files/three", r.state, &t.err) == TD_OK,
+           "is forgotten, and again %s", t.err.text);
+        ok(put_resumable("files/three", dir, other, &r, UINT64_MAX) == TD_OK && r.saves && whole("files/three", changed),
+           "it begins anew %s", t.err.text);
+        snprintf(r.state, sizeof(r.state), "no state of ours");
+        is_int(storage_forget(t.s, "files/three", r.state, &t.err), TD_OK, "what cannot be read is nothing");
+        ok(put_resumable("files/four", dir, other, &r, UINT64_MAX) == TD_OK && whole("files/four", changed), "and begins anew");
+
+        r.state[0] = 0;
+        is_int(put_resumable("files/five", dir, other, &r, MIB), TD_E_CANCELLED, "another one");
+        is_int(storage_sweep(t.s, "files/", &t.err), TD_OK, "is swept away %s", t.err.text);
+        ok(put_resumable("files/five", dir, other, &r, UINT64_MAX) == TD_OK && r.saves && whole("files/five", changed),
+           "it begins anew as well %s", t.err.text);
+    }
+    unlinkat(dir, "file", 0);
+    close(dir);
+    clear("resumed files");
+}
+
 /* ---- Folders, and many at once ---- */
 
 struct names {
@@ -787,6 +882,7 @@ static void test_backend(const struct backend *backend)
     test_writers();
     test_files();
     test_watched_files();
+    test_resumed_files();
     test_folders();
     test_cancel();
     storage_close(t.s);
@@ -862,27 +958,69 @@ static int open_remote(struct storage **ret)
     return status;
 }
 
+/* ---- As a configuration says ---- */
+
+static struct {
+    struct yaml_tree *tree;
+    const char *provider;
+} configured;
+
+static int open_configured(struct storage **ret)
+{
+    return storage_open(t.registry, &t.host, configured.provider, yaml_get(yaml_tree_root(configured.tree), configured.provider), ret,
+                        &t.err);
+}
+
+static void clear_nothing(void)
+{
+}
+
+static void test_configured(const char *path)
+{
+    struct backend backend = {.open = open_configured, .clear = clear_nothing, .many = 1200};
+    if (!ok(yaml_tree_load(path, &configured.tree, &t.err) == TD_OK, "the configuration is read %s", t.err.text))
+        return;
+    const struct yaml_node *root = yaml_tree_root(configured.tree), *provider = yaml_get(root, "provider"), *many = yaml_get(root, "many");
+    if (ok(provider && provider->kind == YAML_TEXT, "it names a provider")) {
+        backend.name = configured.provider = provider->text;
+        if (many && many->kind == YAML_TEXT)
+            backend.many = strtoul(many->text, NULL, 10);
+        if (ok(backend.many > 0 && backend.many <= MAX_KEYS, "and a number of keys"))
+            test_backend(&backend);
+    }
+    yaml_tree_free(configured.tree);
+}
+
 static const struct backend backends[] = {
     {"local", open_local, clear_local, 150, true},
     {"local, not flushed", open_unflushed, clear_local, 4000, true},
     {"local, without files", open_remote, clear_local, 150, false},
 };
 
-int main(void)
+static int add_plugins(void)
+{
+    int status = registry_add_static(t.registry, &td_plugin_v1_local, &t.err);
+    if (status == TD_OK)
+        status = registry_add_static(t.registry, &remote_plugin, &t.err);
+    for (size_t i = 0; i < sizeof(remote_plugins) / sizeof(remote_plugins[0]) && status == TD_OK; i++)
+        status = registry_add_static(t.registry, remote_plugins[i], &t.err);
+    return status;
+}
+
+int main(int argc, char **argv)
 {
     log_set_level(TD_LOG_WARN);
     snprintf(t.dir, sizeof(t.dir), "/tmp/tapedeck-storage-XXXXXX");
     host_init_control(&t.host);
     make_remote();
     t.bytes = malloc(LARGEST);
-    if (!ok(t.bytes && mkdtemp(t.dir) && registry_new(&t.registry, &t.err) == TD_OK &&
-                registry_add_static(t.registry, &td_plugin_v1_local, &t.err) == TD_OK &&
-                registry_add_static(t.registry, &remote_plugin, &t.err) == TD_OK,
-            "made ready %s", t.err.text))
+    if (!ok(t.bytes && mkdtemp(t.dir) && registry_new(&t.registry, &t.err) == TD_OK && add_plugins() == TD_OK, "made ready %s", t.err.text))
         return tap_done();
     fill(t.bytes, LARGEST, 1);
-    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]) && argc < 2; i++)
         test_backend(&backends[i]);
+    if (argc > 1)
+        test_configured(argv[1]);
     registry_free(t.registry);
     free(t.bytes);
     ok(nftw(t.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0, "nothing is left behind");
