@@ -40,7 +40,7 @@ struct azblob_config {
     const char *account, *container, *key, *key_file, *sas, *sas_file, *connection;
     const char *endpoint, *endpoint_suffix, *ca_file, *proxy;
     const char *client_id, *tenant_id, *token_file, *authority, *identity_endpoint;
-    const char *access_tier;
+    uint32_t access_tier; /* 0: the account's */
     uint64_t block_bytes;
     int64_t parallel, connect_ns, idle_ns;
 };
@@ -71,7 +71,7 @@ struct azblob_pair {
 
 /* What is signed of a request. */
 struct azblob_message {
-    const char *method, *path;                 /* the URL's path, encoded */
+    const char *method, *path;                  /* the URL's path, encoded */
     struct azblob_pair query[AZBLOB_MAX_PAIRS]; /* names in lower case, each once; values not encoded */
     size_t query_n;
     struct azblob_pair headers[AZBLOB_MAX_PAIRS]; /* names as in AZBLOB_SIGNED_HEADERS, or "x-ms-..." in lower case; each once */
@@ -89,8 +89,8 @@ void azblob_http_date(int64_t time_ns, char ret[32]);
 /* ---- Errors (azblob_error.c): pure ---- */
 
 struct azblob_error {
-    int status; /* for the core */
-    char code[64]; /* the service's; "": none */
+    int status;     /* for the core */
+    char code[64];  /* the service's; "": none */
     char text[400]; /* what is wrong and what to do */
 };
 /* What an answer means that is no success. `credentials` says in words what was sent, `sas` (or NULL) is looked at for its expiry. */
@@ -135,15 +135,15 @@ struct azblob_tokens {
     char *token;                       /* NULL: none yet */
     int64_t got_ns, renew_ns, ends_ns; /* azblob_clock_ns() */
     bool asking;
-    uint64_t answers;    /* how often somebody has asked to its end */
-    int failure;         /* of the last time; TD_OK */
+    uint64_t answers; /* how often somebody has asked to its end */
+    int failure;      /* of the last time; TD_OK */
     int64_t failed_ns;
     char why[400];
 };
 
 /* Of the configuration and the environment; the strings are the instance's. */
 struct azblob_identity_options {
-    int kind; /* azblob_identity */
+    int kind;                                                                 /* azblob_identity */
     char *client_id, *tenant_id, *token_file, *authority, *endpoint, *header; /* NULL: not set. header: of IDENTITY_HEADER */
     bool app_service;                                                         /* IDENTITY_ENDPOINT's interface, not IMDS's */
 };
@@ -229,7 +229,9 @@ int azblob_head(void *self, const char *key, struct td_object *ret);
 int azblob_get(void *self, const char *key, uint64_t offset, uint64_t n, td_sink_fn *sink, void *ctx);
 int azblob_remove(void *self, const char *key);
 int azblob_remove_many(void *self, const char *const *keys, size_t n);
-/* ETag, time, sum and, unless `bytes` tells it, length of an answer's headers. */
+/* Lists have it without the quotes of headers. */
+void azblob_etag(const char *text, char ret[128]);
+/* ETag, time and sum of an answer's headers. */
 void azblob_object(struct azblob_request *, struct td_object *ret);
 
 int azblob_list(void *self, const char *prefix, const char *after, td_list_fn *, void *ctx);
@@ -238,16 +240,34 @@ int azblob_sweep(void *self, const char *prefix);
 /* One page of one entry: may the container be listed? */
 int azblob_try_list(struct azblob *);
 
+/* Streams (azblob_put.c): a block at a time in memory. */
 int azblob_put_open(void *self, const char *key, const struct td_put *, void **ret_upload);
 int azblob_put_write(void *upload, struct td_slice);
 int azblob_put_commit(void *upload, const uint8_t *sha256, struct td_object *ret);
 void azblob_put_abort(void *upload);
+
+/* Files (azblob_file.c) */
 int azblob_put_file(void *self, const char *key, int dir_fd, const char *name, const struct td_put *, bool *ret_linked);
 int azblob_forget(void *self, const char *key, const char *state);
-/* Removes blocks that were not committed, if there is no blob of this key. */
+
+/* What both send (azblob_send.c). */
+struct azblob_sums {
+    uint8_t md5[CLOUD_MD5], sha256[CLOUD_SHA256]; /* of what is sent, and of the whole object */
+};
+/* Texts of a request's headers; they and the name are the caller's until it is started. */
+struct azblob_sum_texts {
+    char md5[25], sha256[2 * CLOUD_SHA256 + 1];
+};
+void azblob_md5_text(const uint8_t md5[CLOUD_MD5], char ret[25]);
+/* Describes a Put Blob; the body is the caller's to set. */
+void azblob_describe_blob(struct azblob_request *, struct azblob *, const char *key, const struct azblob_sums *, struct azblob_sum_texts *);
+/* Describes a Put Block. */
+void azblob_describe_block(struct azblob_request *, struct azblob *, const char *key, const char *name, const char *md5);
+/* Put Block List. */
+int azblob_commit(struct azblob *, const char *key, const struct azblob_blocks *, const uint8_t *sha256, struct td_object *ret);
+/* Get Block List: what of it may be there already, and how much there is that is not committed. None: TD_OK. */
+int azblob_find_blocks(struct azblob *, const char *key, struct azblob_blocks *ret, size_t *ret_uncommitted);
+/* Removes blocks that were not committed, if there is no blob of this key; and what discarding has left. */
 int azblob_discard(struct azblob *, const char *key);
-/* What both ways of putting send; `md5` in base64. */
-int azblob_put_blocks(struct azblob *, struct cloud_session *, const char *key, const struct azblob_blocks *, const uint8_t *sha256,
-                      struct td_object *ret);
 
 #endif

@@ -49,18 +49,27 @@ static int read_connection(const char *text, struct connection *c, char *why, si
             const char *name;
             struct td_slice *to; /* NULL: of other services */
         } known[] = {
-            {"DefaultEndpointsProtocol", &c->protocol}, {"AccountName", &c->account},    {"AccountKey", &c->key},
-            {"EndpointSuffix", &c->suffix},             {"BlobEndpoint", &c->endpoint},  {"SharedAccessSignature", &c->sas},
-            {"QueueEndpoint", NULL},                    {"TableEndpoint", NULL},         {"FileEndpoint", NULL},
-            {"BlobSecondaryEndpoint", NULL},            {"QueueSecondaryEndpoint", NULL}, {"TableSecondaryEndpoint", NULL},
+            {"DefaultEndpointsProtocol", &c->protocol},
+            {"AccountName", &c->account},
+            {"AccountKey", &c->key},
+            {"EndpointSuffix", &c->suffix},
+            {"BlobEndpoint", &c->endpoint},
+            {"SharedAccessSignature", &c->sas},
+            {"QueueEndpoint", NULL},
+            {"TableEndpoint", NULL},
+            {"FileEndpoint", NULL},
+            {"BlobSecondaryEndpoint", NULL},
+            {"QueueSecondaryEndpoint", NULL},
+            {"TableSecondaryEndpoint", NULL},
             {"FileSecondaryEndpoint", NULL},
         };
         size_t i = 0;
         while (i < sizeof(known) / sizeof(known[0]) && !(strlen(known[i].name) == name && strncasecmp(text, known[i].name, name) == 0))
             i++;
         if (length && (name >= length || i == sizeof(known) / sizeof(known[0])))
-            return wrong(why, n, "connectionString has a part that is not known; it looks like "
-                                 "\"AccountName=...;AccountKey=...;EndpointSuffix=core.windows.net\"");
+            return wrong(why, n,
+                         "connectionString has a part that is not known; it looks like "
+                         "\"AccountName=...;AccountKey=...;EndpointSuffix=core.windows.net\"");
         if (length && known[i].to)
             *known[i].to = value;
         text += length + (text[length] == ';');
@@ -121,7 +130,8 @@ static int choose_endpoint(struct azblob_account *a, const struct azblob_config 
         return wrong(why, n, "storageAccount is missing: the name of the storage account");
     struct td_slice suffix = c->suffix.n ? c->suffix : td_str(config->endpoint_suffix);
     bool plain = c->protocol.n == 4 && strncasecmp((const char *)c->protocol.p, "http", 4) == 0;
-    int length = snprintf(made, sizeof(made), "%s://%s.blob.%.*s", plain ? "http" : "https", a->name, (int)suffix.n, (const char *)suffix.p);
+    int length =
+        snprintf(made, sizeof(made), "%s://%s.blob.%.*s", plain ? "http" : "https", a->name, (int)suffix.n, (const char *)suffix.p);
     if (length < 0 || (size_t)length >= sizeof(made) || !suffix.n)
         return wrong(why, n, "endpointSuffix must be the cloud's, such as core.windows.net");
     return take_endpoint(a, made, (size_t)length, why, n);

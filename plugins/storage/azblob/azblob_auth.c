@@ -89,8 +89,10 @@ static bool has_sas(const struct azblob *a)
 
 const char *azblob_credentials(const struct azblob *a)
 {
-    return has_key(a) ? "key (storageKey)"
-                      : has_sas(a) ? "SAS token" : a->identity.kind == AZBLOB_WORKLOAD ? "workload identity's token" : "managed identity's token";
+    return has_key(a)                            ? "key (storageKey)"
+           : has_sas(a)                          ? "SAS token"
+           : a->identity.kind == AZBLOB_WORKLOAD ? "workload identity's token"
+                                                 : "managed identity's token";
 }
 
 static int put_key(struct azblob_request *r)
@@ -130,7 +132,8 @@ static int put_token(struct azblob_request *r)
 {
     struct azblob *a = r->a;
     if (!a->account.https)
-        return a->host->fail(a->inst, TD_E_CONFIG, "%.200s: tokens of identities are only sent over https; change the endpoint, or set storageKey",
+        return a->host->fail(a->inst, TD_E_CONFIG,
+                             "%.200s: tokens of identities are only sent over https; change the endpoint, or set storageKey",
                              a->account.endpoint);
     cloud_puts(&r->secret, AZBLOB_BEARER);
     r->bearer = true;

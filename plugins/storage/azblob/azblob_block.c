@@ -2,6 +2,7 @@
 #include "azblob.h"
 
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,13 +33,7 @@ struct azblob_block_id azblob_block_id(uint32_t index, uint32_t bytes, const uin
 
 void azblob_block_name(const struct azblob_block_id *id, char ret[AZBLOB_BLOCK_NAME + 1])
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < AZBLOB_BLOCK_ID; i += 3) {
-        uint32_t v = (uint32_t)id->bytes[i] << 16 | (uint32_t)id->bytes[i + 1] << 8 | id->bytes[i + 2];
-        for (size_t k = 0; k < 4; k++)
-            *ret++ = letters[v >> (18 - 6 * k) & 63];
-    }
-    *ret = 0;
+    EVP_EncodeBlock((unsigned char *)ret, id->bytes, AZBLOB_BLOCK_ID);
 }
 
 uint64_t azblob_block_bytes(uint64_t object_bytes, uint64_t wanted)

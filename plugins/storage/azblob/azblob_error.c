@@ -34,7 +34,8 @@ static const struct known {
     {"AccountIsDisabled", TD_E_DENIED, "the storage account is disabled"},
     {"ContainerDisabled", TD_E_DENIED, "the container is disabled"},
     {"AuthorizationFailure", TD_E_DENIED,
-     "not allowed: the account's firewall refuses this network, or the credentials lack the right; look at the account's networking and roles"},
+     "not allowed: the account's firewall refuses this network, or the credentials lack the right; look at the account's networking and "
+     "roles"},
     {"AuthorizationPermissionMismatch", TD_E_DENIED,
      "not allowed: give this identity the role \"Storage Blob Data Contributor\", or the SAS token the permissions rwdl"},
     {"AuthorizationResourceTypeMismatch", TD_E_DENIED, "not allowed: the SAS token must be for containers and objects (srt=co)"},
@@ -115,16 +116,17 @@ static void explain_refusal(struct cloud_exchange *x, const struct azblob_accoun
         azblob_http_date(ends, date);
         snprintf(ret->text, sizeof(ret->text), "the SAS token has expired, on %s; make a new one", date);
     } else if (clock_skew(x, now_ns, &skew)) {
-        snprintf(ret->text, sizeof(ret->text), "this machine's clock is %" PRId64 " minutes %s the service's, which it does not accept; set it right",
+        snprintf(ret->text, sizeof(ret->text),
+                 "this machine's clock is %" PRId64 " minutes %s the service's, which it does not accept; set it right",
                  (skew < 0 ? -skew : skew) / (60 * AZBLOB_NS), skew < 0 ? "behind" : "ahead of");
     } else {
-        snprintf(ret->text, sizeof(ret->text), "the service does not accept the %s; is it of the account \"%s\", and copied whole?%s%s",
+        snprintf(ret->text, sizeof(ret->text), "the service does not accept the %s; is it of the account \"%s\", and copied whole?%s%.120s",
                  credentials, account->name, *a->detail && sas ? " It says: " : "", sas ? a->detail : "");
     }
 }
 
-void azblob_explain(struct cloud_exchange *x, const struct azblob_account *account, const char *credentials, const char *sas, int64_t now_ns,
-                    struct azblob_error *ret)
+void azblob_explain(struct cloud_exchange *x, const struct azblob_account *account, const char *credentials, const char *sas,
+                    int64_t now_ns, struct azblob_error *ret)
 {
     struct answer a = {0};
     const char *code = cloud_header(x, "x-ms-error-code");

@@ -15,14 +15,19 @@ static const char *text_or(const char *text, const char *other)
     return text ? text : other;
 }
 
+void azblob_etag(const char *text, char ret[128])
+{
+    size_t n = strlen(text);
+    bool quoted = n >= 2 && text[0] == '"' && text[n - 1] == '"';
+    snprintf(ret, 128, "%.*s", quoted ? (int)(n - 2) : (int)n, text + quoted);
+}
+
 void azblob_object(struct azblob_request *r, struct td_object *ret)
 {
     const char *date = cloud_header(&r->x, "Last-Modified");
     if (!date || !cloud_read_http_date(date, &ret->mtime_ns))
         ret->mtime_ns = cloud_now_ns();
-    const char *etag = text_or(cloud_header(&r->x, "ETag"), "");
-    size_t n = strlen(etag), quoted = n >= 2 && etag[0] == '"' && etag[n - 1] == '"';
-    snprintf(ret->etag, sizeof(ret->etag), "%.*s", (int)(n - 2 * quoted), etag + quoted);
+    azblob_etag(text_or(cloud_header(&r->x, "ETag"), ""), ret->etag);
     const char *sum = cloud_header(&r->x, "x-ms-meta-sha256");
     ret->flags = sum && cloud_read_hex(sum, ret->sha256, sizeof(ret->sha256)) ? TD_OBJECT_SHA256 : 0;
 }
@@ -143,7 +148,8 @@ static int compare_sum(struct getting *g)
     if (text && cloud_read_base64(text, told, sizeof(told)) == sizeof(told) && EVP_DigestFinal_ex(g->md5, seen, NULL) == 1 &&
         memcmp(told, seen, sizeof(told)) == 0)
         return TD_OK;
-    return azblob_fail(g->r.a, g->r.key, TD_E_RETRY, "its bytes do not have the MD5 sum that the service told: damaged on their way, or there");
+    return azblob_fail(g->r.a, g->r.key, TD_E_RETRY,
+                       "its bytes do not have the MD5 sum that the service told: damaged on their way, or there");
 }
 
 static int finish(struct getting *g, int status)
@@ -152,14 +158,10 @@ static int finish(struct getting *g, int status)
     if (status == TD_OK && !g->looked)
         look(g); /* nothing came: it is empty */
     switch (g->wrong) {
-    case TD_OK:
-        break;
-    case TD_E_LIMIT:
-        return too_far(a, g->r.key, g->whole);
-    case TD_E_NOT_FOUND:
-        return azblob_fail(a, g->r.key, g->wrong, "there is no such object");
-    case TD_E_NOMEM:
-        return azblob_nomem(a);
+    case TD_OK: break;
+    case TD_E_LIMIT: return too_far(a, g->r.key, g->whole);
+    case TD_E_NOT_FOUND: return azblob_fail(a, g->r.key, g->wrong, "there is no such object");
+    case TD_E_NOMEM: return azblob_nomem(a);
     default:
         return azblob_fail(a, g->r.key, g->wrong, "the service answers with another range than was asked for (HTTP %u)", g->r.x.status);
     }

@@ -96,8 +96,7 @@ static int read_entry(void *ctx, const char *path, const char *text)
         else if (strcmp(name, "Properties/Last-Modified") == 0)
             (void)cloud_read_http_date(text, &l->object.mtime_ns);
         else if (strcmp(name, "Properties/Etag") == 0)
-            snprintf(l->object.etag, sizeof(l->object.etag), "%.*s", (int)(strlen(text) - 2 * (text[0] == '"' && strlen(text) > 1)),
-                     text + (text[0] == '"' && strlen(text) > 1));
+            azblob_etag(text, l->object.etag);
         else if (strcmp(name, "Properties/Content-Type") == 0)
             snprintf(l->type, sizeof(l->type), "%.60s", text);
         else if (strcmp(name, "Properties/ResourceType") == 0)

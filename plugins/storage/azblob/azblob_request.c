@@ -12,8 +12,8 @@ int azblob_fail(struct azblob *a, const char *key, int status, const char *fmt, 
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    return a->host->fail(a->inst, status, "%.200s/%s%s%.200s: %s", a->account.endpoint, a->config->container, key ? "/" : "", key ? key : "",
-                         text);
+    return a->host->fail(a->inst, status, "%.200s/%s%s%.200s: %s", a->account.endpoint, a->config->container, key ? "/" : "",
+                         key ? key : "", text);
 }
 
 void azblob_request_begin(struct azblob_request *r, struct azblob *a, const char *method, const char *key)

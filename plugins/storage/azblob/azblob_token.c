@@ -11,11 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EARLY_NS (INT64_C(300) * AZBLOB_NS)     /* before its end a token is renewed, */
-#define AGAIN_NS (30 * AZBLOB_NS)               /* and so often asked for while that fails and the old one lasts */
-#define ASKING_NS (20 * AZBLOB_NS)              /* for an answer */
+#define EARLY_NS (INT64_C(300) * AZBLOB_NS) /* before its end a token is renewed, */
+#define AGAIN_NS (30 * AZBLOB_NS)           /* and so often asked for while that fails and the old one lasts */
+#define ASKING_NS (20 * AZBLOB_NS)          /* for an answer */
 #define LONGEST_NS (INT64_C(48) * 3600 * AZBLOB_NS)
-#define FRESH_NS (60 * AZBLOB_NS)               /* a token as young as this is not refused for its age */
+#define FRESH_NS (60 * AZBLOB_NS) /* a token as young as this is not refused for its age */
 #define RESOURCE "https://storage.azure.com/"
 enum { MAX_TOKEN = 16 << 10 };
 
@@ -142,7 +142,8 @@ static int describe_managed(struct asking *k)
 {
     const struct azblob_identity_options *o = &k->a->identity;
     cloud_puts(&k->url, o->endpoint);
-    cloud_puts(&k->url, o->app_service ? "?api-version=2019-08-01&resource=" : "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=");
+    cloud_puts(&k->url,
+               o->app_service ? "?api-version=2019-08-01&resource=" : "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=");
     cloud_put_encoded(&k->url, RESOURCE, false);
     if (o->client_id) {
         cloud_puts(&k->url, "&client_id=");
@@ -175,10 +176,11 @@ static int tell(struct asking *k, int status, const char *why, bool first)
     if (a->identity.kind == AZBLOB_WORKLOAD)
         return a->host->fail(a->inst, status, "workload identity: no token from %.200s: %s", a->identity.authority, why);
     if (first && !a->identity.app_service && !k->x.status)
-        return a->host->fail(a->inst, TD_E_DENIED,
-                             "there are no credentials: set storageKey or sasToken, or run where Azure gives this process an identity (no managed "
-                             "identity at %.100s: %s)",
-                             a->identity.endpoint, why);
+        return a->host->fail(
+            a->inst, TD_E_DENIED,
+            "there are no credentials: set storageKey or sasToken, or run where Azure gives this process an identity (no managed "
+            "identity at %.100s: %s)",
+            a->identity.endpoint, why);
     return a->host->fail(a->inst, status, "managed identity: no token from %.200s: %s", a->identity.endpoint, why);
 }
 
