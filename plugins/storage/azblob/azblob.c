@@ -213,6 +213,7 @@ static const struct td_option options[] = {
         "Objects up to this size are sent in one request, larger ones in blocks of it, or larger blocks if there would be more than "
         "50,000. A stream keeps one in memory."),
     TD_INT_OPT(struct azblob_config, parallel, "parallel", "4", 1, 64, "Blocks of one object that are sent at once."),
+    TD_INT_OPT(struct azblob_config, page, "pageSize", "2000", 1, 5000, "Entries asked for at once in lists."),
     TD_DUR_OPT(struct azblob_config, connect_ns, "connectTimeout", "10s", AZBLOB_NS / 100, 600 * AZBLOB_NS, "For a connection to be made."),
     TD_DUR_OPT(struct azblob_config, idle_ns, "idleTimeout", "30s", AZBLOB_NS / 100, 3600 * AZBLOB_NS,
                "A connection on which no byte moves for so long is given up."),

@@ -42,7 +42,7 @@ struct azblob_config {
     const char *client_id, *tenant_id, *token_file, *authority, *identity_endpoint;
     uint32_t access_tier; /* 0: the account's */
     uint64_t block_bytes;
-    int64_t parallel, connect_ns, idle_ns;
+    int64_t parallel, page, connect_ns, idle_ns;
 };
 
 /* ---- Who and where (azblob_account.c): pure ---- */

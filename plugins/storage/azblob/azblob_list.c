@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* In one answer. With keys at their longest, and escaped, these fit into CLOUD_MAX_ANSWER. */
-#define PAGE "2000"
 enum { MAX_MARKER = 4096 };
 
 /* What is being listed, and the entry at hand. */
@@ -126,8 +124,9 @@ static int ask_page(struct listing *l, const char *most, struct azblob_request *
 static int list_page(struct listing *l, bool *ret_more)
 {
     struct azblob_request r;
-    char marker[MAX_MARKER];
-    int status = ask_page(l, PAGE, &r);
+    char marker[MAX_MARKER], most[24];
+    snprintf(most, sizeof(most), "%" PRId64, l->a->config->page);
+    int status = ask_page(l, most, &r);
     memcpy(marker, l->marker, sizeof(marker));
     l->marker[0] = 0;
     forget_entry(l);

@@ -88,6 +88,8 @@ static void put_lines(struct azblob_request *r)
 
 static int build(struct azblob_request *r)
 {
+    if (r->key && strchr(r->key, '\\'))
+        return azblob_fail(r->a, r->key, TD_E_UNSUPPORTED, "the service would take a backslash for a slash; choose another name");
     azblob_http_date(cloud_now_ns(), r->date);
     azblob_header(r, "x-ms-date", r->date);
     azblob_header(r, "x-ms-version", AZBLOB_VERSION);
