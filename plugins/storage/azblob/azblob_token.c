@@ -195,14 +195,15 @@ static int ask(struct azblob *a, bool first, struct azblob_token_answer *ret)
     if (status == TD_OK) {
         k.x.url = cloud_cstr(&k.url);
         status = run(&k, workload ? a->http : a->identity_http);
-        if (status != TD_OK && k.x.failure)
-            status = tell(&k, status, k.x.why, first);
-        else if (status == TD_OK &&
-                 (status = azblob_read_token(k.x.status, td_bytes(k.x.answer.p, k.x.answer.n), cloud_now_ns(), ret)) != TD_OK)
+        if (status == TD_OK)
+            status = azblob_read_token(k.x.status, td_bytes(k.x.answer.p, k.x.answer.n), cloud_now_ns(), ret);
+        else
+            snprintf(ret->why, sizeof(ret->why), "%s", *k.x.why ? k.x.why : "it cannot be asked for");
+        if (status != TD_OK && status != TD_E_CANCELLED)
             status = tell(&k, status, ret->why, first);
+    } else {
+        snprintf(ret->why, sizeof(ret->why), "it cannot be asked for");
     }
-    if (status != TD_OK)
-        snprintf(ret->why, sizeof(ret->why), "%s", *ret->why ? ret->why : *k.x.why ? k.x.why : "it cannot be asked for");
     if (k.x.answer.p)
         explicit_bzero(k.x.answer.p, k.x.answer.n);
     azblob_clear_secret(&k.body);
