@@ -706,6 +706,106 @@ static void test_watched_files(void)
     clear("watched files");
 }
 
+/* ---- Files whose putting is resumed ---- */
+
+enum { RESUMED = 40 * MIB + 5, TRIES = 40 };
+
+struct resuming {
+    struct watching w;
+    char state[TD_PUT_STATE_MAX + 1];
+    unsigned saves;
+};
+
+static int save_state(void *ctx, const char *state)
+{
+    struct resuming *r = ctx;
+    if (strlen(state) > TD_PUT_STATE_MAX)
+        return 1;
+    snprintf(r->state, sizeof(r->state), "%s", state);
+    r->saves++;
+    return 0;
+}
+
+static int watch_resuming(void *ctx, uint64_t bytes)
+{
+    struct resuming *r = ctx;
+    return watch(&r->w, bytes);
+}
+
+/* Puts the file until `stop_at` bytes of it are there, going on from what `r` holds. */
+static int resume(struct resuming *r, const char *key, int dir, const uint8_t *sum, uint64_t stop_at, struct error *err)
+{
+    char state[TD_PUT_STATE_MAX + 1];
+    struct storage_put put = {.sha256 = sum, .state = state, .save = save_state, .progress = watch_resuming, .ctx = r};
+    memcpy(state, r->state, sizeof(state));
+    r->w = (struct watching){.stop_at = stop_at};
+    return storage_put_file_as(t.s, key, dir, "file", &put, NULL, err);
+}
+
+static void *put_same(void *arg)
+{
+    static const struct timespec pause = {.tv_nsec = 20000000};
+    struct resuming r = {.state = ""};
+    struct error err;
+    int dir = *(const int *)arg, status = TD_E_RETRY;
+    for (int i = 0; i < TRIES && status == TD_E_RETRY; i++) {
+        status = resume(&r, "files/same", dir, NULL, UINT64_MAX, &err);
+        nanosleep(&pause, NULL);
+    }
+    if (status != TD_OK) {
+        tap_diag("%s", err.text);
+        atomic_fetch_add(&race.wrong, 1);
+    }
+    return NULL;
+}
+
+static void test_resuming(void)
+{
+    uint8_t sum[SHA256_BYTES];
+    struct resuming r = {.state = ""};
+    const struct td_slice bytes = td_bytes(t.bytes, RESUMED);
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    sum_of(bytes, sum);
+    make_file("file", bytes);
+    int status = resume(&r, "files/resumed", dir, sum, RESUMED / 2, &t.err);
+    if (status == TD_OK && t.backend->links) {
+        tap_skip("the backend links files");
+    } else {
+        ok(status == TD_E_CANCELLED && absent("files/resumed"), "half of a file is put: %s", t.err.text);
+        ok(r.saves ? r.w.last >= RESUMED / 2 : true, "with a state to go on from: \"%s\"", r.state);
+        storage_close(t.s);
+        is_int(t.backend->open(&t.s), TD_OK, "another process");
+        status = resume(&r, "files/resumed", dir, sum, UINT64_MAX, &t.err);
+        ok(status == TD_OK && whole("files/resumed", bytes) && !r.w.backwards && r.w.last == RESUMED, "puts the rest %s", t.err.text);
+        ok(resume(&r, "files/resumed", dir, sum, UINT64_MAX, &t.err) == TD_OK && whole("files/resumed", bytes),
+           "once more, though it is there");
+        snprintf(r.state, sizeof(r.state), "nonsense of another backend");
+        ok(resume(&r, "files/other", dir, NULL, UINT64_MAX, &t.err) == TD_OK && whole("files/other", bytes), "a state that is none %s",
+           t.err.text);
+        r.state[0] = 0;
+        is_int(resume(&r, "files/forgotten", dir, sum, RESUMED / 2, &t.err), TD_E_CANCELLED, "half of another one");
+        ok(storage_forget(t.s, "files/forgotten", r.state, &t.err) == TD_OK &&
+               storage_forget(t.s, "files/forgotten", r.state, &t.err) == TD_OK && absent("files/forgotten") &&
+               whole("files/resumed", bytes),
+           "is forgotten %s", t.err.text);
+        is_int(resume(&r, "files/forgotten", dir, sum, RESUMED / 2, &t.err), TD_E_CANCELLED, "half of it again");
+        ok(storage_sweep(t.s, "files/", &t.err) == TD_OK && absent("files/forgotten") && count("") == 2, "is swept away %s", t.err.text);
+        ok(resume(&r, "files/forgotten", dir, sum, UINT64_MAX, &t.err) == TD_OK && whole("files/forgotten", bytes),
+           "and put from its beginning %s", t.err.text);
+        ok(storage_sweep(t.s, "", &t.err) == TD_OK && count("") == 3, "sweeping leaves what is whole");
+        pthread_t threads[2];
+        atomic_store(&race.wrong, 0);
+        for (size_t i = 0; i < 2; i++)
+            pthread_create(&threads[i], NULL, put_same, &dir);
+        for (size_t i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        ok(!atomic_load(&race.wrong) && whole("files/same", bytes), "two put the same file at once, trying again");
+    }
+    unlinkat(dir, "file", 0);
+    close(dir);
+    clear("resuming");
+}
+
 /* ---- Folders, and many at once ---- */
 
 struct names {
@@ -801,6 +901,7 @@ static void test_backend(const struct backend *backend)
     test_writers();
     test_files();
     test_watched_files();
+    test_resuming();
     test_folders();
     test_cancel();
     storage_close(t.s);

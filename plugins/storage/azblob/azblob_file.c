@@ -31,8 +31,8 @@ struct sending {
     struct azblob_blocks there, list;
     struct part *parts;
     size_t part_n, running;
-    uint64_t done; /* bytes that need not be sent again */
-    bool saved, sent;
+    uint64_t done;           /* bytes that need not be sent again */
+    bool saved, sent, whole; /* whole: it is there, so that it is too late to stop */
 };
 
 /* ---- On the way ---- */
@@ -55,6 +55,7 @@ static int reap(struct sending *s)
         int one = status == TD_OK ? azblob_request_status(&p->r, "cannot be written", NULL) : status;
         if (one == TD_OK)
             s->done += p->r.x.body_n;
+        s->whole = one == TD_OK && s->bytes <= s->block_bytes;
         status = status == TD_OK ? one : status;
         azblob_request_clear(&p->r);
         p->used = false;
@@ -69,7 +70,7 @@ static int pump(struct sending *s, int64_t timeout_ns)
     int status = s->running ? cloud_wait(s->session, timeout_ns) : TD_OK;
     if (status == TD_OK)
         status = reap(s);
-    return status == TD_OK ? tell_progress(s) : status;
+    return status == TD_OK && !s->whole ? tell_progress(s) : status;
 }
 
 /* ---- Sums ---- */
@@ -225,10 +226,8 @@ static int send_in_blocks(struct sending *s)
 {
     char state[TD_PUT_STATE_MAX];
     size_t uncommitted;
-    if (is_there(s)) {
-        s->done = s->bytes;
-        return tell_progress(s);
-    }
+    if (is_there(s))
+        return TD_OK;
     azblob_state(s->block_bytes, state);
     s->saved = s->put->save && s->put->save(s->put->ctx, state) == 0;
     int status = azblob_find_blocks(s->a, s->key, &s->there, &uncommitted);
@@ -298,6 +297,8 @@ int azblob_put_file(void *self, const char *key, int dir_fd, const char *name, c
     int status = prepare(&s);
     if (status == TD_OK)
         status = s.bytes <= s.block_bytes ? send_whole(&s) : send_in_blocks(&s);
+    if (status == TD_OK && how.progress)
+        (void)how.progress(how.ctx, s.bytes); /* too late to stop */
     bool left = s.sent && !(s.saved && (status == TD_E_RETRY || status == TD_E_CANCELLED));
     clear_sending(&s);
     close(fd);
