@@ -36,7 +36,7 @@ static int add_dissection(void *ctx, const char *name, uint64_t bytes, int64_t m
 {
     struct adding *a = ctx;
     (void)mtime_ns;
-    return plan_add_dissection(&a->u->plan, name, bytes, a->err);
+    return cloud_plan_add_dissection(&a->u->plan, name, bytes, a->err);
 }
 
 static int make_plan(struct upload *u, struct error *err)
@@ -44,10 +44,10 @@ static int make_plan(struct upload *u, struct error *err)
     char key[CLOUD_KEY];
     struct adding a = {u, err};
     snprintf(key, sizeof(key), "%s/manifest.json", u->id);
-    int status = plan_make(&u->plan, snapshot_manifest(u->snapshot), err);
+    int status = cloud_plan_make(&u->plan, snapshot_manifest(u->snapshot), err);
     if (status == TD_OK)
         status = snapshot_list_dissections(u->snapshot, add_dissection, &a, err);
-    plan_sort(&u->plan);
+    cloud_plan_sort(&u->plan);
     if (status == TD_OK)
         status = storage_get_bytes(snapshot_storage(u->snapshot), key, MANIFEST_MAX_BYTES, &u->manifest, err);
     if (status == TD_OK)
@@ -151,7 +151,7 @@ static void choose(struct upload *u)
 static int one_round(struct upload *u, bool *ret_whole, struct error *err)
 {
     size_t threads = u->run.cloud->parallel;
-    int status = plan_look(&u->plan, &u->run, NULL, NULL, err);
+    int status = cloud_plan_look(&u->plan, &u->run, NULL, NULL, err);
     if (status != TD_OK)
         return status;
     choose(u);
@@ -230,7 +230,7 @@ static void tell_result(const struct upload *u, struct transfer_result *ret)
 
 static void clear(struct upload *u)
 {
-    plan_clear(&u->plan);
+    cloud_plan_clear(&u->plan);
     buf_clear(&u->manifest);
     mem_free(u->items);
     mem_free(u->order);
