@@ -1,7 +1,8 @@
 /* What every storage backend must do, through the core's wrapper. A backend takes part by a row in the table at the end; one that needs
  * a server by the configuration of a hub, whose provider is used then, from an empty bucket or container:
  *
- *     storage FILE [KEYS]                KEYS: for the listing; default 600 */
+ *     storage FILE [KEYS]       KEYS: for the listing; default 600
+ *     storage --check FILE      only what a hub does at its start; says what came of it */
 #include "snapshot/storage.h"
 
 #include <fcntl.h>
@@ -1002,14 +1003,32 @@ static void leave_configured(void)
 {
 }
 
+static bool read_configured(const char *path)
+{
+    return registry_add_static(t.registry, &td_plugin_v1_azblob, &t.err) == TD_OK &&
+           yaml_tree_load(path, &configured.tree, &t.err) == TD_OK;
+}
+
 static void test_configured(const char *path, size_t many)
 {
     const struct backend backend = {path, open_configured, leave_configured, many, false, 1};
-    if (ok(registry_add_static(t.registry, &td_plugin_v1_azblob, &t.err) == TD_OK &&
-               yaml_tree_load(path, &configured.tree, &t.err) == TD_OK,
-           "%s is read %s", path, t.err.text))
+    if (ok(read_configured(path), "%s is read %s", path, t.err.text))
         test_backend(&backend);
     yaml_tree_free(configured.tree);
+}
+
+static int check_configured(const char *path)
+{
+    int status = TD_E_INTERNAL;
+    if (registry_new(&t.registry, &t.err) == TD_OK && read_configured(path))
+        status = open_configured(&t.s);
+    if (status == TD_OK)
+        status = storage_check(t.s, &t.err);
+    printf("%s: %s\n", status == TD_OK ? "usable" : error_name(status), status == TD_OK ? "" : t.err.text);
+    storage_close(t.s);
+    yaml_tree_free(configured.tree);
+    registry_free(t.registry);
+    return status == TD_OK ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -1017,6 +1036,8 @@ int main(int argc, char **argv)
     log_set_level(TD_LOG_WARN);
     snprintf(t.dir, sizeof(t.dir), "/tmp/tapedeck-storage-XXXXXX");
     host_init_control(&t.host);
+    if (argc == 3 && strcmp(argv[1], "--check") == 0)
+        return check_configured(argv[2]);
     make_remote();
     t.bytes = malloc(LARGEST);
     if (!ok(t.bytes && mkdtemp(t.dir) && registry_new(&t.registry, &t.err) == TD_OK &&
