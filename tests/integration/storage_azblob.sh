@@ -42,9 +42,12 @@ tells() {
     config "$3"
     "$program" --check "$work/hub.yaml" >"$work/told" 2>&1
     cat "$work/told"
-    grep -q "^$1: " "$work/told" && grep -qF -- "$2" "$work/told" && ! grep -qF -e "${azurite_key:10:20}" -e sig= -e federated+token "$work/told"
+    grep -q "^$1: " "$work/told" && grep -qF -- "$2" "$work/told" &&
+        ! grep -qF -e "${azurite_key:10:20}" -e sig= -e federated+token "$work/told"
 }
-names() { azurite_ask GET "$1?restype=container&comp=list&include=uncommittedblobs" "$azurite_key" | grep -o '<Name>[^<]*' | cut -d'>' -f2; }
+names() {
+    azurite_ask GET "$1?restype=container&comp=list&include=uncommittedblobs" "$azurite_key" | grep -o '<Name>[^<]*' | cut -d'>' -f2
+}
 is_empty() { [[ -z $(names "$base/snapshots") ]] || { names "$base/snapshots" && false; }; }
 make_container() { azurite_ask PUT "$1?restype=container" "$azurite_key"; }
 sas() { python3 "$stand_in" sas "$azurite_account" "$azurite_key" "$@"; }
@@ -94,7 +97,8 @@ check "managed identity" tells usable "" "$tls, identityEndpoint: 'http://127.0.
 check "with one token" test "$(grep -c 'token managed' "$work/metadata.log")" -eq 1
 check "workload identity, with tokens of 4 seconds" conforms 10 "$tls, $workload, blockSize: 1Mi"
 check "which were renewed" test "$(grep -c 'token workload' "$work/authority.log")" -gt 1
-export AZURE_CLIENT_ID=the-client AZURE_TENANT_ID=the-tenant AZURE_AUTHORITY_HOST=https://127.0.0.1:10444 AZURE_FEDERATED_TOKEN_FILE=$work/federated
+export AZURE_CLIENT_ID=the-client AZURE_TENANT_ID=the-tenant AZURE_AUTHORITY_HOST=https://127.0.0.1:10444
+export AZURE_FEDERATED_TOKEN_FILE=$work/federated
 check "workload identity by the environment" tells usable "" "$tls"
 unset "${!AZURE_@}"
 

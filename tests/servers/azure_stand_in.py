@@ -15,7 +15,8 @@ def segment(value):
 
 def token(seconds):
     now = int(time.time())
-    claims = {"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/tenant/", "iat": now - 60, "nbf": now - 60, "exp": now + seconds}
+    claims = {"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/tenant/", "iat": now - 60, "nbf": now - 60,
+              "exp": now + seconds}
     return f"{segment({'typ': 'JWT', 'alg': 'RS256'})}.{segment(claims)}.{segment(b'nobody checks this')}"
 
 
@@ -34,7 +35,7 @@ class Identity(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Metadata") != "true" or query.get("resource") != ["https://storage.azure.com/"]:
             return self.reply(400, {"error": "invalid_request", "error_description": "Required metadata header not specified"})
         print("token managed", flush=True)
-        self.reply(200, {"access_token": token(seconds), "expires_in": str(seconds), "resource": query["resource"][0], "token_type": "Bearer"})
+        self.reply(200, {"access_token": token(seconds), "expires_in": str(seconds), "token_type": "Bearer"})
 
     def do_POST(self):
         form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -43,7 +44,8 @@ class Identity(http.server.BaseHTTPRequestHandler):
         if form.get("client_assertion") != ["federated+token/="] or form.get("client_id") != ["the-client"] or \
                 form.get("client_assertion_type") != ["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"] or \
                 form.get("scope") != ["https://storage.azure.com/.default"]:
-            return self.reply(401, {"error": "invalid_client", "error_description": "AADSTS70021: no matching federated identity\r\nTrace ID: 1"})
+            return self.reply(401, {"error": "invalid_client",
+                                    "error_description": "AADSTS70021: no matching federated identity\r\nTrace ID: 1"})
         print("token workload", flush=True)
         self.reply(200, {"access_token": token(seconds), "expires_in": seconds, "token_type": "Bearer"})
 
@@ -107,7 +109,8 @@ if sys.argv[1] == "identity":
 elif sys.argv[1] == "damage":
     listener = socket.create_server(("127.0.0.1", int(sys.argv[2])))
     while True:
-        threading.Thread(target=damage, args=(listener.accept()[0], int(sys.argv[3]), sys.argv[4], int((sys.argv + [0])[5])), daemon=True).start()
+        arguments = listener.accept()[0], int(sys.argv[3]), sys.argv[4], int((sys.argv + [0])[5])
+        threading.Thread(target=damage, args=arguments, daemon=True).start()
 elif sys.argv[1] == "sas":
     print(sas(*sys.argv[2:6], int(sys.argv[6])))
 else:

@@ -155,7 +155,7 @@ static int remove_left(struct azblob *a, const char *key, bool quiet, const char
 int azblob_discard(struct azblob *a, const char *key, bool quiet)
 {
     struct azblob_blocks blocks = {0};
-    char etag[128];
+    char etag[128] = "";
     size_t uncommitted;
     int status = azblob_find_blocks(a, key, quiet, &blocks, &uncommitted);
     azblob_blocks_clear(&blocks);
