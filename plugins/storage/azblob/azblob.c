@@ -76,6 +76,26 @@ static const char *set(const char *option)
     return option && *option ? option : NULL;
 }
 
+static int say_nothing(struct td_inst *inst, int status, const char *fmt, ...)
+{
+    (void)inst, (void)fmt;
+    return status;
+}
+
+static bool never(struct td_inst *inst)
+{
+    (void)inst;
+    return false;
+}
+
+static void make_quiet(const struct td_host *host, struct td_host *ret)
+{
+    memcpy(ret, host, host->size < sizeof(*ret) ? host->size : sizeof(*ret));
+    ret->size = sizeof(*ret);
+    ret->fail = say_nothing;
+    ret->cancelled = never;
+}
+
 static int make_http(struct azblob *a)
 {
     const struct azblob_config *c = a->config;
@@ -89,6 +109,11 @@ static int make_http(struct azblob *a)
     int status = cloud_http_new(&options, &a->http);
     if (status != TD_OK)
         return status;
+    options.host = &a->quiet;
+    status = cloud_http_new(&options, &a->cleaning_http);
+    if (status != TD_OK)
+        return status;
+    options.host = a->host;
     options.ca_file = options.proxy = NULL;
     options.connect_ns = 2 * AZBLOB_NS; /* it is on this machine's own network, or not there */
     return cloud_http_new(&options, &a->identity_http);
@@ -99,6 +124,7 @@ static void destroy(void *self)
     struct azblob *a = self;
     cloud_http_free(a->http);
     cloud_http_free(a->identity_http);
+    cloud_http_free(a->cleaning_http);
     azblob_free_secret(a->key_file.text);
     azblob_free_secret(a->sas_file.text);
     azblob_tokens_clear(a);
@@ -115,6 +141,7 @@ static int create(struct td_inst *inst, const struct td_host *host, const void *
     if (!a)
         return host->fail(inst, TD_E_NOMEM, "out of memory");
     *a = (struct azblob){.inst = inst, .host = host, .config = config};
+    make_quiet(host, &a->quiet);
     int status = azblob_tokens_init(a);
     if (status != TD_OK) {
         free(a);
@@ -143,7 +170,7 @@ static void warn_of_end(struct azblob *a, const char *sas)
 {
     int64_t ends;
     char date[32];
-    if (!azblob_sas_expiry(sas, &ends) || ends - cloud_now_ns() > SOON_NS)
+    if (!azblob_sas_expiry(sas, &ends) || ends - cloud_now_ns() > SOON_NS || ends <= cloud_now_ns())
         return;
     azblob_http_date(ends, date);
     a->host->log(a->inst, TD_LOG_WARN, "the SAS token expires on %s", date);
@@ -159,7 +186,7 @@ static int check(void *self)
     azblob_request_begin(&r, a, "GET", NULL);
     int status = azblob_request_alone(&r, "cannot be used", &error);
     bool by_sas = r.sas.n;
-    if (status == TD_OK && by_sas)
+    if (by_sas)
         warn_of_end(a, cloud_cstr(&r.sas));
     azblob_request_clear(&r);
     if (status == TD_E_DENIED && by_sas && strncmp(error.code, "Authorization", 13) == 0)
@@ -212,7 +239,7 @@ static const struct td_option options[] = {
         struct azblob_config, block_bytes, "blockSize", "16Mi", 64 << 10, AZBLOB_MAX_BLOCK,
         "Objects up to this size are sent in one request, larger ones in blocks of it, or larger blocks if there would be more than "
         "50,000. A stream keeps one in memory."),
-    TD_INT_OPT(struct azblob_config, parallel, "parallel", "4", 1, 64, "Blocks of one object that are sent at once."),
+    TD_INT_OPT(struct azblob_config, parallel, "parallelBlocks", "4", 1, 64, "Blocks of one object that are sent at once."),
     TD_INT_OPT(struct azblob_config, page, "pageSize", "2000", 1, 5000, "Entries asked for at once in lists."),
     TD_DUR_OPT(struct azblob_config, connect_ns, "connectTimeout", "10s", AZBLOB_NS / 100, 600 * AZBLOB_NS, "For a connection to be made."),
     TD_DUR_OPT(struct azblob_config, idle_ns, "idleTimeout", "30s", AZBLOB_NS / 100, 3600 * AZBLOB_NS,

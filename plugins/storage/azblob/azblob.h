@@ -173,6 +173,8 @@ struct azblob {
     const struct azblob_config *config;
     struct azblob_account account;
     struct cloud_http *http, *identity_http; /* the latter without a proxy, for what is on this machine's own network */
+    struct td_host quiet;                    /* tells nobody, and is never told to stop: */
+    struct cloud_http *cleaning_http;        /* for cleaning up behind a failure, whose text is to stay */
     pthread_mutex_t lock;                    /* of the files of secrets */
     struct azblob_secret_file key_file, sas_file;
     struct azblob_identity_options identity;
@@ -200,7 +202,7 @@ struct azblob_request {
     struct cloud_exchange x;
     struct cloud_text url, lines, secret, sas; /* secret: the header Authorization */
     char date[32];
-    bool bearer;
+    bool bearer, quiet; /* quiet: cleans up behind a failure; says nothing, and goes on when the instance is told to stop */
 };
 /* Values and names are the caller's until it is started. */
 void azblob_request_begin(struct azblob_request *, struct azblob *, const char *method, const char *key);
@@ -268,8 +270,8 @@ void azblob_describe_block(struct azblob_request *, struct azblob *, const char 
 /* Put Block List. */
 int azblob_commit(struct azblob *, const char *key, const struct azblob_blocks *, const uint8_t *sha256, struct td_object *ret);
 /* Get Block List: what of it may be there already, and how much there is that is not committed. None: TD_OK. */
-int azblob_find_blocks(struct azblob *, const char *key, struct azblob_blocks *ret, size_t *ret_uncommitted);
-/* Removes blocks that were not committed, if there is no blob of this key; and what discarding has left. */
-int azblob_discard(struct azblob *, const char *key);
+int azblob_find_blocks(struct azblob *, const char *key, bool quiet, struct azblob_blocks *ret, size_t *ret_uncommitted);
+/* Removes blocks that were not committed, if there is no blob of this key; and what discarding has left. `quiet`: as in a request. */
+int azblob_discard(struct azblob *, const char *key, bool quiet);
 
 #endif

@@ -33,9 +33,6 @@ static const struct known {
     {"BlockCountExceedsLimit", TD_E_LIMIT, "too many unfinished blocks of it are there; the service drops them after a week"},
     {"AccountIsDisabled", TD_E_DENIED, "the storage account is disabled"},
     {"ContainerDisabled", TD_E_DENIED, "the container is disabled"},
-    {"AuthorizationFailure", TD_E_DENIED,
-     "not allowed: the account's firewall refuses this network, or the credentials lack the right; look at the account's networking and "
-     "roles"},
     {"AuthorizationPermissionMismatch", TD_E_DENIED,
      "not allowed: give this identity the role \"Storage Blob Data Contributor\", or the SAS token the permissions rwdl"},
     {"AuthorizationResourceTypeMismatch", TD_E_DENIED, "not allowed: the SAS token must be for containers and objects (srt=co)"},
@@ -119,6 +116,9 @@ static void explain_refusal(struct cloud_exchange *x, const struct azblob_accoun
         snprintf(ret->text, sizeof(ret->text),
                  "this machine's clock is %" PRId64 " minutes %s the service's, which it does not accept; set it right",
                  (skew < 0 ? -skew : skew) / (60 * AZBLOB_NS), skew < 0 ? "behind" : "ahead of");
+    } else if (strcmp(a->code, "AuthorizationFailure") == 0) {
+        snprintf(ret->text, sizeof(ret->text),
+                 "not allowed: the %s is wrong or lacks the right, or the account's firewall refuses this network", credentials);
     } else {
         snprintf(ret->text, sizeof(ret->text), "the service does not accept the %s; is it of the account \"%s\", and copied whole?%s%.120s",
                  credentials, account->name, *a->detail && sas ? " It says: " : "", sas ? a->detail : "");
@@ -137,7 +137,8 @@ void azblob_explain(struct cloud_exchange *x, const struct azblob_account *accou
         (void)cloud_xml(td_bytes(x->answer.p, x->answer.n), read_error, &a); /* what it told before it failed is of use, too */
     memcpy(ret->code, a.code, sizeof(ret->code));
     const struct known *row = find(a.code);
-    if (strcmp(a.code, "AuthenticationFailed") == 0 || strcmp(a.code, "InvalidAuthenticationInfo") == 0) {
+    if (strcmp(a.code, "AuthenticationFailed") == 0 || strcmp(a.code, "InvalidAuthenticationInfo") == 0 ||
+        strcmp(a.code, "AuthorizationFailure") == 0) {
         explain_refusal(x, account, credentials, sas, now_ns, &a, ret);
     } else if (strcmp(a.code, "InvalidOperation") == 0 && strcasestr(a.message, "md5")) {
         ret->status = TD_E_RETRY; /* Azurite's word for Md5Mismatch */

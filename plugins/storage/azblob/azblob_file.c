@@ -230,7 +230,7 @@ static int send_in_blocks(struct sending *s)
         return TD_OK;
     azblob_state(s->block_bytes, state);
     s->saved = s->put->save && s->put->save(s->put->ctx, state) == 0;
-    int status = azblob_find_blocks(s->a, s->key, &s->there, &uncommitted);
+    int status = azblob_find_blocks(s->a, s->key, false, &s->there, &uncommitted);
     s->sent = uncommitted;
     if (status == TD_OK)
         status = send_blocks(s);
@@ -303,12 +303,12 @@ int azblob_put_file(void *self, const char *key, int dir_fd, const char *name, c
     clear_sending(&s);
     close(fd);
     if (status != TD_OK && left)
-        (void)azblob_discard(self, key);
+        (void)azblob_discard(self, key, true);
     *ret_linked = false;
     return status;
 }
 
 int azblob_forget(void *self, const char *key, const char *state)
 {
-    return state && *state ? azblob_discard(self, key) : TD_OK;
+    return state && *state ? azblob_discard(self, key, false) : TD_OK;
 }

@@ -172,7 +172,7 @@ int azblob_folders(void *self, const char *prefix, const char *after, td_folder_
 /* Of blobs that have never been committed, the list tells no more than that they are empty. */
 static int sweep_one(void *ctx, const char *key, const struct td_object *object)
 {
-    return object->bytes ? TD_OK : azblob_discard(ctx, key);
+    return object->bytes ? TD_OK : azblob_discard(ctx, key, false);
 }
 
 int azblob_sweep(void *self, const char *prefix)

@@ -167,6 +167,6 @@ void azblob_put_abort(void *upload)
 {
     struct upload *u = upload;
     if (u->blocks.n)
-        (void)azblob_discard(u->a, u->key);
+        (void)azblob_discard(u->a, u->key, true);
     free_upload(u);
 }

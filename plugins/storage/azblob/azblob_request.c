@@ -141,7 +141,7 @@ int azblob_request_status(struct azblob_request *r, const char *what, struct azb
     }
     if (ret_error)
         *ret_error = error;
-    return error.status == TD_OK ? TD_OK : azblob_fail(a, r->key, error.status, "%s: %s", what, error.text);
+    return error.status == TD_OK || r->quiet ? error.status : azblob_fail(a, r->key, error.status, "%s: %s", what, error.text);
 }
 
 int azblob_request_run(struct azblob_request *r, struct cloud_session *session, const char *what, struct azblob_error *ret_error)
@@ -157,13 +157,14 @@ int azblob_request_run(struct azblob_request *r, struct cloud_session *session, 
 
 int azblob_request_alone(struct azblob_request *r, const char *what, struct azblob_error *ret_error)
 {
+    struct cloud_http *http = r->quiet ? r->a->cleaning_http : r->a->http;
     struct cloud_session *session;
     if (ret_error)
         *ret_error = (struct azblob_error){0};
-    int status = cloud_http_take(r->a->http, &session);
+    int status = cloud_http_take(http, &session);
     if (status != TD_OK)
         return status;
     status = azblob_request_run(r, session, what, ret_error);
-    cloud_http_give(r->a->http, session);
+    cloud_http_give(http, session);
     return status;
 }

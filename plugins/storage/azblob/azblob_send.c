@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#define CLEANING_NS (10 * AZBLOB_NS) /* for each request that cleans up behind a failure */
+
 void azblob_md5_text(const uint8_t md5[CLOUD_MD5], char ret[25])
 {
     EVP_EncodeBlock((unsigned char *)ret, md5, CLOUD_MD5);
@@ -72,11 +74,19 @@ int azblob_commit(struct azblob *a, const char *key, const struct azblob_blocks 
     return status;
 }
 
-int azblob_find_blocks(struct azblob *a, const char *key, struct azblob_blocks *ret, size_t *ret_uncommitted)
+static void begin(struct azblob_request *r, struct azblob *a, const char *method, const char *key, bool quiet)
+{
+    azblob_request_begin(r, a, method, key);
+    r->quiet = quiet;
+    if (quiet) /* whoever is told to stop does so soon */
+        r->x.deadline_ns = a->host->cancelled(a->inst) ? CLEANING_NS / 5 : CLEANING_NS;
+}
+
+int azblob_find_blocks(struct azblob *a, const char *key, bool quiet, struct azblob_blocks *ret, size_t *ret_uncommitted)
 {
     struct azblob_request r;
     struct azblob_error error;
-    azblob_request_begin(&r, a, "GET", key);
+    begin(&r, a, "GET", key, quiet);
     azblob_query(&r, "comp", "blocklist");
     azblob_query(&r, "blocklisttype", "all");
     int status = azblob_request_alone(&r, "cannot be asked for its blocks", &error);
@@ -85,9 +95,9 @@ int azblob_find_blocks(struct azblob *a, const char *key, struct azblob_blocks *
         status = TD_OK;
     else if (status == TD_OK)
         status = azblob_read_block_list(td_bytes(r.x.answer.p, r.x.answer.n), ret, ret_uncommitted);
-    if (status == TD_E_CORRUPT)
+    if (status == TD_E_CORRUPT && !quiet)
         status = azblob_fail(a, key, status, "the service's answer is no list of blocks");
-    else if (status == TD_E_NOMEM)
+    else if (status == TD_E_NOMEM && !quiet)
         status = azblob_nomem(a);
     azblob_request_clear(&r);
     return status;
@@ -96,12 +106,12 @@ int azblob_find_blocks(struct azblob *a, const char *key, struct azblob_blocks *
 /* ---- Discarding ---- */
 
 /* An empty blob takes the place of the blocks, unless there is a blob. *ret_etag: of the one that was made, with its quotes. */
-static int replace_blocks(struct azblob *a, const char *key, char ret_etag[128])
+static int replace_blocks(struct azblob *a, const char *key, bool quiet, char ret_etag[128])
 {
     static const char empty[] = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<BlockList></BlockList>";
     struct azblob_request r;
     struct azblob_error error;
-    azblob_request_begin(&r, a, "PUT", key);
+    begin(&r, a, "PUT", key, quiet);
     azblob_query(&r, "comp", "blocklist");
     azblob_header(&r, "If-None-Match", "*");
     azblob_header(&r, "x-ms-blob-content-type", AZBLOB_DISCARDED);
@@ -115,11 +125,11 @@ static int replace_blocks(struct azblob *a, const char *key, char ret_etag[128])
 }
 
 /* The ETag of what discarding has left; "": nothing. */
-static int find_left(struct azblob *a, const char *key, char ret_etag[128])
+static int find_left(struct azblob *a, const char *key, bool quiet, char ret_etag[128])
 {
     struct azblob_request r;
     struct azblob_error error;
-    azblob_request_begin(&r, a, "HEAD", key);
+    begin(&r, a, "HEAD", key, quiet);
     int status = azblob_request_alone(&r, "cannot be looked at", &error);
     const char *type = status == TD_OK ? cloud_header(&r.x, "Content-Type") : NULL;
     bool left = type && strcmp(type, AZBLOB_DISCARDED) == 0;
@@ -129,11 +139,11 @@ static int find_left(struct azblob *a, const char *key, char ret_etag[128])
     return status == TD_E_NOT_FOUND && strcmp(error.code, "ContainerNotFound") != 0 ? TD_OK : status;
 }
 
-static int remove_left(struct azblob *a, const char *key, const char *etag)
+static int remove_left(struct azblob *a, const char *key, bool quiet, const char *etag)
 {
     struct azblob_request r;
     struct azblob_error error;
-    azblob_request_begin(&r, a, "DELETE", key);
+    begin(&r, a, "DELETE", key, quiet);
     azblob_header(&r, "If-Match", etag);
     int status = azblob_request_alone(&r, "what discarding its blocks has left cannot be removed", &error);
     azblob_request_clear(&r);
@@ -142,14 +152,14 @@ static int remove_left(struct azblob *a, const char *key, const char *etag)
     return status == TD_E_NOT_FOUND && strcmp(error.code, "ContainerNotFound") != 0 ? TD_OK : status;
 }
 
-int azblob_discard(struct azblob *a, const char *key)
+int azblob_discard(struct azblob *a, const char *key, bool quiet)
 {
     struct azblob_blocks blocks = {0};
-    char etag[128];
+    char etag[128] = "";
     size_t uncommitted;
-    int status = azblob_find_blocks(a, key, &blocks, &uncommitted);
+    int status = azblob_find_blocks(a, key, quiet, &blocks, &uncommitted);
     azblob_blocks_clear(&blocks);
     if (status == TD_OK)
-        status = uncommitted ? replace_blocks(a, key, etag) : find_left(a, key, etag);
-    return status == TD_OK && *etag ? remove_left(a, key, etag) : status;
+        status = uncommitted ? replace_blocks(a, key, quiet, etag) : find_left(a, key, quiet, etag);
+    return status == TD_OK && *etag ? remove_left(a, key, quiet, etag) : status;
 }
