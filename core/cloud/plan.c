@@ -5,6 +5,9 @@
 
 #include "base/mem.h"
 #include "cloud/cloud_internal.h"
+#include "snapshot/sha256.h"
+
+enum { TRIES = 2 /* of what arrives damaged: it may have been the network */ };
 
 static const char folder[] = "dissections/", suffix[] = ".calls", manifest_file[] = "manifest.json";
 
@@ -157,13 +160,37 @@ struct getting {
     struct storage *storage;
     const char *key;
     struct buf *bytes;
+    unsigned damaged;
     struct storage_object object;
 };
 
+static bool is_damaged(const struct getting *g, size_t begin)
+{
+    uint8_t digest[SHA256_BYTES];
+    struct sha256 *hash = sha256_new();
+    bool summed = hash != NULL;
+    if (summed) {
+        sha256_begin(hash);
+        sha256_add(hash, td_sub(buf_slice(g->bytes), begin, g->bytes->n));
+        summed = sha256_end(hash, digest);
+    }
+    sha256_free(hash);
+    return !summed || memcmp(digest, g->object.sha256, sizeof(digest)) != 0;
+}
+
+/* No other sum tells of a manifest, and one with a digit changed can be read as well. */
 static int get(void *ctx, struct error *err)
 {
     struct getting *g = ctx;
-    return storage_get_bytes(g->storage, g->key, MANIFEST_MAX_BYTES, g->bytes, err);
+    size_t begin = g->bytes->n;
+    int status = storage_get_bytes(g->storage, g->key, MANIFEST_MAX_BYTES, g->bytes, err);
+    if (status == TD_OK)
+        status = storage_head(g->storage, g->key, &g->object, err);
+    if (status == TD_OK && g->object.has_sha256 && is_damaged(g, begin))
+        status = error_set(err, ++g->damaged < TRIES ? TD_E_RETRY : TD_E_CORRUPT, "%.500s: its SHA-256 is another one", g->key);
+    if (status != TD_OK)
+        g->bytes->n = begin;
+    return status;
 }
 
 static int head(void *ctx, struct error *err)

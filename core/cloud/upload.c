@@ -299,6 +299,25 @@ static int remove_sent(struct cleaning *k, const char *id, struct error *err)
     return status == TD_E_NOT_FOUND ? TD_OK : status;
 }
 
+struct unfinished {
+    struct storage *storage;
+    char prefix[CLOUD_KEY];
+};
+
+static int sweep_unfinished(void *ctx, struct error *err)
+{
+    const struct unfinished *u = ctx;
+    return storage_sweep(u->storage, u->prefix, err);
+}
+
+/* Puts whose beginning was never answered: no state tells of them. */
+static int remove_unfinished(struct cleaning *k, const char *id, struct error *err)
+{
+    struct unfinished u = {.storage = k->run.cloud->storage};
+    cloud_key(k->run.cloud, id, "", u.prefix);
+    return run_call(&k->run, sweep_unfinished, &u, err);
+}
+
 int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
 {
     struct error unread = {0};
@@ -316,6 +335,8 @@ int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
             status = put_state_each(k.work_fd, forget_each, &k, err);
         if (status == TD_OK)
             status = remove_sent(&k, id, err);
+        if (status == TD_OK)
+            status = remove_unfinished(&k, id, err);
         run_end(&k.run);
     }
     if (status == TD_OK)
