@@ -108,7 +108,7 @@ struct object {
     uint64_t there_bytes; /* if it is there */
 };
 
-struct plan {
+struct cloud_plan {
     const char *id;
     struct object *v; /* by key */
     size_t n, cap;
@@ -118,18 +118,18 @@ struct plan {
 };
 
 /* The manifest must outlive the plan. */
-int plan_make(struct plan *, const struct manifest *, struct error *err) MUST_CHECK;
-void plan_clear(struct plan *);
+int cloud_plan_make(struct cloud_plan *, const struct manifest *, struct error *err) MUST_CHECK;
+void cloud_plan_clear(struct cloud_plan *);
 /* Its key is "dissections/<name>.calls". */
-int plan_add_dissection(struct plan *, const char *name, uint64_t bytes, struct error *err) MUST_CHECK;
+int cloud_plan_add_dissection(struct cloud_plan *, const char *name, uint64_t bytes, struct error *err) MUST_CHECK;
 /* After the last one was added. */
-void plan_sort(struct plan *);
+void cloud_plan_sort(struct cloud_plan *);
 /* Is this key, below the id, one of a dissection? Its name. */
-bool plan_is_dissection(const char *key, char name[MANIFEST_NAME]);
+bool cloud_plan_is_dissection(const char *key, char name[MANIFEST_NAME]);
 /* Lists what is there, and fills has_manifest, `there` and there_bytes. `other` is told all that is not in the plan, and may be NULL;
  * it may add dissections to the plan, which must be sorted then. */
-typedef int plan_other_fn(void *ctx, const char *key, uint64_t bytes, struct error *err);
-int plan_look(struct plan *, struct run *, plan_other_fn *other, void *ctx, struct error *err) MUST_CHECK;
+typedef int cloud_plan_other_fn(void *ctx, const char *key, uint64_t bytes, struct error *err);
+int cloud_plan_look(struct cloud_plan *, struct run *, cloud_plan_other_fn *other, void *ctx, struct error *err) MUST_CHECK;
 /* The manifest there. `json` may be NULL; manifest_free(*ret). TD_E_CORRUPT: it is none, or that of another id. */
 int cloud_get_manifest(struct run *, const char *id, struct buf *json, struct manifest **ret, struct error *err) MUST_CHECK;
 /* TD_E_NOT_FOUND: it is not there. */

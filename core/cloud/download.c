@@ -36,10 +36,10 @@ static int note_dissection(void *ctx, const char *key, uint64_t bytes, struct er
 {
     struct download *d = ctx;
     char name[MANIFEST_NAME];
-    if (!plan_is_dissection(key, name) || d->dissections == MAX_DISSECTIONS)
+    if (!cloud_plan_is_dissection(key, name) || d->dissections == MAX_DISSECTIONS)
         return TD_OK;
     d->dissections++;
-    int status = plan_add_dissection(&d->plan, name, bytes, err);
+    int status = cloud_plan_add_dissection(&d->plan, name, bytes, err);
     if (status == TD_OK) {
         d->plan.v[d->plan.n - 1].there = true;
         d->plan.v[d->plan.n - 1].there_bytes = bytes;
@@ -106,10 +106,10 @@ static int check_there(struct download *d, struct error *err)
 static int make_plan(struct download *d, struct error *err)
 {
     size_t threads = d->run.cloud->parallel;
-    int status = plan_make(&d->plan, d->manifest, err);
+    int status = cloud_plan_make(&d->plan, d->manifest, err);
     if (status == TD_OK)
-        status = plan_look(&d->plan, &d->run, note_dissection, d, err);
-    plan_sort(&d->plan);
+        status = cloud_plan_look(&d->plan, &d->run, note_dissection, d, err);
+    cloud_plan_sort(&d->plan);
     if (status == TD_OK)
         status = check_there(d, err);
     if (status == TD_OK && d->dissections)
@@ -126,7 +126,7 @@ static int reserve(struct download *d, struct error *err)
 
 /* ---- What is there already ---- */
 
-static size_t find(const struct plan *p, const char *key)
+static size_t find(const struct cloud_plan *p, const char *key)
 {
     size_t low = 0, high = p->n;
     while (low < high) {
@@ -268,7 +268,7 @@ static void clear(struct download *d)
     journal_close(d->journal);
     mem_free(d->items);
     arena_clear(&d->bits);
-    plan_clear(&d->plan);
+    cloud_plan_clear(&d->plan);
     manifest_free(d->manifest);
     if (d->reserved)
         snapshots_release(d->snapshots, d->reserved);

@@ -30,7 +30,7 @@ struct download {
     const char *id;
     struct manifest *manifest;
     uint64_t manifest_bytes; /* of its file */
-    struct plan plan;
+    struct cloud_plan plan;
     struct download_item *items; /* beside the plan's objects */
     struct arena bits;
     size_t dissections;

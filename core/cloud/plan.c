@@ -5,6 +5,9 @@
 
 #include "base/mem.h"
 #include "cloud/cloud_internal.h"
+#include "snapshot/sha256.h"
+
+enum { TRIES = 2 /* of what arrives damaged: it may have been the network */ };
 
 static const char folder[] = "dissections/", suffix[] = ".calls", manifest_file[] = "manifest.json";
 
@@ -16,7 +19,7 @@ const char *cloud_key(const struct cloud *c, const char *id, const char *rest, c
 
 /* ---- Making ---- */
 
-static int add(struct plan *p, const struct object *o, struct error *err)
+static int add(struct cloud_plan *p, const struct object *o, struct error *err)
 {
     if (p->n == p->cap) {
         size_t cap = p->cap ? 2 * p->cap : 64;
@@ -31,17 +34,17 @@ static int add(struct plan *p, const struct object *o, struct error *err)
     return TD_OK;
 }
 
-static int add_object(struct plan *p, const struct manifest_object *m, struct error *err)
+static int add_object(struct cloud_plan *p, const struct manifest_object *m, struct error *err)
 {
     struct object o = {.key = m->key, .bytes = m->bytes, .has_sha256 = true};
     memcpy(o.sha256, m->sha256, sizeof(o.sha256));
     return add(p, &o, err);
 }
 
-int plan_make(struct plan *p, const struct manifest *m, struct error *err)
+int cloud_plan_make(struct cloud_plan *p, const struct manifest *m, struct error *err)
 {
     int status = TD_OK;
-    *p = (struct plan){.id = m->id};
+    *p = (struct cloud_plan){.id = m->id};
     arena_init(&p->keys, 16 << 20);
     for (size_t i = 0; i < m->node_count; i++)
         for (size_t k = 0; status == TD_OK && k < m->nodes[i].segment_count; k++) {
@@ -49,18 +52,18 @@ int plan_make(struct plan *p, const struct manifest *m, struct error *err)
             if (status == TD_OK)
                 status = add_object(p, &m->nodes[i].segments[k].index, err);
         }
-    plan_sort(p);
+    cloud_plan_sort(p);
     return status;
 }
 
-void plan_clear(struct plan *p)
+void cloud_plan_clear(struct cloud_plan *p)
 {
     mem_free(p->v);
     arena_clear(&p->keys);
-    *p = (struct plan){0};
+    *p = (struct cloud_plan){0};
 }
 
-int plan_add_dissection(struct plan *p, const char *name, uint64_t bytes, struct error *err)
+int cloud_plan_add_dissection(struct cloud_plan *p, const char *name, uint64_t bytes, struct error *err)
 {
     char key[sizeof(folder) + sizeof(suffix) + MANIFEST_NAME];
     struct object o = {.bytes = bytes, .dissection = true};
@@ -74,13 +77,13 @@ static int by_key(const void *a, const void *b)
     return strcmp(((const struct object *)a)->key, ((const struct object *)b)->key);
 }
 
-void plan_sort(struct plan *p)
+void cloud_plan_sort(struct cloud_plan *p)
 {
     if (p->n)
         qsort(p->v, p->n, sizeof(*p->v), by_key);
 }
 
-bool plan_is_dissection(const char *key, char name[MANIFEST_NAME])
+bool cloud_plan_is_dissection(const char *key, char name[MANIFEST_NAME])
 {
     struct error why;
     size_t n = strlen(key), begin = sizeof(folder) - 1, tail = sizeof(suffix) - 1;
@@ -95,12 +98,12 @@ bool plan_is_dissection(const char *key, char name[MANIFEST_NAME])
 
 /* Keys ascend on both sides, so that nothing but the plan is kept. */
 struct look {
-    struct plan *plan;
+    struct cloud_plan *plan;
     struct run *run;
     size_t skip; /* bytes of the prefix and the id */
     size_t at;
     char prefix[CLOUD_KEY], last[CLOUD_KEY]; /* last: "" none yet */
-    plan_other_fn *other;
+    cloud_plan_other_fn *other;
     void *ctx;
     struct error *err;
     bool told; /* `other` has filled *err */
@@ -109,7 +112,7 @@ struct look {
 static int note(void *ctx, const char *key, const struct storage_object *o)
 {
     struct look *l = ctx;
-    struct plan *p = l->plan;
+    struct cloud_plan *p = l->plan;
     const char *rest = key + l->skip;
     int order = 1;
     if (!run_goes_on(l->run))
@@ -140,7 +143,7 @@ static int list(void *ctx, struct error *err)
     return status == TD_OK || l->told || !why.status ? status : error_set(err, status, "%s", why.text);
 }
 
-int plan_look(struct plan *p, struct run *r, plan_other_fn *other, void *ctx, struct error *err)
+int cloud_plan_look(struct cloud_plan *p, struct run *r, cloud_plan_other_fn *other, void *ctx, struct error *err)
 {
     struct look l = {.plan = p, .run = r, .other = other, .ctx = ctx};
     cloud_key(r->cloud, p->id, "", l.prefix);
@@ -157,13 +160,37 @@ struct getting {
     struct storage *storage;
     const char *key;
     struct buf *bytes;
+    unsigned damaged;
     struct storage_object object;
 };
 
+static bool is_damaged(const struct getting *g, size_t begin)
+{
+    uint8_t digest[SHA256_BYTES];
+    struct sha256 *hash = sha256_new();
+    bool summed = hash != NULL;
+    if (summed) {
+        sha256_begin(hash);
+        sha256_add(hash, td_sub(buf_slice(g->bytes), begin, g->bytes->n));
+        summed = sha256_end(hash, digest);
+    }
+    sha256_free(hash);
+    return !summed || memcmp(digest, g->object.sha256, sizeof(digest)) != 0;
+}
+
+/* No other sum tells of a manifest, and one with a digit changed can be read as well. */
 static int get(void *ctx, struct error *err)
 {
     struct getting *g = ctx;
-    return storage_get_bytes(g->storage, g->key, MANIFEST_MAX_BYTES, g->bytes, err);
+    size_t begin = g->bytes->n;
+    int status = storage_get_bytes(g->storage, g->key, MANIFEST_MAX_BYTES, g->bytes, err);
+    if (status == TD_OK)
+        status = storage_head(g->storage, g->key, &g->object, err);
+    if (status == TD_OK && g->object.has_sha256 && is_damaged(g, begin))
+        status = error_set(err, ++g->damaged < TRIES ? TD_E_RETRY : TD_E_CORRUPT, "%.500s: its SHA-256 is another one", g->key);
+    if (status != TD_OK)
+        g->bytes->n = begin;
+    return status;
 }
 
 static int head(void *ctx, struct error *err)

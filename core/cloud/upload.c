@@ -36,7 +36,7 @@ static int add_dissection(void *ctx, const char *name, uint64_t bytes, int64_t m
 {
     struct adding *a = ctx;
     (void)mtime_ns;
-    return plan_add_dissection(&a->u->plan, name, bytes, a->err);
+    return cloud_plan_add_dissection(&a->u->plan, name, bytes, a->err);
 }
 
 static int make_plan(struct upload *u, struct error *err)
@@ -44,10 +44,10 @@ static int make_plan(struct upload *u, struct error *err)
     char key[CLOUD_KEY];
     struct adding a = {u, err};
     snprintf(key, sizeof(key), "%s/manifest.json", u->id);
-    int status = plan_make(&u->plan, snapshot_manifest(u->snapshot), err);
+    int status = cloud_plan_make(&u->plan, snapshot_manifest(u->snapshot), err);
     if (status == TD_OK)
         status = snapshot_list_dissections(u->snapshot, add_dissection, &a, err);
-    plan_sort(&u->plan);
+    cloud_plan_sort(&u->plan);
     if (status == TD_OK)
         status = storage_get_bytes(snapshot_storage(u->snapshot), key, MANIFEST_MAX_BYTES, &u->manifest, err);
     if (status == TD_OK)
@@ -151,7 +151,7 @@ static void choose(struct upload *u)
 static int one_round(struct upload *u, bool *ret_whole, struct error *err)
 {
     size_t threads = u->run.cloud->parallel;
-    int status = plan_look(&u->plan, &u->run, NULL, NULL, err);
+    int status = cloud_plan_look(&u->plan, &u->run, NULL, NULL, err);
     if (status != TD_OK)
         return status;
     choose(u);
@@ -232,7 +232,7 @@ static void tell_result(const struct upload *u, struct transfer_result *ret)
 
 static void clear(struct upload *u)
 {
-    plan_clear(&u->plan);
+    cloud_plan_clear(&u->plan);
     buf_clear(&u->manifest);
     mem_free(u->items);
     mem_free(u->order);
@@ -299,6 +299,25 @@ static int remove_sent(struct cleaning *k, const char *id, struct error *err)
     return status == TD_E_NOT_FOUND ? TD_OK : status;
 }
 
+struct unfinished {
+    struct storage *storage;
+    char prefix[CLOUD_KEY];
+};
+
+static int sweep_unfinished(void *ctx, struct error *err)
+{
+    const struct unfinished *u = ctx;
+    return storage_sweep(u->storage, u->prefix, err);
+}
+
+/* Puts whose beginning was never answered: no state tells of them. */
+static int remove_unfinished(struct cleaning *k, const char *id, struct error *err)
+{
+    struct unfinished u = {.storage = k->run.cloud->storage};
+    cloud_key(k->run.cloud, id, "", u.prefix);
+    return run_call(&k->run, sweep_unfinished, &u, err);
+}
+
 int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
 {
     struct error unread = {0};
@@ -316,6 +335,8 @@ int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
             status = put_state_each(k.work_fd, forget_each, &k, err);
         if (status == TD_OK)
             status = remove_sent(&k, id, err);
+        if (status == TD_OK)
+            status = remove_unfinished(&k, id, err);
         run_end(&k.run);
     }
     if (status == TD_OK)

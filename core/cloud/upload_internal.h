@@ -17,7 +17,7 @@ struct upload {
     struct run run;
     struct snapshot *snapshot;
     const char *id;
-    struct plan plan;
+    struct cloud_plan plan;
     struct upload_item *items; /* beside the plan's objects */
     size_t *order;             /* what is to be sent, the largest first */
     size_t order_n;

@@ -8,7 +8,7 @@
 
 struct verification {
     struct run run;
-    struct plan plan;
+    struct cloud_plan plan;
     atomic_size_t next;
     void (*told)(void *ctx, const char *key, const char *what);
     size_t wrong;                /* [run.lock] */
@@ -130,13 +130,13 @@ static int verify(struct verification *v, const char *id, struct error *err)
         return TD_OK;
     }
     if (status == TD_OK)
-        status = plan_make(&v->plan, m, err);
+        status = cloud_plan_make(&v->plan, m, err);
     run_expect(&v->run, v->plan.bytes);
     if (status == TD_OK)
-        status = plan_look(&v->plan, &v->run, NULL, NULL, err);
+        status = cloud_plan_look(&v->plan, &v->run, NULL, NULL, err);
     if (status == TD_OK)
         status = run_work(&v->run, v->plan.n < c->parallel ? v->plan.n : c->parallel, verify_objects, v, err);
-    plan_clear(&v->plan);
+    cloud_plan_clear(&v->plan);
     manifest_free(m);
     return status;
 }

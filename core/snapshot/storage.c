@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "base/utf8.h"
 
 enum { COPY_BYTES = 1 << 20 };
@@ -16,6 +17,7 @@ enum { COPY_BYTES = 1 << 20 };
 struct storage {
     struct td_inst *inst;
     const struct td_storage *ops;
+    uint64_t trial; /* number of the trial object; 0: none yet */
 };
 
 struct storage_upload {
@@ -586,9 +588,12 @@ int storage_folders(struct storage *s, const char *prefix, const char *after, st
 
 /* ---- Checking ---- */
 
+enum { STALE_S = 3600 /* nobody tries so long */ };
+
 struct probe {
     struct storage *storage;
     char key[64];
+    int64_t mtime_ns; /* of the object; by the backend's clock, as that of others */
     unsigned listed;
 };
 
@@ -598,6 +603,9 @@ static int count_listed(void *ctx, const char *key, const struct storage_object 
 {
     struct probe *p = ctx;
     p->listed += strcmp(key, p->key) == 0 && object->bytes == sizeof(probe_bytes) - 1;
+    int64_t older_ns = object->mtime_ns > 0 ? p->mtime_ns - object->mtime_ns : 0;
+    if (older_ns > (int64_t)STALE_S * NS_PER_S) /* of a process that was killed, or lost its connection */
+        (void)!storage_remove(p->storage, key, NULL);
     return TD_OK;
 }
 
@@ -616,6 +624,7 @@ static int probe_reading(struct probe *p, struct error *err)
     int status = storage_head(p->storage, p->key, &object, err);
     if (status == TD_OK && object.bytes != sizeof(probe_bytes) - 1)
         status = differs(err, "its size");
+    p->mtime_ns = status == TD_OK ? object.mtime_ns : 0;
     if (status == TD_OK)
         status = storage_get(p->storage, p->key, FROM, LENGTH, collect, &part, err);
     if (status == TD_OK && !td_eq(buf_slice(&bytes), td_bytes(probe_bytes + FROM, LENGTH)))
@@ -643,7 +652,7 @@ static int probe(struct probe *p, struct error *err)
     }
     if (status == TD_OK) {
         step = "listed";
-        status = storage_list(p->storage, p->key, NULL, count_listed, p, err);
+        status = storage_list(p->storage, STORAGE_TRIAL, NULL, count_listed, p, err);
         if (status == TD_OK && p->listed != 1)
             status = error_set(err, TD_E_CORRUPT, "it was listed %u times", p->listed);
     }
@@ -664,14 +673,14 @@ static int probe(struct probe *p, struct error *err)
 int storage_check(struct storage *s, struct error *err)
 {
     struct probe p = {.storage = s};
-    uint64_t number;
     int status = begin(s, NULL, err);
     if (status == TD_OK)
         status = end(s, s->ops->check(s->inst->self), err);
     if (status != TD_OK)
         return status;
-    if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+    /* One that could not be removed is overwritten when this is tried again. */
+    if (!s->trial && getrandom(&s->trial, sizeof(s->trial), 0) != (ssize_t)sizeof(s->trial))
         return error_set(err, TD_E_INTERNAL, "no random numbers: %s", strerror(errno));
-    snprintf(p.key, sizeof(p.key), STORAGE_TRIAL "%016llx", (unsigned long long)number);
+    snprintf(p.key, sizeof(p.key), STORAGE_TRIAL "%016llx", (unsigned long long)s->trial);
     return probe(&p, err);
 }

@@ -42,7 +42,8 @@ bool storage_is_key(const char *key);
 #define STORAGE_TRIAL "tapedeck-check-"
 
 /* Once, before all others. Proves that it can put, head, get, list and remove, with an object of its own; says what is wrong and what to
- * do. The plugin cleans up what a process that was killed has left of uploads; that object stays then, under STORAGE_TRIAL. */
+ * do. The plugin cleans up what a process that was killed has left of uploads; that object stays then, under STORAGE_TRIAL, until one of
+ * these calls finds it there an hour later. */
 int storage_check(struct storage *, struct error *err) MUST_CHECK;
 /* TD_E_NOT_FOUND: there is none. */
 int storage_head(struct storage *, const char *key, struct storage_object *ret, struct error *err) MUST_CHECK;

@@ -24,13 +24,13 @@ result() { # STATUS NAME [FILE]
 config() {
     local options="$1" keys="accessKey: $ceph_access_key, secretKey: $ceph_secret_key, "
     [[ $options == *accessKey* ]] && keys=
-    printf 'provider: s3\nmany: %s\ns3: {%s%s}\n' "${many:-1200}" "$keys" "$options" >"$work/config.yaml"
+    printf 'tap: {snapshots: {cloud: {provider: s3, s3: {%s%s}}}}\n' "$keys" "$options" >"$work/config.yaml"
 }
 
-# conforms NAME OPTIONS
+# conforms NAME KEYS OPTIONS
 conforms() {
-    config "$2"
-    "$suite" "$work/config.yaml" >"$work/out" 2>&1
+    config "$3"
+    "$suite" "$work/config.yaml" "$2" >"$work/out" 2>&1
     local status=$? bad
     bad=$(grep -c '^not ok' "$work/out")
     grep -A4 '^not ok' "$work/out" >"$work/bad"
@@ -51,15 +51,14 @@ ceph_start "$work" && ceph_bucket one && ceph_bucket two && ceph_start_sts || {
     exit 1
 }
 port=${ceph_https##*:}
-conforms "path style" "bucket: one, endpoint: \"$ceph_http\", partSize: 5Mi"
-many=200
+conforms "path style" 1200 "bucket: one, endpoint: \"$ceph_http\", partSize: 5Mi"
 tls="endpoint: \"https://s3.localhost:$port\", pathStyle: false, caFile: $ceph_ca"
-conforms "virtual-host style, TLS" "bucket: two, $tls, region: eu-west-1, parallelParts: 2, partSize: 32Mi, storageClass: STANDARD"
+conforms "virtual-host style, TLS" 200 "bucket: two, $tls, region: eu-west-1, parallelParts: 2, partSize: 32Mi, storageClass: STANDARD"
 
 there="bucket: one, endpoint: \"$ceph_http\""
 keys="accessKey: $ceph_access_key, secretKey"
-says "all is well" '^ok: ' "$there"
-says "also with STS" '^ok: ' "bucket: two, endpoint: \"$ceph_sts_http\""
+says "all is well" '^usable: ' "$there"
+says "also with STS" '^usable: ' "bucket: two, endpoint: \"$ceph_sts_http\""
 says "no such bucket" '^not found: .*nobody at 127.*no such bucket; create it' "bucket: nobody, endpoint: \"$ceph_http\""
 says "no such access key" '^not allowed: .*access key is not known there; correct accessKey' \
     "$there, accessKey: NOBODY, secretKey: another0secret"

@@ -4,6 +4,7 @@
 #     ceph_start DIR      then: $ceph_http and $ceph_https (URLs), $ceph_ca (its certificate), $ceph_access_key, $ceph_secret_key
 #     ceph_start_sts      a second gateway to the same buckets, with STS: $ceph_sts_http; role arn:aws:iam:::role/hub may be assumed
 #     ceph_bucket NAME    makes a bucket
+#     ceph_uploads NAME   keys of uploads in parts that were begun and not ended
 #     ceph_stop
 #
 # Each returns 1 when it fails, having said why.
@@ -37,7 +38,8 @@ ceph_fail() {
     return 1
 }
 
-# Debian's and others' wait for authentication and sizes that make no sense here. Without `crc` radosgw hangs when there is no
+# Debian's and others' wait for authentication and sizes that make no sense here. Without its `gc` lines what is removed takes room for two
+# hours more. Without `crc` radosgw hangs when there is no
 # authentication; without tcp_nodelay every answer with a body takes 40 ms more. What was removed makes room soon, not after hours.
 ceph_configure() {
     local mon_port=$1 http=$2 https=$3 sts=$4 mode
@@ -93,6 +95,9 @@ rgw_data = $ceph_dir/rgw
 rgw_thread_pool_size = 64
 rgw_crypt_require_ssl = false
 rgw_enable_usage_log = false
+rgw_gc_obj_min_wait = 10
+rgw_gc_processor_period = 5
+rgw_gc_processor_max_time = 5
 rgw_gc_obj_min_wait = 5
 rgw_gc_processor_period = 5
 rgw_gc_processor_max_time = 5
@@ -159,14 +164,22 @@ ceph_start_sts() {
     } >"$ceph_dir/log/role.out" 2>&1 || ceph_fail "no role" || return 1
 }
 
-# Signed as of old, which needs no more than openssl.
-ceph_bucket() {
-    local code date sign
+# ceph_ask METHOD BUCKET [?SUBRESOURCE]: prints what is answered. Signed as of old, which needs no more than openssl.
+ceph_ask() {
+    local date sign
     date=$(LC_ALL=C date -u '+%a, %d %b %Y %H:%M:%S GMT')
-    sign=$(printf 'PUT\n\n\n%s\n/%s' "$date" "$1" | openssl dgst -sha1 -hmac "$ceph_secret_key" -binary | openssl base64)
-    code=$(curl -s -o "$ceph_dir/log/bucket.out" -w '%{http_code}' -H "Date: $date" \
-        -H "Authorization: AWS $ceph_access_key:$sign" -X PUT "$ceph_http/$1")
-    [[ $code == 200 ]] || ceph_fail "bucket $1 cannot be made: $code"
+    sign=$(printf '%s\n\n\n%s\n/%s%s' "$1" "$date" "$2" "${3:-}" | openssl dgst -sha1 -hmac "$ceph_secret_key" -binary | openssl base64)
+    curl -sS --fail-with-body -H "Date: $date" -H "Authorization: AWS $ceph_access_key:$sign" -X "$1" "$ceph_http/$2${3:-}"
+}
+
+ceph_bucket() {
+    ceph_ask PUT "$1" >"$ceph_dir/log/bucket.out" || ceph_fail "bucket $1 cannot be made: $(<"$ceph_dir/log/bucket.out")"
+}
+
+ceph_uploads() {
+    local said
+    said=$(ceph_ask GET "$1" '?uploads') || ceph_fail "$said" || return 1
+    grep -o '<Key>[^<]*' <<<"$said" | cut -d'>' -f2
 }
 
 # The last ones first. radosgw does not end by itself once the monitor is gone; nothing of it needs an orderly end.

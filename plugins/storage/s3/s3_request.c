@@ -136,7 +136,11 @@ int s3_settle(struct s3 *s, struct s3_request *r)
     const char *region = cloud_header(x, "x-amz-bucket-region");
     if (region && !r->error.region[0])
         snprintf(r->error.region, sizeof(r->error.region), "%s", region);
-    return s3_error_tell(s, r, x->status, &r->error);
+    int status = s3_error_tell(s, r, x->status, &r->error);
+    if (status == TD_E_CORRUPT && !r->payload_sha256) /* its sum was made of what was about to be sent */
+        status = s->host->fail(s->inst, TD_E_RETRY, "%s%s%.500s: what was sent came there damaged", s->config->bucket, r->key ? "/" : "",
+                               r->key ? r->key : "");
+    return status;
 }
 
 /* The bucket is in another region, which is known now. */

@@ -131,6 +131,18 @@ static void fill_object(struct s3_request *r, uint64_t bytes, const uint8_t *sha
         ret->mtime_ns = cloud_now_ns();
 }
 
+/* The server got other bytes than the sum says: was it told to us for other bytes, or was it the way there? */
+static int explain_damage(const struct upload *u, const uint8_t *sha256)
+{
+    struct s3 *s = u->s3;
+    uint8_t sum[CLOUD_SHA256];
+    if (!cloud_sha256(td_bytes(u->buffer, u->n), sum))
+        return s->host->fail(s->inst, TD_E_NOMEM, "out of memory");
+    if (memcmp(sum, sha256, sizeof(sum)) == 0)
+        return s->host->fail(s->inst, TD_E_RETRY, "%s/%.500s: came there damaged", s->config->bucket, u->key);
+    return s->host->fail(s->inst, TD_E_CORRUPT, "%s/%.500s: what was written is not what its SHA-256 says", s->config->bucket, u->key);
+}
+
 static int put_whole(struct upload *u, const uint8_t *sha256, struct td_object *ret)
 {
     struct s3 *s = u->s3;
@@ -144,6 +156,8 @@ static int put_whole(struct upload *u, const uint8_t *sha256, struct td_object *
     s3_object_headers(s, &r, sha256 ? sha256 : sum);
     r.payload_sha256 = cloud_cstr(&hex);
     int status = hex.failed ? s->host->fail(s->inst, TD_E_NOMEM, "out of memory") : s3_run_alone(s, &r);
+    if (status == TD_E_CORRUPT && r.x.status)
+        status = explain_damage(u, sha256 ? sha256 : sum);
     if (status == TD_OK)
         fill_object(&r, u->n, sha256 ? sha256 : sum, ret);
     if (status == TD_OK && !ret->etag[0])

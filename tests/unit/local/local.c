@@ -283,6 +283,21 @@ static void test_remove_many(void)
     ok(disk.flushes <= 2 * FOLDERS + 1, "with %u flushes", disk.flushes);
 }
 
+/* Trial objects of others, who were killed while they checked: an hour later nobody misses them. */
+static void test_trials(void)
+{
+    const struct timespec long_ago[2] = {{.tv_sec = time(NULL) - 7200}, {.tv_sec = time(NULL) - 7200}};
+    fresh();
+    is_int(storage_check(t.s, &t.err), TD_OK, "a store");
+    ok(put(STORAGE_TRIAL "old", "x") == TD_OK && put(STORAGE_TRIAL "young", "x") == TD_OK && put("tapedeck", "x") == TD_OK,
+       "trial objects");
+    ok(utimensat(AT_FDCWD, path("store/" STORAGE_TRIAL "old"), long_ago, 0) == 0 &&
+           utimensat(AT_FDCWD, path("store/tapedeck"), long_ago, 0) == 0,
+       "one is old, as is another object");
+    is_int(storage_check(t.s, &t.err), TD_OK, "the next check");
+    is_str(listed(), "tapedeck " STORAGE_TRIAL "young", "removes the old one");
+}
+
 static void test_order(void)
 {
     fresh();
@@ -746,6 +761,7 @@ int main(void)
         return tap_done();
     test_options();
     test_layout();
+    test_trials();
     test_order();
     test_remove_many();
     test_failing_disk();
