@@ -4,6 +4,8 @@
  *     provider: s3
  *     many: 2500        # keys for the test of lists; default 1200
  *     s3: {...}         # its options. What is in the bucket is removed!
+ *
+ * `storage --check CONFIG` only says what storage_check() says.
  */
 #include "snapshot/storage.h"
 
@@ -997,6 +999,23 @@ static const struct backend backends[] = {
     {"local, without files", open_remote, clear_local, 150, false},
 };
 
+static int only_check(const char *path)
+{
+    struct storage *s = NULL;
+    int status = yaml_tree_load(path, &configured.tree, &t.err);
+    if (status == TD_OK) {
+        const struct yaml_node *provider = yaml_get(yaml_tree_root(configured.tree), "provider");
+        configured.provider = provider ? provider->text : "";
+        status = open_configured(&s);
+    }
+    if (status == TD_OK)
+        status = storage_check(s, &t.err);
+    printf("%s: %s\n", status == TD_OK ? "ok" : error_name(status), status == TD_OK ? "it can be used" : t.err.text);
+    storage_close(s);
+    yaml_tree_free(configured.tree);
+    return status == TD_OK ? 0 : 1;
+}
+
 static int add_plugins(void)
 {
     int status = registry_add_static(t.registry, &td_plugin_v1_local, &t.err);
@@ -1016,6 +1035,10 @@ int main(int argc, char **argv)
     t.bytes = malloc(LARGEST);
     if (!ok(t.bytes && mkdtemp(t.dir) && registry_new(&t.registry, &t.err) == TD_OK && add_plugins() == TD_OK, "made ready %s", t.err.text))
         return tap_done();
+    if (argc > 2 && strcmp(argv[1], "--check") == 0) {
+        rmdir(t.dir);
+        return only_check(argv[2]);
+    }
     fill(t.bytes, LARGEST, 1);
     for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]) && argc < 2; i++)
         test_backend(&backends[i]);

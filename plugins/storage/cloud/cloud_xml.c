@@ -88,6 +88,9 @@ static void XMLCALL refuse_type(void *ctx, const XML_Char *name, const XML_Char 
 
 int cloud_xml(struct td_slice document, cloud_xml_fn *each, void *ctx)
 {
+    /* Some servers send space while they do not know the answer yet, also before the declaration, where XML has none. */
+    while (document.n && memchr(" \t\r\n", document.p[0], 4))
+        document = td_sub(document, 1, document.n);
     if (!document.n || document.n > CLOUD_MAX_ANSWER)
         return TD_E_CORRUPT;
     struct reader *r = calloc(1, sizeof(*r));

@@ -10,7 +10,7 @@
 static void copy(char *into, size_t room, const char *text)
 {
     size_t n = 0;
-    for (; text[n] && n < room - 1; n++)
+    for (; n < room - 1 && text[n]; n++)
         into[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7f ? ' ' : text[n];
     while (n && ((unsigned char)into[n - 1] & 0xc0) == 0x80 && text[n]) /* not within a letter */
         n--;

@@ -53,7 +53,9 @@ static void test_xml(void)
         TD_OK, "K=a&b c|C/K=1|C/E=|C=(children)|C/K=2|C=(children)|=(children)|", "elements with their paths");
     reads("<L>eu</L>", TD_OK, "=eu|", "a root alone");
     reads("\xef\xbb\xbf<?xml version='1.0'?><L/>", TD_OK, "=|", "a byte order mark");
+    reads("  \n<?xml version='1.0'?>\n <L/>", TD_OK, "=|", "space before it");
     reads("", TD_E_CORRUPT, "", "nothing");
+    reads(" \n", TD_E_CORRUPT, "", "space alone");
     reads("<L><K>1</K>", TD_E_CORRUPT, "K=1|", "no end");
     reads("<L></M>", TD_E_CORRUPT, "", "a wrong end");
     reads("<html><br></html>", TD_E_CORRUPT, "", "no XML");
