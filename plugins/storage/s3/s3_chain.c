@@ -371,7 +371,7 @@ static int walk_profiles(const struct s3_chain *c, struct steps *s, const char *
         status = find_first_keys(c, s, name, f, t);
     if (status == TD_E_NOT_FOUND && is_named && !s->profile.found)
         status = t->status = TD_E_CONFIG;
-    if (status == TD_E_NOT_FOUND && *s->files.missing)
+    if (status == TD_E_NOT_FOUND && !s->files.text[0].n && !s->files.text[1].n)
         s3_trouble(t, status, "%s", s->files.missing);
     while (status == TD_OK && s->n) {
         struct s3_role role = role_of(&s->v[--s->n]);
