@@ -53,7 +53,7 @@ static void wipe_member(const json_t *object, const char *name)
 static void copy_line(char *into, size_t room, const char *text)
 {
     size_t n = 0;
-    for (; text[n] && n < room - 1; n++)
+    for (; n < room - 1 && text[n]; n++)
         into[n] = text[n] < ' ' || text[n] > '~' ? ' ' : text[n];
     into[n] = 0;
 }

@@ -20,8 +20,10 @@ struct rig {
     atomic_bool cancelled;
     atomic_uint logged, told; /* lines; failures */
     pthread_mutex_t lock;
-    char log[1024]; /* the last line */
-    bool leaked;    /* a text had a secret */
+    char log[1024];  /* the last line */
+    bool leaked;     /* a text had a secret */
+    char *made[256]; /* answers, freed at the end */
+    size_t made_n;
 };
 static struct rig rig = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static _Thread_local char why[1100];
@@ -124,6 +126,8 @@ static inline void rig_stop(const char *const *more)
 {
     char path[192];
     scripted_stop(&rig.server);
+    while (rig.made_n)
+        free(rig.made[--rig.made_n]);
     for (; *more; more++) {
         snprintf(path, sizeof(path), "%s/%s", rig.dir, *more);
         remove(path);
@@ -147,7 +151,14 @@ static inline const char *rig_time(int64_t in_ms)
     return text;
 }
 
-/* Answers with keys; freed by nobody. */
+static inline const char *rig_keep(char *text)
+{
+    if (!text || rig.made_n == sizeof(rig.made) / sizeof(rig.made[0]))
+        abort();
+    return rig.made[rig.made_n++] = text;
+}
+
+/* Answers with keys; they live until the end. */
 static inline const char *rig_sts(const char *name, int64_t in_ms, const char *headers)
 {
     char *text = NULL;
@@ -158,7 +169,7 @@ static inline const char *rig_sts(const char *name, int64_t in_ms, const char *h
                  "</AssumeRoleResponse>",
                  headers, name, name, rig_time(in_ms)) < 0)
         abort();
-    return text;
+    return rig_keep(text);
 }
 
 static inline const char *rig_json(const char *name, int64_t in_ms)
@@ -169,7 +180,7 @@ static inline const char *rig_json(const char *name, int64_t in_ms)
                  "\", \"Token\": \"T-%s\", \"Expiration\": \"%s\"}",
                  name, name, rig_time(in_ms)) < 0)
         abort();
-    return text;
+    return rig_keep(text);
 }
 
 #endif
