@@ -406,5 +406,7 @@ int cloud_run(struct cloud_session *s, struct cloud_exchange *x)
     }
     if (x->stopped)
         return x->stopped;
-    return x->failure == TD_OK ? TD_OK : h->host->fail(h->inst, x->failure, "%s", x->why);
+    if (x->failure == TD_OK || x->cleans_up)
+        return x->failure;
+    return h->host->fail(h->inst, x->failure, "%s", x->why);
 }

@@ -62,8 +62,10 @@ struct cloud_exchange {
     const void *body; /* sent from memory, */
     int fd;           /* or from a file, if body is NULL and body_n is not 0; by pread() */
     uint64_t offset, body_n;
-    bool sends_body;     /* Content-Length: 0 if there is nothing (PUT, POST) */
-    bool cleans_up;      /* cloud_run() goes on also if the instance was told to stop; with a deadline, please */
+    bool sends_body; /* Content-Length: 0 if there is nothing (PUT, POST) */
+    /* cloud_run() goes on also if the instance was told to stop, and fails silently: what is told is the failure that it cleans up after.
+     * With a deadline, please. */
+    bool cleans_up;
     int64_t deadline_ns; /* for the whole exchange; 0: none but the idle time */
 
     /* Where a 2xx's body goes: `sink`, or `answer` if it is NULL. Any other's goes to `answer`. When the sink is called, status, length and

@@ -141,8 +141,9 @@ static const struct td_option options[] = {
         "URL of the service that roles are assumed at. Without it AWS_ENDPOINT_URL_STS, else endpoint, else Amazon's of the region."),
     TD_STR_OPT(struct s3_config, ca_file, "caFile", NULL,
                "File of certificate authorities, in PEM form, that are trusted instead of the system's."),
-    TD_STR_OPT(struct s3_config, proxy, "proxy", NULL,
-               "URL of an HTTP or SOCKS proxy; env: the one that the environment names. Without it there is none."),
+    TD_SECRET_OPT(
+        struct s3_config, proxy, "proxy",
+        "URL of an HTTP or SOCKS proxy, perhaps with a password; env: the one that the environment names. Without it there is none."),
     TD_ENUM_OPT(struct s3_config, sse, "sse", "none", sses,
                 "Encryption there: none (what the bucket does by itself), AES256 (keys of the service) or aws:kms (a key of KMS)."),
     TD_STR_OPT(struct s3_config, kms_key_id, "kmsKeyId", NULL, "Key for aws:kms, by its id or ARN; without it the account's own."),

@@ -6,7 +6,9 @@
 #ifndef S3_H
 #define S3_H
 
+#ifndef TD_TARGET_MINOR
 #define TD_TARGET_MINOR 1
+#endif
 #include "tapedeck/plugin.h"
 
 #include <pthread.h>
@@ -179,6 +181,8 @@ int s3_parts_complete(struct s3_parts *, char etag[S3_MAX_ETAG]);
 void s3_parts_clear(struct s3_parts *);
 /* AbortMultipartUpload; TD_OK also if there is none. Also if the instance was told to stop. */
 int s3_abort(struct s3 *, const char *key, const char *id);
+/* The same after a failure whose text is to stay; when it fails it is only logged. */
+void s3_abort_quietly(struct s3 *, const char *key, const char *id);
 /* What a new object is to have besides its bytes. `sha256` NULL: not known. */
 void s3_object_headers(struct s3 *, struct s3_request *, const uint8_t *sha256);
 

@@ -255,9 +255,8 @@ static int send_in_parts(struct sending *f)
     memcpy(id, f->parts.id, sizeof(id));
     s3_parts_clear(&f->parts);
     bool stays = f->saved && (status == TD_E_RETRY || status == TD_E_CANCELLED);
-    if (status != TD_OK && id[0] && !stays && s3_abort(s, f->key, id) != TD_OK)
-        s->host->log(s->inst, TD_LOG_WARN, "%s/%.500s: parts of an upload that failed could not be removed; they go later",
-                     s->config->bucket, f->key);
+    if (status != TD_OK && id[0] && !stays)
+        s3_abort_quietly(s, f->key, id);
     return status;
 }
 

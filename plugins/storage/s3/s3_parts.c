@@ -371,13 +371,37 @@ int s3_parts_complete(struct s3_parts *p, char etag[S3_MAX_ETAG])
     return status;
 }
 
-int s3_abort(struct s3 *s, const char *key, const char *id)
+static int run_abort(struct s3 *s, const char *key, const char *id, bool tells)
 {
     struct s3_request r = {.method = "DELETE", .key = key, .x = {.cleans_up = true, .deadline_ns = 10 * ns_per_s}};
+    struct cloud_session *session = NULL;
     s3_parameter(&r, "uploadId", id);
-    int status = s3_run_alone(s, &r);
-    if (s3_is_error(&r, "NoSuchUpload") || (status == TD_E_NOT_FOUND && !s3_is_error(&r, "NoSuchBucket")))
+    int status = s3_prepare(s, &r);
+    if (status == TD_OK)
+        status = cloud_http_take(s->http, &session);
+    if (status == TD_OK) {
+        status = cloud_run(session, &r.x);
+        if (status == TD_OK && r.x.status != 404)
+            status = cloud_classify(r.x.status);
+        if ((status != TD_OK || r.x.status == 404) && tells)
+            status = s3_settle(s, &r);
+        if (status == TD_E_NOT_FOUND && !s3_is_error(&r, "NoSuchBucket"))
+            status = TD_OK;
+    }
+    if (s3_is_error(&r, "NoSuchUpload"))
         status = TD_OK;
+    cloud_http_give(s->http, session);
     s3_request_clear(&r);
     return status;
+}
+
+int s3_abort(struct s3 *s, const char *key, const char *id)
+{
+    return run_abort(s, key, id, true);
+}
+
+void s3_abort_quietly(struct s3 *s, const char *key, const char *id)
+{
+    if (run_abort(s, key, id, false) != TD_OK)
+        s->host->log(s->inst, TD_LOG_WARN, "%s/%.500s: the parts of an upload that failed could not be removed", s->config->bucket, key);
 }

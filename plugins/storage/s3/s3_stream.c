@@ -197,7 +197,6 @@ void s3_put_abort(void *upload)
     memcpy(id, u->parts.id, sizeof(id));
     memcpy(key, u->key, sizeof(key));
     free_upload(u); /* ends what is on the way first: a part that comes late would stay */
-    if (in_parts && s3_abort(s, key, id) != TD_OK)
-        s->host->log(s->inst, TD_LOG_WARN, "%s/%.500s: parts of an upload that failed could not be removed; they go later",
-                     s->config->bucket, key);
+    if (in_parts)
+        s3_abort_quietly(s, key, id);
 }
