@@ -244,8 +244,8 @@ static int open_session(struct instance *i, struct s3_trouble *t)
     else if (status == TD_OK && (x.status == 429 || x.status >= 500))
         status = s3_trouble(t, TD_E_RETRY, INSTANCE ": HTTP %u", x.status);
     else if (status == TD_OK && x.status != 200)
-        status = s3_trouble(t, TD_E_NOT_FOUND, "%.100s gives no token (HTTP %u): no " INSTANCE " of version 2, or it is switched off",
-                            i->host, x.status);
+        status =
+            s3_trouble(t, TD_E_NOT_FOUND, "%.100s gives no token (HTTP %u): it knows no version 2, or is switched off", i->host, x.status);
     else if (status == TD_OK && !copy_word(i->token + name, MAX_METADATA_TOKEN, answer))
         status = s3_trouble(t, TD_E_CORRUPT, INSTANCE ": an answer that is no token");
     cloud_exchange_clear(&x);

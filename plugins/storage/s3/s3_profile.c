@@ -70,7 +70,7 @@ static struct td_slice take_line(struct td_slice *text)
 
 static bool equals(struct td_slice s, const char *text)
 {
-    return s.n == strlen(text) && memcmp(s.p, text, s.n) == 0;
+    return td_eq(s, td_str(text));
 }
 
 /* A comment goes from a sign after a space to the end. */
@@ -98,7 +98,9 @@ static enum section section_of(struct td_slice line, enum s3_profile_file file, 
 {
     static const char word[] = "profile";
     const uint8_t *end = memchr(line.p, ']', line.n);
-    struct td_slice inside = end ? trim(td_sub(line, 1, (size_t)(end - line.p))) : td_bytes(NULL, 0);
+    if (!end)
+        return OTHER_SECTION;
+    struct td_slice inside = trim(td_sub(line, 1, (size_t)(end - line.p)));
     if (file == S3_PROFILE_CREDENTIALS)
         return equals(inside, name) ? PLAIN_SECTION : OTHER_SECTION;
     if (strcmp(name, "default") == 0 && equals(inside, name))

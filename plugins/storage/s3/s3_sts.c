@@ -144,6 +144,7 @@ static const struct meaning meanings[] = {
     {"RegionDisabledException", TD_E_CONFIG, "the service is not enabled in this region; enable it there, or set stsEndpoint"},
     {"ValidationError", TD_E_CONFIG, "a value cannot be right: look at the role, its session's name, and its duration"},
     {"InvalidParameterValue", TD_E_CONFIG, "a value cannot be right: look at the role, its session's name, and its duration"},
+    {"InvalidArgument", TD_E_CONFIG, "a value cannot be right: look at the role, its session's name, and its duration"},
     {"NoSuchEntity", TD_E_CONFIG, "there is no such role"},
     {"Throttling", TD_E_RETRY, "asked to slow down"},
     {"ThrottlingException", TD_E_RETRY, "asked to slow down"},
