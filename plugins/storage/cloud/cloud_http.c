@@ -225,6 +225,14 @@ static struct cloud_running *take_running(struct cloud_session *s)
     return r;
 }
 
+/* Some are credentials. */
+static void free_headers(struct curl_slist *headers)
+{
+    for (struct curl_slist *each = headers; each; each = each->next)
+        explicit_bzero(each->data, strlen(each->data));
+    curl_slist_free_all(headers);
+}
+
 /* The exchange is done; its libcurl side goes to those that are free, unless it was ended before its time: then libcurl (7.88) may keep a
  * buffer with it and refuses to set its size again. */
 static void release(struct cloud_session *s, struct cloud_running *r)
@@ -244,7 +252,7 @@ static void release(struct cloud_session *s, struct cloud_running *r)
         curl_easy_reset(r->easy);
     else
         curl_easy_cleanup(r->easy);
-    curl_slist_free_all(r->headers);
+    free_headers(r->headers);
     r->headers = NULL;
     r->next = s->free;
     if (keep)

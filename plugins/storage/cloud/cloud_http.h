@@ -18,7 +18,8 @@ enum {
     CLOUD_SEND_BYTES = 256 << 10, /* read from a file at a time */
 };
 
-/* Text or bytes that grow; `failed` stays set once there was no memory, so that it need be looked at only once. */
+/* Text or bytes that grow; `failed` stays set once there was no memory, so that it need be looked at only once. What is freed of them is
+ * wiped: some hold secrets. */
 struct cloud_text {
     char *p; /* zero-terminated when n > 0 or after cloud_cstr() */
     size_t n, room;

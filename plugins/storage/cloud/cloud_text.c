@@ -7,6 +7,8 @@
 
 void cloud_text_clear(struct cloud_text *t)
 {
+    if (t->p)
+        explicit_bzero(t->p, t->room);
     free(t->p);
     *t = (struct cloud_text){0};
 }
@@ -23,11 +25,16 @@ static bool make_room(struct cloud_text *t, size_t n)
     size_t room = t->room ? t->room : 64;
     while (room <= t->n + n)
         room *= 2;
-    char *grown = realloc(t->p, room);
+    char *grown = malloc(room);
     if (!grown) {
         t->failed = true;
         return false;
     }
+    if (t->n)
+        memcpy(grown, t->p, t->n);
+    if (t->p)
+        explicit_bzero(t->p, t->room); /* which realloc() would not do */
+    free(t->p);
     t->p = grown;
     t->room = room;
     return true;

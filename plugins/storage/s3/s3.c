@@ -29,7 +29,16 @@ static int open_parts(struct s3 *s)
                                                  .access_key = c->access_key,
                                                  .secret_key = c->secret_key,
                                                  .session_token = c->session_token,
-                                                 .region = s->region,
+                                                 .access_key_file = c->access_key_file,
+                                                 .secret_key_file = c->secret_key_file,
+                                                 .session_token_file = c->session_token_file,
+                                                 .role_arn = c->role_arn,
+                                                 .external_id = c->external_id,
+                                                 .role_session_name = c->role_session_name,
+                                                 .role_duration_ns = c->role_duration_ns,
+                                                 .region = c->region,
+                                                 .sts_endpoint = c->sts_endpoint,
+                                                 .endpoint = c->endpoint,
                                                  .ca_file = c->ca_file,
                                                  .proxy = c->proxy};
     int status = s3_endpoint_read(s);
@@ -108,9 +117,28 @@ static const struct td_option options[] = {
                "URL of another service than Amazon's, as https://minio.example.com:9000 or https://storage.googleapis.com."),
     TD_ENUM_OPT(struct s3_config, path_style, "pathStyle", "auto", path_styles,
                 "The bucket is part of the path (true) or of the host's name (false). auto: of the path with an endpoint of one's own."),
-    TD_STR_OPT(struct s3_config, access_key, "accessKey", NULL, "Access key id."),
+    TD_STR_OPT(
+        struct s3_config, access_key, "accessKey", NULL,
+        "Access key id. Without it the first of these that is there is used: AWS_ACCESS_KEY_ID and so on of the environment; "
+        "AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN; the shared files credentials and config (AWS_PROFILE; not credential_process); "
+        "the container's service; the instance metadata service, version 2."),
     TD_SECRET_OPT(struct s3_config, secret_key, "secretKey", "Secret access key that belongs to accessKey."),
     TD_SECRET_OPT(struct s3_config, session_token, "sessionToken", "Session token, if accessKey is one for a short time."),
+    TD_STR_OPT(struct s3_config, access_key_file, "accessKeyFile", NULL,
+               "File that holds the access key id, instead of accessKey. It may be replaced while the hub runs, as the other two."),
+    TD_STR_OPT(struct s3_config, secret_key_file, "secretKeyFile", NULL, "File that holds the secret access key, instead of secretKey."),
+    TD_STR_OPT(struct s3_config, session_token_file, "sessionTokenFile", NULL,
+               "File that holds the session token, instead of sessionToken."),
+    TD_STR_OPT(
+        struct s3_config, role_arn, "roleArn", NULL,
+        "Role that is assumed with the credentials above, as arn:aws:iam::123456789012:role/name; its keys are renewed by themselves."),
+    TD_STR_OPT(struct s3_config, external_id, "externalId", NULL, "External id that the trust policy of roleArn asks for."),
+    TD_STR_OPT(struct s3_config, role_session_name, "roleSessionName", "tapedeck", "Name of the role's session, as logs there show it."),
+    TD_DUR_OPT(struct s3_config, role_duration_ns, "roleDuration", "1h", SECONDS(900), SECONDS(43200),
+               "How long the keys of roleArn hold. No longer than the role allows, and than 1h if the credentials above are a role's too."),
+    TD_STR_OPT(
+        struct s3_config, sts_endpoint, "stsEndpoint", NULL,
+        "URL of the service that roles are assumed at. Without it AWS_ENDPOINT_URL_STS, else endpoint, else Amazon's of the region."),
     TD_STR_OPT(struct s3_config, ca_file, "caFile", NULL,
                "File of certificate authorities, in PEM form, that are trusted instead of the system's."),
     TD_SECRET_OPT(

@@ -35,6 +35,9 @@ struct s3_config {
     const char *bucket, *region, *endpoint;
     uint32_t path_style, sse; /* s3_path_style, s3_sse */
     const char *access_key, *secret_key, *session_token;
+    const char *access_key_file, *secret_key_file, *session_token_file;
+    const char *role_arn, *external_id, *role_session_name, *sts_endpoint;
+    int64_t role_duration_ns;
     const char *ca_file, *proxy;
     const char *kms_key_id, *storage_class;
     uint64_t part_size;

@@ -1,5 +1,5 @@
 /* An S3 service that answers by a script: to requests whose first line has some text, with what the test says. All that was asked is kept
- * as text. A thread for each connection. */
+ * as text, but for large bodies. A thread for each connection. */
 #ifndef TESTS_S3_SCRIPTED_SERVER_H
 #define TESTS_S3_SCRIPTED_SERVER_H
 
@@ -16,10 +16,12 @@
 
 #define CUT "cut"     /* ends the connection without an answer */
 #define STALL "stall" /* answers only when the server is stopped */
+enum { SCRIPTED_KEPT = 4 << 10 };
 
 struct scripted_rule {
     const char *asked;  /* stands in "PUT /bucket/key?partNumber=1" */
-    const char *answer; /* "404 Not Found", header lines, an empty line, a body; lines end with \n. Content-Length comes by itself */
+    const char *answer; /* "404 Not Found", header lines, an empty line, a body; lines end with \n. Content-Length comes by itself, and
+                         * "X-Delay-Ms: 50" is obeyed */
     unsigned times;     /* 0: always */
 };
 
@@ -32,7 +34,7 @@ struct scripted_server {
     pthread_mutex_t lock; /* of what follows */
     struct scripted_rule rules[64];
     size_t rule_n;
-    char asked[64 << 10]; /* heads of requests, one after the other */
+    char asked[64 << 10]; /* heads of requests and small bodies, one after the other */
     size_t asked_n;
 };
 
@@ -105,7 +107,10 @@ static inline bool scripted_answer(struct scripted_connection *c)
     size_t body = length && length < c->text + head ? strtoul(length + 17, NULL, 10) : 0;
     if (!scripted_read(c, head + body))
         return false;
-    const char *answer = scripted_choose(c->server, c->text, head);
+    const char *answer = scripted_choose(c->server, c->text, body < SCRIPTED_KEPT ? head + body : head);
+    const char *delay = strstr(answer, "\nX-Delay-Ms: ");
+    if (delay)
+        usleep((useconds_t)strtoul(delay + 13, NULL, 10) * 1000);
     if (strcmp(answer, CUT) == 0)
         return false;
     while (strcmp(answer, STALL) == 0 && !atomic_load(&c->server->stopping))
