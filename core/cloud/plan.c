@@ -46,12 +46,16 @@ int cloud_plan_make(struct cloud_plan *p, const struct manifest *m, struct error
     int status = TD_OK;
     *p = (struct cloud_plan){.id = m->id};
     arena_init(&p->keys, 16 << 20);
-    for (size_t i = 0; i < m->node_count; i++)
-        for (size_t k = 0; status == TD_OK && k < m->nodes[i].segment_count; k++) {
-            status = add_object(p, &m->nodes[i].segments[k].data, err);
+    for (size_t i = 0; i < m->node_count && status == TD_OK; i++) {
+        const struct manifest_node *node = &m->nodes[i];
+        if (node->context.key)
+            status = add_object(p, &node->context, err);
+        for (size_t k = 0; status == TD_OK && k < node->segment_count; k++) {
+            status = add_object(p, &node->segments[k].data, err);
             if (status == TD_OK)
-                status = add_object(p, &m->nodes[i].segments[k].index, err);
+                status = add_object(p, &node->segments[k].index, err);
         }
+    }
     cloud_plan_sort(p);
     return status;
 }
