@@ -376,7 +376,7 @@ static int ask_once(struct asking *a, struct error *err)
 static int prove(void *ctx, struct error *err)
 {
     struct cloud *c = ctx;
-    int status = atomic_load(&c->proved) ? TD_OK : storage_check(c->storage, err);
+    int status = atomic_load(&c->proved) ? TD_OK : storage_check_below(c->storage, c->prefix, err);
     atomic_store(&c->proved, status == TD_OK);
     return status;
 }

@@ -27,7 +27,7 @@ struct cloud_options {
     bool may_be_away;          /* starts also if the backend cannot be used now (TD_E_RETRY only), and tries again */
 };
 
-/* Proves that the backend can be used (storage_check()), unless that fails in passing and it may be away. TD_E_CONFIG: the prefix. */
+/* Proves that the backend can be used (storage_check_below()), unless that fails in passing and it may be away. TD_E_CONFIG: the prefix. */
 int cloud_open(const struct cloud_options *, struct cloud **ret, struct error *err) MUST_CHECK;
 /* No transfer runs any more. NULL is fine. */
 void cloud_close(struct cloud *);

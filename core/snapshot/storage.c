@@ -592,7 +592,8 @@ enum { STALE_S = 3600 /* nobody tries so long */ };
 
 struct probe {
     struct storage *storage;
-    char key[64];
+    char key[STORAGE_MAX_KEY + 1];
+    size_t common;    /* bytes that the keys of all trials below this prefix have in common */
     int64_t mtime_ns; /* of the object; by the backend's clock, as that of others */
     unsigned listed;
 };
@@ -652,7 +653,9 @@ static int probe(struct probe *p, struct error *err)
     }
     if (status == TD_OK) {
         step = "listed";
-        status = storage_list(p->storage, STORAGE_TRIAL, NULL, count_listed, p, err);
+        char trials[STORAGE_MAX_KEY + 1];
+        snprintf(trials, sizeof(trials), "%.*s", (int)p->common, p->key);
+        status = storage_list(p->storage, trials, NULL, count_listed, p, err);
         if (status == TD_OK && p->listed != 1)
             status = error_set(err, TD_E_CORRUPT, "it was listed %u times", p->listed);
     }
@@ -670,9 +673,9 @@ static int probe(struct probe *p, struct error *err)
     return status;
 }
 
-int storage_check(struct storage *s, struct error *err)
+int storage_check_below(struct storage *s, const char *prefix, struct error *err)
 {
-    struct probe p = {.storage = s};
+    struct probe p = {.storage = s, .common = strlen(prefix) + sizeof(STORAGE_TRIAL) - 1};
     int status = begin(s, NULL, err);
     if (status == TD_OK)
         status = end(s, s->ops->check(s->inst->self), err);
@@ -681,6 +684,11 @@ int storage_check(struct storage *s, struct error *err)
     /* One that could not be removed is overwritten when this is tried again. */
     if (!s->trial && getrandom(&s->trial, sizeof(s->trial), 0) != (ssize_t)sizeof(s->trial))
         return error_set(err, TD_E_INTERNAL, "no random numbers: %s", strerror(errno));
-    snprintf(p.key, sizeof(p.key), STORAGE_TRIAL "%016llx", (unsigned long long)s->trial);
+    snprintf(p.key, sizeof(p.key), "%s" STORAGE_TRIAL "%016llx", prefix, (unsigned long long)s->trial);
     return probe(&p, err);
+}
+
+int storage_check(struct storage *s, struct error *err)
+{
+    return storage_check_below(s, "", err);
 }

@@ -45,6 +45,8 @@ bool storage_is_key(const char *key);
  * do. The plugin cleans up what a process that was killed has left of uploads; that object stays then, under STORAGE_TRIAL, until one of
  * these calls finds it there an hour later. */
 int storage_check(struct storage *, struct error *err) MUST_CHECK;
+/* The same with an object below `prefix` ("" or ending with a slash), for credentials that are good for nothing else. */
+int storage_check_below(struct storage *, const char *prefix, struct error *err) MUST_CHECK;
 /* TD_E_NOT_FOUND: there is none. */
 int storage_head(struct storage *, const char *key, struct storage_object *ret, struct error *err) MUST_CHECK;
 /* Bytes [offset, offset + n) go to `sink` in order; n UINT64_MAX: to the end. What `sink` returns, if it is not 0, ends it and is
