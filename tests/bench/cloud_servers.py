@@ -56,8 +56,8 @@ class Server:
     def __init__(self, provider, work, gib=4):
         self.provider, self.work = provider, work
         environment = os.environ | {"ceph_bytes": str(gib << 30)}
-        self.process = subprocess.Popen(["bash", "-c", {"s3": S3, "azblob": AZBLOB}[provider], "bash", work, str(free_port())], env=environment,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = ["bash", "-c", {"s3": S3, "azblob": AZBLOB}[provider], "bash", work, str(free_port())]
+        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         words = self.process.stdout.readline().split()
         if len(words) != 3:
             raise Failed(f"the server of {provider} does not start; `make deps` installs it")
@@ -101,8 +101,8 @@ class Proxy:
     def __init__(self, server):
         self.control, self.port = free_port(), free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.process = subprocess.Popen([sys.executable, "tests/servers/fault_proxy", "--control", str(self.control), "--to", str(server.port),
-                                         "--listen", str(self.port), "--dialect", server.provider])
+        self.process = subprocess.Popen([sys.executable, "tests/servers/fault_proxy", "--control", str(self.control), "--to",
+                                         str(server.port), "--listen", str(self.port), "--dialect", server.provider])
         for _ in range(200):
             with contextlib.suppress(OSError):
                 self.ask("stats")
