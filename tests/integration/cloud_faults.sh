@@ -163,7 +163,7 @@ test_provider() {
     check "bytes that come slowly" round_trip
     check "  as they did" fired slow 4
     proxy clear >/dev/null
-    proxy arm -d kind=flip-up -d at=3 --data-urlencode "match=$list" >/dev/null
+    proxy arm -d kind=flip-up -d at=45 --data-urlencode "match=$list" >/dev/null
     check "a list of parts that is none any more" round_trip
     fails_for_good 503 . "temporary failure" "then given up"
     fails_for_good cut-answer pcapng "temporary failure" "then given up"
