@@ -19,7 +19,8 @@ struct fetch {
     struct download_item *item;
     uint32_t range; /* NOTHING: all are there, it only has to be hashed */
     struct retry retry;
-    uint64_t at, end; /* of the object */
+    uint64_t at, end; /* of the object: what came, and what is to come */
+    size_t held;      /* of what came, so many bytes are in `room` yet */
     unsigned damaged;
     int failed; /* of this side */
     struct error *err;
@@ -102,23 +103,39 @@ static int open_file(struct fetch *f, struct error *err)
 
 /* ---- Fetching a range ---- */
 
-static int take(void *ctx, struct td_slice bytes)
+/* What is held goes into the file. */
+static int write_held(struct fetch *f)
 {
-    struct fetch *f = ctx;
-    if (!run_goes_on(&f->d->run))
-        return TD_E_CANCELLED;
-    const uint8_t *p = bytes.p;
-    for (size_t n = bytes.n; n;) {
-        ssize_t one = pwrite(f->item->fd, p, n, (off_t)f->at);
+    const uint8_t *p = f->room;
+    while (f->held) {
+        ssize_t one = pwrite(f->item->fd, p, f->held, (off_t)(f->at - f->held));
         if (one < 0 && errno == EINTR)
             continue;
         if (one < 0)
             return f->failed = work_fail(f->err, "cannot be written", f->o->key);
         p += one;
-        n -= (size_t)one;
-        f->at += (uint64_t)one;
+        f->held -= (size_t)one;
     }
-    run_count(&f->d->run, (int64_t)bytes.n);
+    return TD_OK;
+}
+
+/* Bytes come in small pieces; the disk is cheaper with large ones. */
+static int take(void *ctx, struct td_slice bytes)
+{
+    struct fetch *f = ctx;
+    if (!run_goes_on(&f->d->run))
+        return TD_E_CANCELLED;
+    while (bytes.n) {
+        size_t n = bytes.n < READ_BYTES - f->held ? bytes.n : READ_BYTES - f->held;
+        memcpy(f->room + f->held, bytes.p, n);
+        bytes = td_sub(bytes, n, bytes.n);
+        f->held += n;
+        f->at += n;
+        run_count(&f->d->run, (int64_t)n);
+        int status = f->held == READ_BYTES ? write_held(f) : TD_OK;
+        if (status != TD_OK)
+            return status;
+    }
     retry_forward(&f->retry);
     return TD_OK;
 }
@@ -143,6 +160,8 @@ static int get(struct fetch *f, const char *key, struct error *err)
     if (!run_goes_on(&f->d->run))
         return error_set(err, TD_E_CANCELLED, "cancelled");
     int status = storage_get(f->d->run.cloud->storage, key, f->at, f->end - f->at, take, f, err);
+    if (!f->failed && write_held(f) != TD_OK)
+        status = f->failed;
     if (f->failed)
         return status;
     if (status == TD_E_CANCELLED)
@@ -164,6 +183,7 @@ static int fetch_range(struct fetch *f, struct error *err)
     f->at = range_begin(f->o, f->range);
     f->end = range_begin(f->o, f->range + 1);
     f->damaged = 0;
+    f->held = 0;
     uint64_t bytes = f->end - f->at;
     cloud_key(d->run.cloud, d->id, f->o->key, key);
     int status;

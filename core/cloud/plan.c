@@ -170,7 +170,7 @@ struct getting {
 
 static bool is_damaged(const struct getting *g, size_t begin)
 {
-    uint8_t digest[SHA256_BYTES];
+    uint8_t digest[SHA256_BYTES] = {0};
     struct sha256 *hash = sha256_new();
     bool summed = hash != NULL;
     if (summed) {

@@ -10,6 +10,7 @@
  *     verify NAME | delete NAME       here
  *     list                            "ID NAME" of each snapshot in the cloud
  *     keys                            "KEY BYTES" of each object in the bucket or container
+ *     clear                           removes them all
  *     ops N THREADS SEED              random operations on objects, each compared with what must come of it
  *
  * Ends with a line "ok ..." and status 0, or "STATUS: why" and status 1. */
@@ -316,6 +317,20 @@ static int list_keys(struct client *c, char **args)
     return status == TD_OK ? storage_list(c->bucket, "", NULL, print_key, NULL, &c->err) : status;
 }
 
+static int remove_key(void *ctx, const char *key, const struct storage_object *o)
+{
+    struct client *c = ctx;
+    (void)o;
+    return storage_remove(c->bucket, key, &c->err);
+}
+
+static int clear(struct client *c, char **args)
+{
+    (void)args;
+    int status = open_bucket(c, &c->bucket);
+    return status == TD_OK ? storage_list(c->bucket, "", NULL, remove_key, c, &c->err) : status;
+}
+
 /* ---- Random operations ---- */
 
 enum { KEYS = 24, MOST_BYTES = 24 << 20, MOST_THREADS = 16, KINDS = 8, TRIES = 3 };
@@ -606,6 +621,7 @@ static const struct command {
                 {"delete", 1, delete_here, false},
                 {"list", 0, list_snapshots, true},
                 {"keys", 0, list_keys, true},
+                {"clear", 0, clear, false},
                 {"ops", 3, ops, true}};
 
 int main(int argc, char **argv)

@@ -87,16 +87,19 @@ no_half() {
         ! grep -vxFf "$work/$provider-files" "$work/$provider-keys"
 }
 fired() { # the kind, at least so often
-    proxy stats | python3 -c 'import json, sys; n = json.load(sys.stdin)["faults"].get(sys.argv[1], 0); print(n); sys.exit(n < int(sys.argv[2]))' "$1" "$2"
+    proxy stats >"$work/$provider-stats" && cat "$work/$provider-stats"
+    python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[3]))["faults"].get(sys.argv[1], 0) < int(sys.argv[2]))' "$1" "$2" \
+        "$work/$provider-stats"
 }
 
 # ---- All that fails once ----
 
 # Requests of each kind, by method and URL.
 declare -A requests=(
-    [s3]='^PUT.*[.]idx$ ^PUT.*manifest ^POST.*[?]uploads partNumber= ^POST.*uploadId= ^GET.*[.]pcapng$ ^GET.*list-type ^HEAD
-        ^(DELETE.*[^=]$|POST.*[?]delete)'
-    [azblob]='^PUT.*[.]idx$ ^PUT.*manifest comp=block& comp=blocklist ^GET.*[.]pcapng$ ^GET.*comp=list ^HEAD ^DELETE'
+    [s3]='^GET.*tapedeck-check ^PUT.*[.]idx$ ^PUT.*manifest ^POST.*[?]uploads partNumber= ^POST.*uploadId= ^GET.*[.]pcapng$
+        ^GET.*list-type ^HEAD ^(DELETE.*[^=]$|POST.*[?]delete)'
+    [azblob]='^GET.*tapedeck-check ^PUT.*[.]idx$ ^PUT.*manifest comp=block& comp=blocklist ^GET.*[.]pcapng$
+        ^GET.*comp=list ^HEAD ^DELETE'
 )
 round_trip() {
     cloud here upload one && seen list | grep -q "^$id one$" && cloud there download "$id" && seen verify one &&
@@ -140,13 +143,14 @@ fails_for_good() {
 }
 
 test_provider() {
-    local kind port
+    local kind port list='comp=blocklist|^POST.*uploadId='
     provider=$1 control=$2 direct=$3 secret=$4
     config direct "$direct"
     config proxied "http://127.0.0.1:$((control + 1))"
     id=$("$client" "$work/$provider-direct.yaml" "$work/$provider-here" make one 1 6000000 7 | head -n 1)
     check "a snapshot" test -n "$id"
-    for kind in cut-head cut-in-head cut-body cut-answer cut-answer-head cut-answer-body 500 503 408 429 500-done short flip-up flip-down; do
+    for kind in cut-head cut-in-head cut-body cut-answer cut-answer-head cut-answer-body 500 503 408 429 500-done short flip-up \
+        flip-down; do
         fails_once "$kind"
     done
     idle=1s config proxied "http://127.0.0.1:$((control + 1))"
@@ -158,6 +162,9 @@ test_provider() {
     proxy arm -d kind=slow -d at=4000000 --data-urlencode "match=pcapng" -d times=4 >/dev/null
     check "bytes that come slowly" round_trip
     check "  as they did" fired slow 4
+    proxy clear >/dev/null
+    proxy arm -d kind=flip-up -d at=45 --data-urlencode "match=$list" >/dev/null
+    check "a list of parts that is none any more" round_trip
     fails_for_good 503 . "temporary failure" "then given up"
     fails_for_good cut-answer pcapng "temporary failure" "then given up"
     fails_for_good flip-up "^PUT.*pcapng" "temporary failure" "damaged"

@@ -24,6 +24,7 @@ static const struct known {
     {"InvalidBlobOrBlock", TD_E_RETRY, "blocks of another kind are in its way; they are gone when somebody puts or discards the object"},
     {"InvalidBlockId", TD_E_RETRY, "blocks of another kind are in its way; they are gone when somebody puts or discards the object"},
     {"Md5Mismatch", TD_E_RETRY, "what arrived there is not what was sent: it was damaged on its way"},
+    {"InvalidXmlDocument", TD_E_RETRY, "what arrived there is not what was sent: it was damaged on its way"},
     {"ContainerNotFound", TD_E_NOT_FOUND, "there is no such container; make it, or correct the option \"container\""},
     {"BlobNotFound", TD_E_NOT_FOUND, "there is no such object"},
     {"ResourceNotFound", TD_E_NOT_FOUND, "there is no such thing there; are storageAccount and endpoint right?"},
@@ -149,6 +150,9 @@ void azblob_explain(struct cloud_exchange *x, const struct azblob_account *accou
     } else if (row) {
         ret->status = row->status;
         snprintf(ret->text, sizeof(ret->text), "%s", row->text ? row->text : a.message);
+    } else if (x->status == 400 && !*a.code) {
+        ret->status = TD_E_RETRY; /* the service gives a code with what it has understood */
+        snprintf(ret->text, sizeof(ret->text), "the service could not read the request: it may have been damaged on its way");
     } else {
         ret->status = cloud_classify(x->status);
         snprintf(ret->text, sizeof(ret->text), "%s", *a.message ? a.message : "the service refuses it");

@@ -197,6 +197,7 @@ static void test_errors(void)
         {"BlobNotFound", 404, TD_E_NOT_FOUND},
         {"InvalidBlockList", 400, TD_E_RETRY},
         {"Md5Mismatch", 400, TD_E_RETRY},
+        {"InvalidXmlDocument", 400, TD_E_RETRY},
         {"InvalidRange", 416, TD_E_LIMIT},
         {"RequestBodyTooLarge", 413, TD_E_LIMIT},
         {"ConditionNotMet", 412, TD_E_RETRY},
@@ -218,6 +219,7 @@ static void test_errors(void)
            "HTTP %u %s: %s", rows[i].http, rows[i].code, by_head.text);
     }
     like(explained(503, "", "", NULL).text, "(HTTP 503)", "an answer without a word");
+    is_int(explained(400, "", "", NULL).status, TD_E_RETRY, "Azurite's word for a document that cannot be read, damaged on its way");
     is_int(explained(307, "", "", NULL).status, TD_E_INTERNAL, "a redirect is no success");
     is_int(explained(200, "", "", NULL).status, TD_E_CORRUPT, "nor is what is not understood");
     is_int(explained(400, "", "<Error><Code>InvalidOperation</Code><Message>Provided contentMD5 doesn't match.</Message></Error>", NULL)
