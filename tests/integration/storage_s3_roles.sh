@@ -51,8 +51,9 @@ start_services() {
     services=$!
     ceph_await 20 test -s "$work/port" || return 1
     service=127.0.0.1:$(<"$work/port")
-    role web '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":["arn:aws:iam:::oidc-provider/'"$service"'"]},
-        "Action":["sts:AssumeRoleWithWebIdentity"],"Condition":{"StringEquals":{"'"$service"':app_id":"tapedeck"}}}]}' \
+    role web '{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+        "Principal":{"Federated":["arn:aws:iam:::oidc-provider/'"$service"'"]},"Action":["sts:AssumeRoleWithWebIdentity"],
+        "Condition":{"StringEquals":{"'"$service"':app_id":"tapedeck"}}}]}' \
         >"$work/web.out" 2>&1
 }
 
@@ -71,7 +72,8 @@ says "with all that there is to it" '^ok: ' \
 echo "$ceph_access_key" >"$work/access" && echo "$ceph_secret_key" >"$work/secret"
 says "with keys from files" '^ok: ' "accessKeyFile: $work/access, secretKeyFile: $work/secret, $hub"
 says "on top of the environment's keys" '^ok: ' "$hub" AWS_ACCESS_KEY_ID="$ceph_access_key" AWS_SECRET_ACCESS_KEY="$ceph_secret_key"
-says "a role that may not be assumed" '^not allowed: .*role/web at 127.*look at its trust policy' "$keys, roleArn: \"arn:aws:iam:::role/web\""
+says "a role that may not be assumed" '^not allowed: .*role/web at 127.*look at its trust policy' \
+    "$keys, roleArn: \"arn:aws:iam:::role/web\""
 says "one that is not there" '^configuration error: .*there is no such role' "$keys, roleArn: \"arn:aws:iam:::role/nobody\""
 says "for longer than the role allows" '^configuration error: .*its duration' "$keys, $hub, roleDuration: 12h"
 says "with a wrong secret key" '^not allowed: .*role/hub at 127' "accessKey: $ceph_access_key, secretKey: another0secret, $hub"

@@ -64,7 +64,7 @@ static void init_condition(pthread_cond_t *c)
 
 int s3_credentials_new(const struct s3_credentials_options *o, struct s3_credentials **ret)
 {
-    struct s3_trouble t;
+    struct s3_trouble t = {0};
     struct s3_credentials *c = calloc(1, sizeof(*c));
     if (!c)
         return o->host->fail(o->inst, TD_E_NOMEM, "out of memory");
@@ -244,7 +244,7 @@ static int get(struct s3_credentials *c, struct s3_keys *ret, struct s3_trouble 
 
 int s3_credentials_get(struct s3_credentials *c, struct s3_keys *ret)
 {
-    struct s3_trouble t;
+    struct s3_trouble t = {0};
     pthread_mutex_lock(&c->lock);
     int status = get(c, ret, &t);
     pthread_mutex_unlock(&c->lock);

@@ -61,7 +61,7 @@ static void copy_line(char *into, size_t room, const char *text)
 /* Keys as both services give them, or what stands there instead. */
 static int take(struct cloud_exchange *x, const char *what, struct s3_found *ret, struct s3_trouble *t)
 {
-    struct s3_trouble why;
+    struct s3_trouble why = {0};
     json_error_t error;
     char code[64], message[256];
     json_t *root = json_loadb(x->answer.n ? x->answer.p : "", x->answer.n, JSON_REJECT_DUPLICATES, &error);

@@ -80,8 +80,8 @@ static inline const char *scripted_choose(struct scripted_server *s, const char 
         *version = 0;
     pthread_mutex_lock(&s->lock);
     if (n < sizeof(s->asked) - s->asked_n - 1) {
-        memcpy(s->asked + s->asked_n, head, n);
-        s->asked_n += n;
+        for (size_t i = 0; i < n; i++)
+            s->asked[s->asked_n++] = head[i] ? head[i] : '0'; /* it stays one text */
         s->asked[s->asked_n] = 0;
     }
     for (size_t i = 0; i < s->rule_n; i++) {
