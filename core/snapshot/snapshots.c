@@ -151,6 +151,11 @@ const struct manifest *snapshot_manifest(const struct snapshot *s)
     return s->manifest;
 }
 
+struct storage *snapshot_storage(const struct snapshot *s)
+{
+    return s->all->storage;
+}
+
 static int newest_first(const void *a, const void *b)
 {
     const struct manifest *left = (*(struct snapshot *const *)a)->manifest, *right = (*(struct snapshot *const *)b)->manifest;
@@ -250,8 +255,8 @@ static int write_manifest(const struct manifest *m, struct buf *ret, struct erro
     return TD_OK;
 }
 
-/* Takes the name, and room for the manifest. */
-static int begin_adding(struct snapshots *all, struct snapshot *s, struct error *err)
+/* Takes the name, and room for the manifest's file. */
+static int begin_adding(struct snapshots *all, struct snapshot *s, uint64_t file_bytes, struct error *err)
 {
     const struct manifest *m = s->manifest;
     pthread_mutex_lock(&all->lock);
@@ -261,7 +266,7 @@ static int begin_adding(struct snapshots *all, struct snapshot *s, struct error 
     else if (!snapshots_grow(all))
         status = error_nomem(err);
     else
-        status = reserve(all, s->bytes - m->bytes, err);
+        status = reserve(all, file_bytes, err);
     if (status == TD_OK)
         all->v[all->n++] = s;
     pthread_mutex_unlock(&all->lock);
@@ -278,7 +283,7 @@ static int put_manifest(struct snapshots *all, struct snapshot *s, struct td_sli
         all->used += s->bytes;
         snapshots_take_away(&all->reserved, s->bytes);
     } else {
-        snapshots_take_away(&all->reserved, s->bytes - s->manifest->bytes);
+        snapshots_take_away(&all->reserved, json.n);
         forget(all, s);
     }
     pthread_mutex_unlock(&all->lock);
@@ -287,13 +292,18 @@ static int put_manifest(struct snapshots *all, struct snapshot *s, struct td_sli
 
 int snapshots_add(struct snapshots *all, struct manifest *m, struct error *err)
 {
+    return snapshots_add_with(all, m, 0, err);
+}
+
+int snapshots_add_with(struct snapshots *all, struct manifest *m, uint64_t dissection_bytes, struct error *err)
+{
     struct buf json;
     buf_init(&json, MANIFEST_MAX_BYTES);
     struct snapshot *s = mem_calloc(1, sizeof(*s));
     int status = s ? write_manifest(m, &json, err) : error_nomem(err);
     if (status == TD_OK) {
-        *s = (struct snapshot){.all = all, .manifest = m, .hidden = true, .bytes = m->bytes + json.n};
-        status = begin_adding(all, s, err);
+        *s = (struct snapshot){.all = all, .manifest = m, .hidden = true, .bytes = m->bytes + dissection_bytes + json.n};
+        status = begin_adding(all, s, json.n, err);
     }
     if (status == TD_OK)
         status = put_manifest(all, s, buf_slice(&json), err);

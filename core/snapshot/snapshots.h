@@ -22,6 +22,7 @@ struct snapshot;
 struct snapshot *snapshots_pin(struct snapshots *, const char *name);
 void snapshot_unpin(struct snapshot *);
 const struct manifest *snapshot_manifest(const struct snapshot *); /* as long as it is pinned */
+struct storage *snapshot_storage(const struct snapshot *);         /* where it lies, below its id */
 /* All, by creation, newest first, each pinned; mem_free(*ret). */
 int snapshots_pin_all(struct snapshots *, struct snapshot ***ret, size_t *ret_n, struct error *err) MUST_CHECK;
 
@@ -41,6 +42,8 @@ void snapshots_set_limit(struct snapshots *, uint64_t bytes);
  * reserved by the caller and count as used from now on. TD_E_EXISTS: a snapshot of this name, or of this id. TD_E_INTERNAL: a manifest that
  * manifest_read() would refuse. */
 int snapshots_add(struct snapshots *, struct manifest *, struct error *err) MUST_CHECK;
+/* The same with dissections that are there already, of so many bytes, also reserved by the caller. */
+int snapshots_add_with(struct snapshots *, struct manifest *, uint64_t dissection_bytes, struct error *err) MUST_CHECK;
 /* The manifest goes first, so that it is gone or there. TD_E_NOT_FOUND, TD_E_RETRY. */
 int snapshots_delete(struct snapshots *, const char *name, struct error *err) MUST_CHECK;
 /* Is there one of this id, or of this name, or is one being added? */
