@@ -86,7 +86,7 @@ void run_end(struct run *);
 int run_fail(struct run *, const struct error *);
 /* What the run ends with: its failure, or TD_E_CANCELLED if it was cancelled, or TD_OK. */
 int run_status(struct run *, struct error *err);
-bool run_goes_on(const struct run *);
+bool run_goes_on(struct run *);
 /* `work` in so many threads; returns when all have ended, with run_status(). */
 int run_work(struct run *, size_t threads, void (*work)(struct run *, void *ctx), void *ctx, struct error *err) MUST_CHECK;
 /* Progress: sets what there is to do; adds to what is done (may be negative). */

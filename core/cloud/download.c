@@ -17,7 +17,10 @@ enum { MAX_DISSECTIONS = 1024 };
 
 static int get_manifest(struct download *d, struct error *err)
 {
-    int status = cloud_get_manifest(&d->run, d->id, NULL, &d->manifest, err);
+    struct buf json = {0};
+    int status = cloud_get_manifest(&d->run, d->id, &json, &d->manifest, err);
+    d->manifest_bytes = json.n;
+    buf_clear(&json);
     if (status == TD_E_NOT_FOUND) {
         catalog_drop(d->run.cloud, d->id);
         return error_set(err, status, "snapshot %s is not in the cloud", d->id);
@@ -244,12 +247,12 @@ static int download(struct download *d, struct transfer_result *ret, struct erro
         status = fetch_all(d, err);
     if (status == TD_OK)
         status = put_all(d, err);
-    *ret = (struct transfer_result){
-        .sent_objects = d->got_objects, .sent_bytes = atomic_load(&d->got_bytes), .retries = atomic_load(&d->run.retries)};
-    if (d->manifest) {
-        ret->objects = d->plan.n + 1;
-        ret->bytes = d->plan.bytes;
-    }
+    if (d->manifest)
+        *ret = (struct transfer_result){.objects = d->plan.n + 1,
+                                        .bytes = d->plan.bytes + d->manifest_bytes,
+                                        .sent_objects = d->got_objects + 1,
+                                        .sent_bytes = atomic_load(&d->got_bytes) + d->manifest_bytes};
+    ret->retries = atomic_load(&d->run.retries);
     return status == TD_OK ? add(d, err) : status;
 }
 

@@ -29,6 +29,7 @@ struct download {
     struct snapshots *snapshots;
     const char *id;
     struct manifest *manifest;
+    uint64_t manifest_bytes; /* of its file */
     struct plan plan;
     struct download_item *items; /* beside the plan's objects */
     struct arena bits;

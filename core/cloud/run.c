@@ -22,7 +22,7 @@ static bool is_cancelled(const struct run *r)
     return atomic_load(&r->cloud->cancelled) || (r->transfer && r->transfer->cancel && atomic_load(r->transfer->cancel));
 }
 
-/* Passes the caller's cancel on to all who look at `stop`. */
+/* Passes the caller's cancel on to those who only look at `stop`: pauses. */
 static void *watch(void *arg)
 {
     struct run *r = arg;
@@ -93,9 +93,11 @@ int run_status(struct run *r, struct error *err)
     return status;
 }
 
-bool run_goes_on(const struct run *r)
+bool run_goes_on(struct run *r)
 {
-    return !atomic_load_explicit(&r->stop, memory_order_relaxed);
+    if (is_cancelled(r))
+        atomic_store(&r->stop, true);
+    return !atomic_load(&r->stop);
 }
 
 /* ---- Working ---- */

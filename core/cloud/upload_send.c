@@ -21,7 +21,7 @@ struct sending {
     struct put_state state; /* of this object; text "": none */
     char key[CLOUD_KEY];
     uint64_t most, resumed; /* bytes that need not be sent again; of those, of an earlier run */
-    bool has_resumed;
+    bool had_state, has_resumed;
     unsigned damaged;
 };
 
@@ -121,7 +121,7 @@ static int progress(void *ctx, uint64_t bytes)
     if (!run_goes_on(&s->u->run))
         return 1;
     if (!s->has_resumed)
-        s->resumed = *s->state.text ? bytes : 0;
+        s->resumed = s->had_state ? bytes : 0;
     s->has_resumed = true;
     if (bytes > s->most) {
         s->most = bytes;
@@ -158,6 +158,7 @@ static int put(struct sending *s, struct error *err)
     struct storage_put resumed = how;
     memcpy(state, s->state.text, sizeof(state)); /* save() overwrites the other one */
     resumed.state = state;
+    s->had_state = *state;
     name_dissection(s, name);
     int status = storage_put_file_as(u->run.cloud->storage, s->key, s->item->linked ? u->work_fd : u->source_fd,
                                      s->item->linked ? name : s->o->key, &resumed, NULL, err);

@@ -101,7 +101,7 @@ static inline struct cloud_options hub_options(const struct hub_rig *h, const ch
         .work_dir = h->work,
         .parallel = 4,
         .refresh_ns = (int64_t)3600 * NS_PER_S,
-        .retry = {.first_ns = NS_PER_MS / 10, .longest_ns = 2 * NS_PER_MS, .patience_ns = (int64_t)5 * NS_PER_S},
+        .retry = {.first_ns = NS_PER_MS / 10, .longest_ns = 2 * NS_PER_MS, .patience_ns = NS_PER_S},
     };
 }
 
@@ -160,7 +160,7 @@ static inline void rig_object(struct hub_rig *h, struct manifest *m, struct mani
     free(bytes);
 }
 
-/* `segments` on each of two nodes, of `bytes` and a few; the last one is empty. */
+/* `segments` on each of two nodes, of `bytes` and a few; the last index has one byte. */
 static inline void hub_make(struct hub_rig *h, const char *id, const char *name, size_t segments, size_t bytes)
 {
     static const char *const nodes[] = {"node-1", "node-1-b"}; /* whose keys are in another order than the names */
@@ -184,7 +184,7 @@ static inline void hub_make(struct hub_rig *h, const char *id, const char *name,
                 .sequence = k + 1, .packets = 1, .captured_bytes = 5, .first_ns = CLOUD_RIG_T0, .last_ns = CLOUD_RIG_T0};
             rig_object(h, m, &s->data, manifest_key(m, n->name, k + 1, k % 2 ? MANIFEST_PCAPNG : MANIFEST_PCAPNG_ZST), bytes + 7 * k + i,
                        10 * k + i);
-            rig_object(h, m, &s->index, manifest_key(m, n->name, k + 1, MANIFEST_INDEX), k + 1 == segments ? 0 : 100 + k, 10 * k + i + 5);
+            rig_object(h, m, &s->index, manifest_key(m, n->name, k + 1, MANIFEST_INDEX), k + 1 == segments ? 1 : 100 + k, 10 * k + i + 5);
         }
     }
     manifest_sum(m);

@@ -319,7 +319,7 @@ static inline void fake_put_abort(void *upload)
 
 static inline void fake_part_key(const char *id, const char *key, unsigned n, char out[STORAGE_MAX_KEY + 1])
 {
-    snprintf(out, STORAGE_MAX_KEY + 1, "%s/%s/%05u", key, id, n);
+    snprintf(out, STORAGE_MAX_KEY + 1, "%.900s/%.40s/%05u", key, id, n % FAKE_MAX_PARTS);
 }
 
 static inline int fake_remove_part(void *ctx, const char *key, const struct storage_object *o)
@@ -336,7 +336,7 @@ static inline int fake_forget(void *self, const char *key, const char *state)
     struct error err = {0};
     if (!fake_begins())
         return fake_fail(f);
-    snprintf(prefix, sizeof(prefix), "%s/%s/", key, state);
+    snprintf(prefix, sizeof(prefix), "%.900s/%.40s/", key, state);
     return fake_ends(f, storage_list(f->parts, prefix, NULL, fake_remove_part, f, &err), &err);
 }
 
@@ -415,10 +415,29 @@ static inline int fake_put_parts(struct fake_cloud *f, const char *key, int fd, 
     return status == TD_OK ? fake_complete(f, key, id, n, put) : status;
 }
 
+/* Small ones go in one request. */
+static inline int fake_put_small(struct fake_cloud *f, const char *key, int fd, const struct td_put *put)
+{
+    uint8_t digest[32], bytes[FAKE_PART];
+    struct sha256 *hash = sha256_new();
+    struct error err = {0};
+    ssize_t n = pread(fd, bytes, sizeof(bytes), 0);
+    sha256_begin(hash);
+    sha256_add(hash, td_bytes(bytes, n > 0 ? (size_t)n : 0));
+    sha256_end(hash, digest);
+    sha256_free(hash);
+    atomic_fetch_add(&fake.now->part_bytes, (unsigned long)n);
+    if (n < 0 || (put->sha256 && memcmp(digest, put->sha256, 32) != 0))
+        return f->host->fail(f->inst, TD_E_CORRUPT, "%s: BadDigest", key);
+    int status = fake_keep_sum(f, key, digest);
+    return status == TD_OK ? fake_ends(f, storage_put_bytes(f->objects, key, td_bytes(bytes, (size_t)n), &err), &err) : status;
+}
+
 static inline int fake_put_file(void *self, const char *key, int dir_fd, const char *name, const struct td_put *put, bool *ret_linked)
 {
     struct fake_cloud *f = self;
-    char id[TD_PUT_STATE_MAX + 1];
+    char id[48];
+    struct stat st;
     uint64_t number;
     atomic_fetch_add(&fake.now->puts, 1);
     *ret_linked = false;
@@ -427,7 +446,12 @@ static inline int fake_put_file(void *self, const char *key, int dir_fd, const c
     int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return f->host->fail(f->inst, TD_E_NOT_FOUND, "%s: no such file", name);
-    snprintf(id, sizeof(id), "%s", put->state ? put->state : "");
+    if (fstat(fd, &st) == 0 && st.st_size <= FAKE_PART) {
+        int small = fake_put_small(f, key, fd, put);
+        close(fd);
+        return small;
+    }
+    snprintf(id, sizeof(id), "%.40s", put->state ? put->state : "");
     bool kept = *id;
     if (!kept && getrandom(&number, sizeof(number), 0) == sizeof(number)) {
         snprintf(id, sizeof(id), "u%016llx", (unsigned long long)number);
@@ -438,7 +462,7 @@ static inline int fake_put_file(void *self, const char *key, int dir_fd, const c
     if (status != TD_E_CANCELLED && (status != TD_E_RETRY || !kept)) {
         struct error err;
         char prefix[STORAGE_MAX_KEY + 1];
-        snprintf(prefix, sizeof(prefix), "%s/%s/", key, id);
+        snprintf(prefix, sizeof(prefix), "%.900s/%.40s/", key, id);
         (void)!storage_list(f->parts, prefix, NULL, fake_remove_part, f, &err);
     }
     return status;
