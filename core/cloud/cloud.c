@@ -49,7 +49,7 @@ static void *ask_often(void *arg)
 
 /* ---- Life ---- */
 
-static int check_prefix(const char *prefix, struct error *err)
+int cloud_check_prefix(const char *prefix, struct error *err)
 {
     char key[CLOUD_PREFIX + 1];
     size_t n = strnlen(prefix, CLOUD_PREFIX);
@@ -88,7 +88,7 @@ static struct cloud *make(const struct cloud_options *o)
 
 static int start(struct cloud *c, const struct cloud_options *o, struct error *err)
 {
-    int status = check_prefix(o->prefix, err);
+    int status = cloud_check_prefix(o->prefix, err);
     if (status == TD_OK && strnlen(o->work_dir, CLOUD_PATH) > CLOUD_PATH - 128)
         status = error_set(err, TD_E_CONFIG, "%.400s: the path is too long", o->work_dir);
     if (status != TD_OK)

@@ -27,6 +27,8 @@ struct cloud_options {
     bool may_be_away;          /* starts also if the backend cannot be used now (TD_E_RETRY only), and tries again */
 };
 
+/* TD_E_CONFIG: it is no prefix; says what one looks like. */
+int cloud_check_prefix(const char *prefix, struct error *err) MUST_CHECK;
 /* Proves that the backend can be used (storage_check()), unless that fails in passing and it may be away. TD_E_CONFIG: the prefix. */
 int cloud_open(const struct cloud_options *, struct cloud **ret, struct error *err) MUST_CHECK;
 /* No transfer runs any more. NULL is fine. */

@@ -647,17 +647,22 @@ void jobs_wake(struct jobs *js)
     pthread_mutex_unlock(&js->lock);
 }
 
-void jobs_close(struct jobs *js)
+void jobs_stop(struct jobs *js)
 {
-    if (!js)
-        return;
-    jobs_wake(js);
     pthread_mutex_lock(&js->lock);
     atomic_store(&js->stopping, true);
     for (struct job *j = js->oldest; j; j = j->newer)
         atomic_store(&j->cancel, true);
     pthread_cond_signal(&js->work);
     pthread_mutex_unlock(&js->lock);
+}
+
+void jobs_close(struct jobs *js)
+{
+    if (!js)
+        return;
+    jobs_wake(js);
+    jobs_stop(js);
     if (js->started) {
         pthread_join(js->scheduler, NULL);
         pthread_mutex_lock(&js->lock);

@@ -241,6 +241,8 @@ static int with_store(struct hub *hub, int (*use)(struct hub *, struct store *, 
     struct hub_calls calls;
     struct store *store = NULL;
     int status = hub_open_calls(hub, c->db, &calls, &store, err);
+    if (status == TD_E_NOT_FOUND && hub_refuse_remote(hub, c->q, c->db))
+        return TD_OK;
     if (status != TD_OK)
         return status;
     c->db = calls.db;
@@ -337,6 +339,7 @@ static const struct hub_answer search_answers[] = {
      "it finds later may lie before a cursor: /calls/stream misses none"},
     {400, "application/problem+json", "filter_error: with diagnostics, as /filter/check has them; or invalid_request"},
     {404, "application/problem+json", "There is no such snapshot or dissection"},
+    {409, "application/problem+json", "not_local: the snapshot is in the cloud only"},
     {0}};
 static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The call, with headers and bodies"}, {0}};
 

@@ -26,6 +26,9 @@ static int open_fields(struct hub *hub, const char *db, struct fields *ret, stru
     if (!db)
         return TD_OK;
     int status = hub_open_calls(hub, db, &ret->calls, &ret->store, err);
+    struct error why;
+    if (status == TD_E_NOT_FOUND && hub_is_remote(hub, db, &why))
+        return error_set(err, why.status, "%s", why.text);
     if (status == TD_OK && ret->store)
         ret->registry = store_registry(ret->store);
     return status;

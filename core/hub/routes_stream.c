@@ -407,7 +407,7 @@ static int get_stream(void *ctx, struct http_request *q, struct error *err)
         http_reply_events(q, &(struct http_events){s, next_events, close_stream});
     else if (status == TD_E_CONFIG && diagnostics.fault_n)
         hub_refuse_filter(q, &diagnostics, s->filter, err);
-    bool refused = status == TD_E_CONFIG && diagnostics.fault_n;
+    bool refused = (status == TD_E_CONFIG && diagnostics.fault_n) || (status == TD_E_NOT_FOUND && hub_refuse_remote(ctx, q, s->db));
     filter_diagnostics_clear(&diagnostics);
     if (status != TD_OK)
         close_stream(s);
@@ -432,6 +432,7 @@ static const struct hub_answer answers[] = {
      "the calls before it are void. Last-Event-ID goes on behind that call"},
     {400, "application/problem+json", "filter_error: with diagnostics, as /filter/check has them; or invalid_request"},
     {404, "application/problem+json", "There is no such snapshot or dissection, and none is made"},
+    {409, "application/problem+json", "not_local: the snapshot is in the cloud only"},
     {0}};
 
 static const struct hub_route routes[] = {
