@@ -403,11 +403,13 @@ static int put_there(struct hub *hub, const char *id, const struct hub_moves *mo
     return TD_OK;
 }
 
-/* What is here goes before what is in the cloud, and what is being made, too. *ret_answered: why there is none to show. */
+/* What is here goes before what is in the cloud, and that before what is being made or could not be. *ret_answered: why there is none to
+ * show. */
 static int put_meant(struct hub *hub, struct http_request *q, const char *what, const struct hub_moves *moves, struct buf *b,
                      bool *ret_answered, struct error *err)
 {
     struct hub_copy copy;
+    struct hub_copies all;
     size_t n = 0;
     int status = TD_OK;
     struct snapshot *s = hub_pin(hub, what);
@@ -416,7 +418,9 @@ static int put_meant(struct hub *hub, struct http_request *q, const char *what, 
         snapshot_unpin(s);
         return status;
     }
-    status = put_all_unborn(hub, b, what, &n, err);
+    status = hub_find_copies(hub, what, &all, err);
+    if (status == TD_OK && !all.n)
+        status = put_all_unborn(hub, b, what, &n, err);
     if (status != TD_OK || n)
         return status;
     *ret_answered = !hub_choose_copy(hub, q, what, false, &copy, &status, err);
