@@ -13,7 +13,7 @@ JOBS     ?= $(shell nproc)
 T        ?=
 MAKEFLAGS += --no-print-directory
 
-PACKAGES := yaml-0.1 jansson libzstd zlib libpcap libcrypto sqlite3 libmicrohttpd gnutls libcurl
+PACKAGES := yaml-0.1 jansson libzstd zlib libpcap libcrypto sqlite3 libmicrohttpd gnutls libcurl expat
 CFLAGS   ?= -O3 -g
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wimplicit-fallthrough
 # What may silently change the layout or the meaning of an interface is an error everywhere, WERROR or not.

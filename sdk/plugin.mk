@@ -2,6 +2,7 @@
 #
 #     NAME := redis                  # the shared object's name: redis.so
 #     LIBS := -lz                    # what it links against, if anything
+#     SHARED := ../common            # folders whose C files are compiled into it as well, if any
 #     include .../plugin.mk          # in the tree ../../../sdk/plugin.mk, else PREFIX/lib/tapedeck/plugin.mk
 #
 # OUT (default: build) is where NAME.so goes. What may silently change the layout or the meaning of the interface is
@@ -20,7 +21,9 @@ OUT     ?= build
 OBJ     ?= build/obj
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wimplicit-fallthrough -Werror=implicit-function-declaration \
            -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=return-type -Werror=overflow
-SOURCES := $(wildcard *.c)
+SHARED  ?=
+SOURCES := $(notdir $(wildcard *.c $(SHARED:%=%/*.c)))
+VPATH   := $(SHARED)
 OBJECTS := $(SOURCES:%.c=$(OBJ)/%.o)
 
 $(OUT)/$(NAME).so: $(OBJECTS)

@@ -64,7 +64,8 @@ struct cloud_exchange {
     bool sends_body;     /* Content-Length: 0 if there is nothing (PUT, POST) */
     int64_t deadline_ns; /* for the whole exchange; 0: none but the idle time */
 
-    /* Where a 2xx's body goes: `sink`, or `answer` if it is NULL. Any other's goes to `answer`. */
+    /* Where a 2xx's body goes: `sink`, or `answer` if it is NULL. Any other's goes to `answer`. When the sink is called, status, length and
+     * head are known. */
     td_sink_fn *sink;
     void *ctx;
     uint64_t sink_max; /* more than this are TD_E_CORRUPT; 0: no limit */
@@ -90,20 +91,21 @@ const char *cloud_header(struct cloud_exchange *, const char *name);
 int cloud_start(struct cloud_session *, struct cloud_exchange *);
 /* Works on all that was started until at least one more is done, or for so long. TD_E_CANCELLED: the instance was told to stop. */
 int cloud_wait(struct cloud_session *, int64_t timeout_ns);
-/* Begins one and waits for it; TD_OK: there is an answer, of any status; else by host->fail(). */
+/* Begins one and waits for it; TD_OK: there is an answer, of any status; what the sink returned, if it was not 0; else by host->fail(). */
 int cloud_run(struct cloud_session *, struct cloud_exchange *);
 /* Ends one that was started; does nothing to one that is done. */
 void cloud_stop(struct cloud_session *, struct cloud_exchange *);
 
 /* What an HTTP status means if nothing better is known from the answer's error code: 2xx TD_OK; 400 TD_E_INTERNAL, 401 and 403
- * TD_E_DENIED, 404 and 410 TD_E_NOT_FOUND, 409 and 412 TD_E_RETRY, 413 TD_E_LIMIT, 416 TD_E_LIMIT, 408, 429 and 5xx (but 501, 505 and
- * 507) TD_E_RETRY. */
+ * TD_E_DENIED, 404 and 410 TD_E_NOT_FOUND, 409 and 412 TD_E_RETRY, 413, 416 and 507 TD_E_LIMIT, 408, 429 and other 5xx TD_E_RETRY,
+ * but 501 and 505 TD_E_UNSUPPORTED; the rest TD_E_INTERNAL. */
 int cloud_classify(unsigned status);
 
 /* ---- XML answers, by expat: flat, as those of S3 and Azure are ---- */
 
-/* `path`: names of the elements from the root's child on, joined by slashes ("Contents/Key"); `text`: what it held, entities resolved.
- * Called at the end of each element that has no children, and with NULL as the text at the end of one that has. Not 0: stops. */
+/* `path`: names of the elements from the root's child on, joined by slashes ("Contents/Key"; "": the root itself); `text`: what it held,
+ * entities resolved. Called at the end of each element that has no children, and with NULL as the text at the end of one that has. Not 0:
+ * stops. */
 typedef int cloud_xml_fn(void *ctx, const char *path, const char *text);
 /* TD_E_CORRUPT: no XML, deeper than 16 elements, a text above 64 KiB, a document type (nothing declares entities here); or what `each`
  * returned. Fails silently: the caller tells. */
