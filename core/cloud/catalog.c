@@ -376,8 +376,19 @@ static int ask_once(struct asking *a, struct error *err)
 static int prove(void *ctx, struct error *err)
 {
     struct cloud *c = ctx;
-    int status = c->proved ? TD_OK : storage_check(c->storage, err);
-    c->proved = status == TD_OK;
+    int status = atomic_load(&c->proved) ? TD_OK : storage_check(c->storage, err);
+    atomic_store(&c->proved, status == TD_OK);
+    return status;
+}
+
+int catalog_prove_for(struct run *r, struct error *err)
+{
+    struct cloud *c = r->cloud;
+    if (atomic_load(&c->proved))
+        return TD_OK;
+    pthread_mutex_lock(&c->asking);
+    int status = run_call(r, prove, c, err);
+    pthread_mutex_unlock(&c->asking);
     return status;
 }
 

@@ -25,7 +25,7 @@ static int ask(struct cloud *c, struct error *err)
 
 int cloud_refresh(struct cloud *c, struct error *err)
 {
-    struct error unread;
+    struct error unread = {0};
     return ask(c, err ? err : &unread);
 }
 
@@ -106,7 +106,7 @@ static int start(struct cloud *c, const struct cloud_options *o, struct error *e
 
 int cloud_open(const struct cloud_options *o, struct cloud **ret, struct error *err)
 {
-    struct error unread;
+    struct error unread = {0};
     struct cloud *c = make(o);
     err = err ? err : &unread;
     if (!c) {

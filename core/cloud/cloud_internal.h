@@ -39,7 +39,7 @@ struct cloud {
     _Atomic uint64_t version;
 
     pthread_mutex_t asking; /* one question for all at a time */
-    bool proved;            /* [asking] storage_check() went well */
+    atomic_bool proved;     /* storage_check() went well; set under [asking] */
 
     pthread_t asker;
     bool has_asker;
@@ -139,6 +139,8 @@ int cloud_head_manifest(struct run *, const char *id, struct error *err) MUST_CH
 
 /* Can the backend be used? Once it could, nothing is asked. [asking] */
 int catalog_prove(struct cloud *, struct error *err) MUST_CHECK;
+/* The same before a transfer of a cloud that was away when it was opened. */
+int catalog_prove_for(struct run *, struct error *err) MUST_CHECK;
 /* Asks once, that first; the status is told, too. [asking] */
 int catalog_ask(struct cloud *, struct error *err) MUST_CHECK;
 /* This hub has done it: one more is there; one is not there any more, or was found not to be. */

@@ -238,7 +238,9 @@ static int add(struct download *d, struct error *err)
 
 static int download(struct download *d, struct transfer_result *ret, struct error *err)
 {
-    int status = get_manifest(d, err);
+    int status = catalog_prove_for(&d->run, err);
+    if (status == TD_OK)
+        status = get_manifest(d, err);
     if (status == TD_OK)
         status = make_plan(d, err);
     if (status == TD_OK)
@@ -289,7 +291,7 @@ static int run(struct cloud *c, struct snapshots *snapshots, const char *id, int
 int cloud_download(struct cloud *c, struct snapshots *snapshots, const char *id, const struct transfer *t, struct transfer_result *ret,
                    struct error *err)
 {
-    struct error unread;
+    struct error unread = {0};
     bool here = manifest_is_id(id) && snapshots_has_id(snapshots, id);
     err = err ? err : &unread;
     int work_fd, status = work_open(c, id, "download", !here, &work_fd, err);
@@ -308,7 +310,7 @@ int cloud_download(struct cloud *c, struct snapshots *snapshots, const char *id,
 
 int cloud_clean_download(struct cloud *c, struct snapshots *snapshots, const char *id, struct error *err)
 {
-    struct error unread;
+    struct error unread = {0};
     err = err ? err : &unread;
     int work_fd = -1, status = work_open(c, id, "download", false, &work_fd, err);
     if (status != TD_OK && status != TD_E_NOT_FOUND)

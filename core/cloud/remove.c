@@ -144,7 +144,7 @@ static int sweep(void *ctx, struct error *err)
 
 int cloud_remove(struct cloud *c, const char *id, const struct transfer *t, struct error *err)
 {
-    struct error unread;
+    struct error unread = {0};
     struct run r;
     err = err ? err : &unread;
     char manifest[CLOUD_KEY], prefix[CLOUD_KEY];
@@ -154,7 +154,9 @@ int cloud_remove(struct cloud *c, const char *id, const struct transfer *t, stru
     if (status != TD_OK)
         return status;
     struct single first = {c->storage, cloud_key(c, id, "manifest.json", manifest)}, rest = {c->storage, cloud_key(c, id, "", prefix)};
-    status = run_call(&r, remove_one, &first, err);
+    status = catalog_prove_for(&r, err);
+    if (status == TD_OK)
+        status = run_call(&r, remove_one, &first, err);
     if (status == TD_OK) {
         catalog_drop(c, id);
         status = remove_objects(&r, id, false, err);

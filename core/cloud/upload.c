@@ -204,6 +204,8 @@ static int upload(struct upload *u, struct error *err)
     struct error why;
     int status = make_plan(u, err);
     if (status == TD_OK)
+        status = catalog_prove_for(&u->run, err);
+    if (status == TD_OK)
         status = compare_manifest(u, err);
     run_expect(&u->run, u->plan.bytes);
     if (status == TD_OK)
@@ -244,7 +246,7 @@ static void clear(struct upload *u)
 
 int cloud_upload(struct cloud *c, struct snapshot *s, const struct transfer *t, struct transfer_result *ret, struct error *err)
 {
-    struct error unread;
+    struct error unread = {0};
     struct upload u = {.snapshot = s, .id = snapshot_manifest(s)->id, .source_fd = -1};
     err = err ? err : &unread;
     int status = work_open(c, u.id, "upload", true, &u.work_fd, err);
@@ -303,7 +305,7 @@ static int remove_sent(struct cleaning *k, const char *id, struct error *err)
 
 int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
 {
-    struct error unread;
+    struct error unread = {0};
     struct cleaning k = {.work_fd = -1};
     err = err ? err : &unread;
     int status = work_open(c, id, "upload", false, &k.work_fd, err);
@@ -315,7 +317,9 @@ int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
     if (status == TD_OK) {
         if (k.run.policy.patience_ns > CLEAN_PATIENCE_NS)
             k.run.policy.patience_ns = CLEAN_PATIENCE_NS;
-        status = put_state_each(k.work_fd, forget_each, &k, err);
+        status = catalog_prove_for(&k.run, err);
+        if (status == TD_OK)
+            status = put_state_each(k.work_fd, forget_each, &k, err);
         if (status == TD_OK)
             status = remove_sent(&k, id, err);
         run_end(&k.run);

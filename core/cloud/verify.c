@@ -118,7 +118,9 @@ static int verify(struct verification *v, const char *id, struct error *err)
 {
     struct cloud *c = v->run.cloud;
     struct manifest *m = NULL;
-    int status = cloud_get_manifest(&v->run, id, NULL, &m, err);
+    int status = catalog_prove_for(&v->run, err);
+    if (status == TD_OK)
+        status = cloud_get_manifest(&v->run, id, NULL, &m, err);
     if (status == TD_E_NOT_FOUND) {
         catalog_drop(c, id);
         return error_set(err, status, "snapshot %s is not in the cloud", id);
@@ -142,7 +144,7 @@ static int verify(struct verification *v, const char *id, struct error *err)
 int cloud_verify(struct cloud *c, const char *id, const struct transfer *t, void (*told)(void *ctx, const char *key, const char *what),
                  struct error *err)
 {
-    struct error unread;
+    struct error unread = {0};
     err = err ? err : &unread;
     int status = work_check_id(id, err);
     struct verification *v = status == TD_OK ? mem_calloc(1, sizeof(*v)) : NULL;

@@ -34,6 +34,8 @@ struct fake_switches {
 static struct {
     struct fake_switches *now;
     const struct registry *registry;
+    void (*before)(const char *verb, const char *key); /* of this process: called before what changes or reads an object */
+    const char *damaged_key;                           /* damaged_gets counts only those of keys with this in them */
 } fake;
 
 struct fake_config {
@@ -58,6 +60,8 @@ static inline void fake_init(const struct registry *registry)
 static inline void fake_reset(void)
 {
     memset((void *)fake.now, 0, sizeof(*fake.now));
+    fake.before = NULL;
+    fake.damaged_key = NULL;
 }
 
 /* ---- Failing ---- */
@@ -209,11 +213,14 @@ static inline int fake_sink(void *ctx, struct td_slice bytes)
 static inline int fake_get(void *self, const char *key, uint64_t offset, uint64_t n, td_sink_fn *sink, void *ctx)
 {
     struct fake_cloud *f = self;
-    struct fake_get g = {sink, ctx, fake_take(&fake.now->damaged_gets), UINT64_MAX};
+    bool hit = !fake.damaged_key || strstr(key, fake.damaged_key);
+    struct fake_get g = {sink, ctx, hit && fake_take(&fake.now->damaged_gets), UINT64_MAX};
     struct error err;
     atomic_fetch_add(&fake.now->gets, 1);
     if (!fake_begins())
         return fake_fail(f);
+    if (fake.before)
+        fake.before("get", key);
     if (n > 1 && n != UINT64_MAX && fake_take(&fake.now->broken_gets))
         g.left = n / 2;
     int status = storage_get(f->objects, key, offset, n, fake_sink, &g, &err);
@@ -239,6 +246,8 @@ static inline int fake_list(void *self, const char *prefix, const char *after, t
     struct fake_list l = {self, each, ctx};
     struct error err;
     atomic_fetch_add(&fake.now->lists, 1);
+    if (fake.before)
+        fake.before("list", prefix);
     if (!fake_begins())
         return fake_fail(self);
     int status = storage_list(l.f->objects, prefix, after, fake_list_one, &l, &err);
@@ -250,6 +259,8 @@ static inline int fake_remove(void *self, const char *key)
     struct fake_cloud *f = self;
     struct error err;
     atomic_fetch_add(&fake.now->removes, 1);
+    if (fake.before)
+        fake.before("remove", key);
     if (!fake_begins())
         return fake_fail(f);
     return fake_ends(f, storage_remove(f->objects, key, &err), &err);
@@ -298,6 +309,8 @@ static inline int fake_put_commit(void *upload, const uint8_t *sha256, struct td
     struct fake_cloud *f = p->f;
     struct storage_object o = {0};
     struct error err;
+    if (fake.before)
+        fake.before("put", p->key);
     int status = fake_keep_sum(f, p->key, sha256);
     if (status == TD_OK)
         status = fake_ends(f, storage_put_commit(p->upload, sha256, &o, &err), &err);

@@ -169,14 +169,19 @@ static void test_bad_gets(void)
     atomic_store(&fake.now->broken_gets, 10);
     ok(hub_download(&b, ID_A, NULL, &r) == TD_OK && hub_has(&b, "first"), "gets that break off: %s", t.err.text);
     ok(r.retries >= 10 && atomic_load(&fake.now->got_bytes) - before < 2 * r.bytes, "go on where they were");
-    start_over();
-    must(hub_upload(&a, "first", NULL, NULL), "uploaded");
-    atomic_store(&fake.now->damaged_gets, 1); /* of the manifest */
-    int status = hub_download(&b, ID_A, NULL, &r);
-    ok(status == TD_E_CORRUPT || status == TD_E_EXISTS || status == TD_OK, "a damaged manifest is no crash: %d", status);
+    must(snapshots_delete(b.snapshots, "first", &t.err), "deleted");
+    fake.damaged_key = "node-1/0000000003";
+    atomic_store(&fake.now->damaged_gets, 2);
+    ok(hub_download(&b, ID_A, NULL, &r) == TD_OK && hub_has(&b, "first"), "what arrives damaged is fetched once more: %s", t.err.text);
+    ok(r.sent_bytes > r.bytes && r.sent_bytes < r.bytes + 2 * BYTES, "and nothing else is");
+    must(snapshots_delete(b.snapshots, "first", &t.err), "deleted");
+    atomic_store(&fake.now->damaged_gets, 1000);
+    is_int(hub_download(&b, ID_A, NULL, &r), TD_E_CORRUPT, "but not for ever");
+    like(t.err.text, "its SHA-256 is another one", "and told");
+    atomic_store(&fake.now->damaged_gets, 1);
+    is_int(cloud_verify(b.cloud, ID_A, NULL, NULL, &t.err), TD_OK, "verifying asks once more, too");
+    atomic_store(&fake.now->damaged_gets, 0);
     must(cloud_clean_download(b.cloud, b.snapshots, ID_A, &t.err), "cleaned");
-    if (snapshots_has_id(b.snapshots, ID_A))
-        (void)!snapshots_delete(b.snapshots, "first", &t.err);
 }
 
 /* What is damaged there, for good. */
@@ -405,6 +410,127 @@ static void test_other_snapshot(void)
     hub_close(&other);
 }
 
+/* ---- What others do meanwhile ---- */
+
+static struct {
+    atomic_int left;         /* how often it is done */
+    const char *verb, *part; /* before which call */
+} other;
+
+static int remove_below(void *ctx, const char *key, const struct storage_object *o)
+{
+    (void)o;
+    return storage_remove(t.seen, key, ctx);
+}
+
+static bool is_time(const char *verb, const char *key)
+{
+    return strcmp(verb, other.verb) == 0 && strstr(key, other.part) && atomic_fetch_sub(&other.left, 1) > 0;
+}
+
+/* Another hub gives up its upload of the same snapshot, or removes the manifest as well. */
+static void remove_object(const char *verb, const char *key)
+{
+    struct error err;
+    if (is_time(verb, key))
+        (void)!storage_remove(t.seen, "production/hub/" ID_A "/node-1-b/0000000002.idx", &err);
+}
+
+static void remove_everything(const char *verb, const char *key)
+{
+    struct error err;
+    if (is_time(verb, key) && (storage_remove(t.seen, "production/hub/" ID_A "/manifest.json", &err) != TD_OK ||
+                               storage_list(t.seen, "production/hub/" ID_A "/", NULL, remove_below, &err, &err) != TD_OK))
+        abort();
+}
+
+static void set_other(void (*what)(const char *verb, const char *key), const char *verb, const char *part, int times)
+{
+    fake.before = what;
+    other.verb = verb;
+    other.part = part;
+    atomic_store(&other.left, times);
+}
+
+static void test_others(void)
+{
+    struct transfer_result r;
+    start_over();
+    set_other(remove_object, "put", "manifest.json", 1);
+    ok(hub_upload(&a, "first", NULL, &r) == TD_OK && r.sent_objects == r.objects + 1,
+       "an object that goes before the manifest is sent again");
+    fake.before = NULL;
+    is_int(cloud_verify(a.cloud, ID_A, NULL, NULL, &t.err), TD_OK, "and it is whole");
+    start_over();
+    set_other(remove_everything, "put", "manifest.json", 1);
+    ok(hub_upload(&a, "first", NULL, &r) == TD_OK && r.sent_objects == 2 * r.objects - 1, "all that went is: %llu",
+       (unsigned long long)r.sent_objects);
+    fake.before = NULL;
+    is_int(cloud_verify(a.cloud, ID_A, NULL, NULL, &t.err), TD_OK, "and it is whole");
+    start_over();
+    set_other(remove_everything, "list", ID_A, 1000);
+    is_int(hub_upload(&a, "first", NULL, &r), TD_E_RETRY, "who removes for ever");
+    like(t.err.text, "somebody removes its objects", "is told");
+    fake.before = NULL;
+    must(cloud_clean_upload(a.cloud, ID_A, &t.err), "cleaned");
+    must(hub_upload(&a, "first", NULL, NULL), "uploaded");
+    set_other(remove_everything, "get", "node-1/0000000003", 1);
+    is_int(hub_download(&b, ID_A, NULL, &r), TD_E_NOT_FOUND, "a snapshot that is removed while it is downloaded");
+    like(t.err.text, "was deleted from the cloud while it was downloaded", "is told");
+    fake.before = NULL;
+    ok(cloud_clean_download(b.cloud, b.snapshots, ID_A, &t.err) == TD_OK && work_is_empty(&b) && rig_count(b.storage, ID_A) == 0,
+       "and leaves nothing");
+}
+
+static atomic_int before_manifest, second_try;
+
+static void note_order(const char *verb, const char *key)
+{
+    struct storage_object o;
+    if (strcmp(verb, "remove") == 0 && !strstr(key, "manifest.json"))
+        atomic_fetch_add(&before_manifest, storage_head(t.seen, "production/hub/" ID_A "/manifest.json", &o, NULL) == TD_OK);
+}
+
+static void try_again(const char *verb, const char *key)
+{
+    struct error err;
+    if (is_time(verb, key))
+        atomic_store(&second_try, cloud_clean_upload(a.cloud, ID_A, &err));
+}
+
+static void test_order(void)
+{
+    start_over();
+    set_other(try_again, "list", ID_A, 1);
+    must(hub_upload(&a, "first", NULL, NULL), "uploaded");
+    is_int(atomic_load(&second_try), TD_E_RETRY, "what is being uploaded is not cleaned up meanwhile");
+    fake.before = note_order;
+    must(cloud_remove(a.cloud, ID_A, NULL, &t.err), "removed");
+    is_int(atomic_load(&before_manifest), 0, "the manifest goes first");
+    fake_reset();
+}
+
+/* Its dissections come and go as they like. */
+static void delete_dissection(const char *verb, const char *key)
+{
+    struct snapshot *s = is_time(verb, key) ? snapshots_pin(a.snapshots, "first") : NULL;
+    struct error err;
+    if (s && snapshot_remove_dissection(s, "second", &err) != TD_OK)
+        abort();
+    if (s)
+        snapshot_unpin(s);
+}
+
+static void test_dissection_goes(void)
+{
+    struct transfer_result r;
+    start_over();
+    set_other(delete_dissection, "list", ID_A, 1);
+    ok(hub_upload(&a, "first", NULL, &r) == TD_OK && r.objects == OBJECTS + 1, "a dissection that is deleted here meanwhile is left out");
+    is_int(cloud_count(ID_A), OBJECTS + 1, "the rest is there");
+    fake_reset();
+}
+
 int main(void)
 {
     rig_begin();
@@ -425,6 +551,9 @@ int main(void)
     test_many();
     test_local_as_cloud();
     test_other_snapshot();
+    test_others();
+    test_order();
+    test_dissection_goes();
     hub_close(&a);
     hub_close(&b);
     rig_end();
