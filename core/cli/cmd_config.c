@@ -23,7 +23,7 @@ static int check_cloud(const struct setup *setup, const char *file, bool connect
     if (status == TD_OK && connect)
         printf("%s: %s\n", file, buf_cstr(&found));
     buf_clear(&found);
-    if (status != TD_OK)
+    if (status != TD_OK && !strstr(err.text, file))
         error_prefix(&err, "%s: ", file);
     return status == TD_OK ? CLI_OK : cli_fail(&err);
 }

@@ -406,7 +406,7 @@ static void set_status(struct cloud *c, int status, const struct error *err)
     pthread_mutex_unlock(&c->lock);
     if (differs)
         atomic_fetch_add(&c->version, 1);
-    if (changed && status != TD_OK)
+    if (changed && status != TD_OK && !c->starting)
         log_event(TD_LOG_WARN, "cloud", "storage \"%s\" does not answer: %s", storage_name(c->storage), text);
     else if (changed && !first)
         log_event(TD_LOG_INFO, "cloud", "storage \"%s\" answers again", storage_name(c->storage));

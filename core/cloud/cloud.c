@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "cloud/cloud_internal.h"
@@ -95,9 +96,13 @@ static int start(struct cloud *c, const struct cloud_options *o, struct error *e
         return status;
     snprintf(c->prefix, sizeof(c->prefix), "%s", o->prefix);
     snprintf(c->work_dir, sizeof(c->work_dir), "%s", o->work_dir);
+    c->starting = true; /* no other thread knows it yet */
     status = catalog_prove(c, err);
-    if (status == TD_E_RETRY && o->may_be_away)
+    c->starting = false;
+    if (status == TD_E_RETRY && o->may_be_away) {
+        log_event(TD_LOG_WARN, "cloud", "storage \"%s\" does not answer, and is asked again: %s", storage_name(c->storage), err->text);
         status = TD_OK;
+    }
     if (status == TD_OK && pthread_create(&c->asker, NULL, ask_often, c) != 0)
         status = error_set(err, TD_E_NOMEM, "no thread can be started");
     c->has_asker = status == TD_OK;

@@ -43,6 +43,7 @@ struct cloud {
 
     pthread_t asker;
     bool has_asker;
+    bool starting; /* a failure is told by whoever starts it */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool closing;              /* [lock] */

@@ -65,7 +65,7 @@ static int explain(const struct config *c, int status, struct error *err)
 {
     if (status == TD_OK)
         return status;
-    error_prefix(err, "cloud storage \"%s\": ", c->cloud_snapshots.provider);
+    error_prefix(err, "cloud storage: ");
     size_t n = strlen(err->text);
     if (status == TD_E_RETRY && c->cloud_snapshots.unavailable_at_start == CLOUD_ABSENCE_REFUSE)
         snprintf(err->text + n, sizeof(err->text) - n,
@@ -124,6 +124,9 @@ int hub_cloud_try(const struct config *c, const struct registry *registry, const
         cloud_status(cloud, &s);
         buf_printf(out, "cloud storage \"%s\", prefix \"%s\": can be used; %zu snapshots, %s", s.provider, s.prefix, s.snapshots,
                    units_format_size(s.bytes, bytes));
+    } else if (status == TD_E_RETRY && cloud) { /* it may be away */
+        buf_printf(out, "cloud storage \"%s\" does not answer; the hub starts all the same: %s", c->cloud_snapshots.provider, err->text);
+        status = TD_OK;
     }
     cloud_close(cloud);
     return explain(c, status, err);
