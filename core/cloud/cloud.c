@@ -36,16 +36,37 @@ static void *ask_often(void *arg)
     struct error why;
     pthread_mutex_lock(&c->lock);
     while (!c->closing && !atomic_load(&c->cancelled)) {
+        c->hurry = false;
+        c->busy = true;
         pthread_mutex_unlock(&c->lock);
         int status = ask(c, &why);
         int64_t ns = run_now() + (status == TD_OK || c->refresh_ns < AWAY_NS ? c->refresh_ns : AWAY_NS);
         const struct timespec until = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
         pthread_mutex_lock(&c->lock);
-        for (int waited = 0; !c->closing && waited != ETIMEDOUT;)
+        c->busy = false;
+        c->rounds++;
+        pthread_cond_broadcast(&c->asked);
+        for (int waited = 0; !c->closing && !c->hurry && waited != ETIMEDOUT;)
             waited = pthread_cond_timedwait(&c->wake, &c->lock, &until);
     }
+    c->closing = true; /* it does not ask any more */
+    pthread_cond_broadcast(&c->asked);
     pthread_mutex_unlock(&c->lock);
     return NULL;
+}
+
+/* One that runs already may have asked for the folders before what is looked for came: the next one counts. */
+void cloud_refresh_soon(struct cloud *c, int64_t most_ns)
+{
+    int64_t ns = run_now() + most_ns;
+    const struct timespec until = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+    pthread_mutex_lock(&c->lock);
+    uint64_t rounds = c->rounds + (c->busy ? 2 : 1);
+    c->hurry = true;
+    pthread_cond_signal(&c->wake);
+    for (int waited = 0; !c->closing && c->rounds < rounds && waited != ETIMEDOUT;)
+        waited = pthread_cond_timedwait(&c->asked, &c->lock, &until);
+    pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- Life ---- */
@@ -83,6 +104,7 @@ static struct cloud *make(const struct cloud_options *o)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&c->wake, &monotonic);
+    pthread_cond_init(&c->asked, &monotonic);
     pthread_condattr_destroy(&monotonic);
     return c;
 }
@@ -146,6 +168,7 @@ void cloud_close(struct cloud *c)
     catalog_clear(c);
     storage_close(c->storage);
     pthread_cond_destroy(&c->wake);
+    pthread_cond_destroy(&c->asked);
     pthread_mutex_destroy(&c->lock);
     pthread_mutex_destroy(&c->asking);
     mem_free(c);

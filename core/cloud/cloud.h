@@ -38,6 +38,9 @@ void cloud_cancel(struct cloud *);
 /* Asks now, and waits until it is known: for "what is there?" after a failure, and tests. */
 int cloud_refresh(struct cloud *, struct error *err) MUST_CHECK;
 
+/* For those who must not wait as long as a cloud may take: the thread asks now; returns when it has asked, or after so long. */
+void cloud_refresh_soon(struct cloud *, int64_t most_ns);
+
 struct cloud_status {
     const char *provider; /* name of the plugin */
     const char *prefix;

@@ -13,6 +13,9 @@
 #define FIRST_PAUSE_NS (200 * (int64_t)NS_PER_MS)
 #define LONGEST_PAUSE_NS (20 * (int64_t)NS_PER_S)
 
+/* A request waits at most so long for the cloud's answer to whether there is something new. */
+#define ASK_NS (5 * (int64_t)NS_PER_S)
+
 /* ---- Life ---- */
 
 void hub_cloud_init(struct hub_cloud *c)
@@ -117,6 +120,11 @@ int hub_cloud_try(const struct config *c, const struct registry *registry, const
         status = open_storage(c, registry, &host, &storage, err);
     if (status == TD_OK)
         status = open_cloud(c, storage, "/nonexistent", &cloud, err); /* nothing is moved */
+    if (status == TD_OK) {
+        cloud_status(cloud, &s);
+        if (*s.error) /* it may be away, and is */
+            status = error_set(err, TD_E_RETRY, "%s", s.error);
+    }
     if (status == TD_OK)
         status = cloud_refresh(cloud, err);
     if (status == TD_OK) {
@@ -298,8 +306,7 @@ bool hub_choose_copy(struct hub *hub, struct http_request *q, const char *what, 
     struct cloud *cloud = hub->cloud.cloud;
     *status = find(hub, what, there, &all, err);
     if (*status == TD_OK && !all.n && there && cloud) {
-        struct error why; /* its status tells it, too */
-        (void)!cloud_refresh(cloud, &why);
+        cloud_refresh_soon(cloud, ASK_NS);
         *status = find(hub, what, there, &all, err);
     }
     if (*status != TD_OK)
@@ -352,6 +359,25 @@ bool hub_has_cloud(struct hub *hub, struct http_request *q)
 }
 
 /* ---- Moving ---- */
+
+int hub_check_name_there(struct hub *hub, const struct hub_copy *copy, struct error *err)
+{
+    struct hub_copies all;
+    int status = copy->allow_same_name ? TD_OK : hub_find_copies(hub, copy->name, &all, err);
+    if (status != TD_OK || copy->allow_same_name)
+        return status;
+    for (size_t i = 0; i < all.n; i++) /* of one that is there already, new dissections may be added */
+        if (strcmp(all.v[i].id, copy->id) == 0 && all.v[i].there)
+            return TD_OK;
+    for (size_t i = 0; i < all.n; i++)
+        if (all.v[i].there)
+            return error_set(
+                err, TD_E_EXISTS,
+                "another snapshot called %s is in the cloud: %s; with allow_same_name=true (--allow-same-name) this one, %s, is "
+                "uploaded all the same, and each is told from the other by its id",
+                copy->name, all.v[i].id, copy->id);
+    return TD_OK;
+}
 
 bool hub_is_move(const char *kind)
 {
@@ -410,6 +436,8 @@ int hub_submit_move(struct hub *hub, struct http_request *q, const char *kind, c
     buf_putc(&request, '{');
     json_put_text(&request, "id", copy->id);
     json_put_text(&request, "name", copy->name);
+    if (copy->allow_same_name)
+        json_put_bool(&request, "allow_same_name", true);
     buf_putc(&request, '}');
     pthread_mutex_lock(&hub->cloud.moving);
     if (hub_find_move(hub, copy->id, &at_it))

@@ -41,6 +41,7 @@ bool hub_cloud_differs(const struct config *, const struct config *);
 struct hub_copy {
     char id[MANIFEST_ID], name[MANIFEST_NAME];
     bool here, there; /* in local storage; in the cloud */
+    bool allow_same_name;
 };
 
 /* The different snapshots of this name or id, the one that is here first, then the newest. */
@@ -69,6 +70,9 @@ int hub_no_snapshot(struct hub *, struct http_request *, const char *name);
 bool hub_has_cloud(struct hub *, struct http_request *);
 
 /* ---- Moving ---- */
+
+/* May it go there by its name, as far as is known? TD_E_EXISTS: another one has it; says what can be done. */
+int hub_check_name_there(struct hub *, const struct hub_copy *, struct error *err) MUST_CHECK;
 
 /* Is a job of this kind one? */
 bool hub_is_move(const char *kind);

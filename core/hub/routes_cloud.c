@@ -47,42 +47,23 @@ static bool find_here(struct hub *hub, const char *what, struct hub_copy *ret)
     return true;
 }
 
-/* Another one there with its name? What is known is asked anew: it may be from before the other one came. */
-static int find_other(struct hub *hub, const struct hub_copy *copy, char ret_id[MANIFEST_ID], struct error *err)
-{
-    struct hub_copies all;
-    struct error why;
-    *ret_id = '\0';
-    (void)!cloud_refresh(hub->cloud.cloud, &why); /* if it does not answer, the job waits for it */
-    int status = hub_find_copies(hub, copy->name, &all, err);
-    for (size_t i = 0; status == TD_OK && i < all.n; i++)
-        if (all.v[i].there && strcmp(all.v[i].id, copy->id) != 0)
-            memcpy(ret_id, all.v[i].id, MANIFEST_ID);
-    return status;
-}
-
+/* Of names, what is known is looked at now; the job asks anew, which may take a while. */
 static int post_upload(void *ctx, struct http_request *q, struct error *err)
 {
     struct hub *hub = ctx;
     const char *what = http_segment(q, "name");
     struct hub_copy copy;
+    struct error why;
     bool same_name;
-    char other[MANIFEST_ID] = "";
     int status = take_flag(q, "allow_same_name", &same_name, err);
     if (status != TD_OK || !hub_has_cloud(hub, q))
         return status;
     if (!find_here(hub, what, &copy))
         return hub_no_snapshot(hub, q, what);
-    if (!same_name && !copy.there)
-        status = find_other(hub, &copy, other, err);
-    if (status != TD_OK)
-        return status;
-    if (!*other)
+    copy.allow_same_name = same_name;
+    if (hub_check_name_there(hub, &copy, &why) == TD_OK)
         return hub_submit_move(hub, q, "upload", &copy, copy.name, err);
-    http_reply_problem(q, 409, "name_taken",
-                       "another snapshot called %s is in the cloud: %s; with allow_same_name=true (--allow-same-name) this one, %s, is "
-                       "uploaded all the same, and each is told from the other by its id",
-                       copy.name, other, copy.id);
+    http_reply_problem(q, 409, "name_taken", "%s", why.text);
     return TD_OK;
 }
 
