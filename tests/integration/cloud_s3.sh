@@ -69,7 +69,7 @@ unset SNAPSHOT_AWS_CA_FILE
 cloud="provider: s3, s3: {endpoint: '$ceph_https', bucket: snapshots}"
 check "a certificate that nobody vouches for" refuses certificate caFile
 cloud="provider: s3, s3: {endpoint: '${ceph_http/http:/https:}', bucket: snapshots}"
-check "an endpoint that does not speak TLS" refuses "${ceph_http#http:}"
+check "an endpoint that does not speak TLS" refuses "no secure connection"
 check "the secret key is nowhere" keeps_secret "$ceph_secret_key" a
 check "nor a wrong one" keeps_secret wrong0secret a
 unset SNAPSHOT_AWS_ACCESS_KEY SNAPSHOT_AWS_SECRET_KEY
