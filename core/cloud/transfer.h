@@ -2,7 +2,8 @@
  *
  * Each can be interrupted at any instant, also by kill -9, and run again with the same work directory: what is there is not sent again.
  * Where it was is kept in <work_dir>/<id>.upload/ and <work_dir>/<id>.download/. Failures that pass are tried again (cloud/retry.h); a
- * transfer that fails for good, or is cancelled, must be cleaned up by its clean function, one that is to be resumed must not. */
+ * transfer that fails for good, or is cancelled, must be cleaned up by its clean function, one that is to be resumed must not. TD_E_RETRY:
+ * the cloud did not answer for as long as patience reaches, or the same snapshot is on its way in the same direction already. */
 #ifndef CLOUD_TRANSFER_H
 #define CLOUD_TRANSFER_H
 
@@ -29,7 +30,8 @@ int cloud_clean_upload(struct cloud *, const char *id, struct error *err) MUST_C
 
 /* Into local storage: room is reserved, objects come in ranges, at most `parallel` at once, into files of the work directory, are compared
  * with the manifest's sums, and become objects; then the snapshot is added. TD_E_NOT_FOUND: it is not there; TD_E_EXISTS: its id or name is
- * here; TD_E_LIMIT: no room; TD_E_CORRUPT: what is there is damaged, says which object. */
+ * here; TD_E_LIMIT: no room; TD_E_CORRUPT: what is there is damaged, says which object. Dissections that cannot be had are left out. Run
+ * again after it was killed at its very end it may find nothing more to do: TD_E_EXISTS, and the id is here. */
 int cloud_download(struct cloud *, struct snapshots *, const char *id, const struct transfer *, struct transfer_result *ret,
                    struct error *err) MUST_CHECK;
 int cloud_clean_download(struct cloud *, struct snapshots *, const char *id, struct error *err) MUST_CHECK;

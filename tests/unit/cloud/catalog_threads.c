@@ -162,6 +162,42 @@ static void test_foreign(void)
     buf_clear(&manifest);
 }
 
+/* ---- What this hub does while it asks ---- */
+
+static struct {
+    int lists;
+    bool was_there;
+} own;
+
+/* Between the list of folders and the end: it uploads. When it is asked once more for that, it must be listed still. */
+static void upload_meanwhile(const char *verb, const char *key)
+{
+    (void)key;
+    if (strcmp(verb, "get") == 0 && own.lists == 0) {
+        fake.before = NULL;
+        must(hub_upload(&a, "two", NULL, NULL), "uploaded");
+        fake.before = upload_meanwhile;
+        own.lists = 1;
+    } else if (strcmp(verb, "list") == 0 && own.lists == 1) {
+        struct cloud_snapshot *s = cloud_pin(a.cloud, ID_B);
+        own.lists = 2;
+        own.was_there = s;
+        if (s)
+            cloud_snapshot_unpin(s);
+    }
+}
+
+static void test_meanwhile(void)
+{
+    must(hub_upload(&b, "one", NULL, NULL), "another hub has uploaded");
+    fake.before = upload_meanwhile;
+    must(cloud_refresh(a.cloud, &t.err), "asked");
+    fake.before = NULL;
+    ok(own.lists == 2 && own.was_there, "what this hub has uploaded since it asked stays");
+    must(cloud_remove(a.cloud, ID_B, NULL, &t.err), "removed");
+    must(cloud_remove(a.cloud, ID_C, NULL, &t.err), "removed");
+}
+
 /* ---- At once ---- */
 
 enum { THREADS = 4, TURNS = 30 };
@@ -218,6 +254,7 @@ int main(void)
     test_away();
     test_listing();
     test_same_name();
+    test_meanwhile();
     test_foreign();
     test_at_once();
     hub_close(&a);

@@ -194,9 +194,9 @@ static inline int fake_sink(void *ctx, struct td_slice bytes)
 {
     struct fake_get *g = ctx;
     uint8_t *copy = NULL;
-    atomic_fetch_add(&fake.now->got_bytes, bytes.n);
     if (bytes.n > g->left)
         bytes.n = (size_t)g->left;
+    atomic_fetch_add(&fake.now->got_bytes, bytes.n);
     if (g->damaged && bytes.n) {
         copy = malloc(bytes.n);
         memcpy(copy, bytes.p, bytes.n);
@@ -371,6 +371,8 @@ static inline int fake_put_part(struct fake_cloud *f, const char *key, struct td
     if (!fake_begins())
         return fake_fail(f);
     atomic_fetch_add(&fake.now->part_bytes, bytes.n);
+    if (fake.before)
+        fake.before("part", key);
     return fake_ends(f, storage_put_bytes(f->parts, key, bytes, &err), &err);
 }
 

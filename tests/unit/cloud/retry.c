@@ -47,7 +47,7 @@ static void test_pauses(void)
     struct retry r;
     struct error err;
     const struct retry_policy policy = {2 * NS_PER_MS, 16 * NS_PER_MS, (int64_t)60 * NS_PER_S, 0};
-    int64_t sum[6] = {0}, most[6] = {0};
+    int64_t sum[6] = {0}, most[6] = {0}, least = INT64_MAX;
     retry_budget_init(&budget);
     for (int i = 0; i < N; i++) {
         retry_begin(&r, &policy, &budget, NULL);
@@ -57,6 +57,7 @@ static void test_pauses(void)
             int64_t took = now_ns() - from;
             sum[k] += took;
             most[k] = took > most[k] ? took : most[k];
+            least = k == 5 && took < least ? took : least;
         }
         retry_budget_init(&budget);
     }
@@ -67,6 +68,7 @@ static void test_pauses(void)
         ok(sum[k] / N > limit / 4 && most[k] > limit / 2, "pause %d is random, up to its limit", k + 1);
     }
     ok(sum[5] > 2 * sum[0], "they grow");
+    ok(least < 8 * NS_PER_MS, "some are short all the same: %lld us", (long long)least / 1000);
 }
 
 static void test_patience(void)
@@ -81,7 +83,7 @@ static void test_patience(void)
     while (fail_once(&r, &err))
         n++;
     int64_t took = now_ns() - from;
-    ok(took >= 60 * NS_PER_MS && took < 3 * (int64_t)NS_PER_S && n > 5, "patience ends: after %u tries and %lld ms", n,
+    ok(took >= 60 * NS_PER_MS && took < 3 * (int64_t)NS_PER_S && n > 1, "patience ends: after %u tries and %lld ms", n,
        (long long)took / NS_PER_MS);
     ok(err.status == TD_E_RETRY && strncmp(err.text, "503 (tried ", 11) == 0 && strstr(err.text, " times in "), "and tells: %s", err.text);
     retry_begin(&r, &policy, &budget, NULL);
