@@ -1,7 +1,8 @@
 """What stands around Azure's Blob service in tests, besides Azurite: who gives tokens, SAS tokens, and a network that damages.
 
-    azure_stand_in.py identity PORT SECONDS [CERT KEY]    gives tokens that last so long, as the identity provider (over TLS, if there is a
-                                                          certificate) and as the metadata service; a line for each on the output
+    azure_stand_in.py identity PORT SECONDS [CERT KEY]    gives tokens that last so long, or so it says (on a busy machine some minutes more
+                                                          do no harm), as the identity provider (over TLS, if there is a certificate) and as
+                                                          the metadata service; a line for each on the output
     azure_stand_in.py damage PORT TO up|down|cut [AFTER]  passes bytes to 127.0.0.1:TO; changes a byte of each request's or answer's body
                                                           that is longer than AFTER bytes, or cuts the answer's connection there
     azure_stand_in.py sas ACCOUNT KEY account|CONTAINER PERMISSIONS SECONDS-FROM-NOW
@@ -16,7 +17,7 @@ def segment(value):
 def token(seconds):
     now = int(time.time())
     claims = {"aud": "https://storage.azure.com", "iss": "https://sts.windows.net/tenant/", "iat": now - 60, "nbf": now - 60,
-              "exp": now + seconds}
+              "exp": now + seconds + 600}
     return f"{segment({'typ': 'JWT', 'alg': 'RS256'})}.{segment(claims)}.{segment(b'nobody checks this')}"
 
 

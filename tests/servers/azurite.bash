@@ -13,9 +13,15 @@ start_azurite() {
     local name=$1 port=$2
     shift 2
     [[ -e $azurite_main ]] || die "Azurite is not installed; \`make deps\` installs it"
-    # Without its flag it refuses versions of the interface that are younger than itself.
-    (cd "$work" && exec node "$azurite_main" --blobHost 127.0.0.1 --blobPort "$port" --inMemoryPersistence --disableTelemetry \
-        --skipApiVersionCheck --silent "$@") >"$work/$name.log" 2>&1 &
+    # It ends connections after five idle seconds, on a busy machine also those on which a request is coming just then, and takes no
+    # option against it (it has one, and does not look at it).
+    cat >"$work/patient.js" <<'END'
+for (const name of ["http", "https"])
+    Object.defineProperty(require(name).Server.prototype, "keepAliveTimeout", {get: () => 120000, set: () => {}});
+END
+    # Without --skipApiVersionCheck it refuses versions of the interface that are younger than itself.
+    (cd "$work" && exec node -r "$work/patient.js" "$azurite_main" --blobHost 127.0.0.1 --blobPort "$port" --inMemoryPersistence \
+        --disableTelemetry --skipApiVersionCheck --silent "$@") >"$work/$name.log" 2>&1 &
     started[$name]=$!
     wait_for "$name" tcp_open 127.0.0.1 "$port"
 }

@@ -119,6 +119,9 @@ static void explain_refusal(struct cloud_exchange *x, const struct azblob_accoun
     } else if (strcmp(a->code, "AuthorizationFailure") == 0) {
         snprintf(ret->text, sizeof(ret->text),
                  "not allowed: the %s is wrong or lacks the right, or the account's firewall refuses this network", credentials);
+    } else if (strstr(credentials, "identity")) {
+        snprintf(ret->text, sizeof(ret->text), "the service does not accept the %s; does it belong to the account's own directory?%s%.120s",
+                 credentials, *a->detail ? " The service says: " : "", a->detail);
     } else {
         snprintf(ret->text, sizeof(ret->text), "the service does not accept the %s; is it of the account \"%s\", and copied whole?%s%.120s",
                  credentials, account->name, *a->detail && sas ? " It says: " : "", sas ? a->detail : "");

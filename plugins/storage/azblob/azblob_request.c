@@ -136,7 +136,9 @@ int azblob_request_status(struct azblob_request *r, const char *what, struct azb
         snprintf(error.text, sizeof(error.text), "%s", r->x.why);
     } else if (r->x.status < 200 || r->x.status >= 300) {
         azblob_explain(&r->x, &a->account, azblob_credentials(a), r->sas.n ? cloud_cstr(&r->sas) : NULL, cloud_now_ns(), &error);
-        if (r->bearer && r->x.status == 401 && azblob_token_refused(a, cloud_cstr(&r->secret) + strlen(AZBLOB_BEARER)))
+        /* Azure says 401 to a token that has ended, Azurite 403. */
+        if (r->bearer && (r->x.status == 401 || strcmp(error.code, "AuthenticationFailed") == 0) &&
+            azblob_token_refused(a, cloud_cstr(&r->secret) + strlen(AZBLOB_BEARER)))
             error.status = TD_E_RETRY;
     }
     if (ret_error)

@@ -313,7 +313,8 @@ bool azblob_token_refused(struct azblob *a, const char *token)
     struct azblob_tokens *t = &a->tokens;
     pthread_mutex_lock(&t->lock);
     bool old = !t->token || strcmp(t->token, token) != 0;
-    if (!old && azblob_clock_ns() - t->got_ns > FRESH_NS) {
+    int64_t now = azblob_clock_ns();
+    if (!old && (now >= t->ends_ns || now - t->got_ns > FRESH_NS)) {
         t->ends_ns = 0;
         old = true;
     }
