@@ -1,7 +1,9 @@
 /* The jobs between here and the cloud: upload, download, delete, and verifying there. Each is resumed after a restart by the id that its
  * request has: what is there by then is found. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/json_object.h"
 #include "base/log.h"
@@ -157,6 +159,21 @@ void hub_clean_download(void *ctx, const char *subject, struct td_slice request)
     json_decref(m.body);
 }
 
+/* "cleanup" of what lies there below an id without a manifest. */
+static void clean_later(struct hub *hub, const char *id)
+{
+    char job[JOB_ID];
+    struct error why;
+    struct buf request = {.n = 0};
+    buf_putc(&request, '{');
+    json_put_text(&request, "id", id);
+    json_put_text(&request, "name", id);
+    buf_putc(&request, '}');
+    if (request.failed || jobs_submit(hub->jobs, "cleanup", id, buf_slice(&request), job, &why) != TD_OK)
+        log_event(TD_LOG_WARN, "hub", "what an upload of %s left in the cloud stays until the next start", id);
+    buf_clear(&request);
+}
+
 /* ---- Deleting ---- */
 
 /* Without its manifest nobody finds it any more; but what is left of it can still be named. */
@@ -178,6 +195,25 @@ int hub_run_delete(void *ctx, struct job *job, struct td_slice request, bool aga
     }
     json_decref(m.body);
     return status;
+}
+
+/* A deletion that has begun cannot be taken back: what is left is for "cleanup", now and at each start until it is gone. */
+void hub_clean_delete(void *ctx, const char *subject, struct td_slice request)
+{
+    struct hub *hub = ctx;
+    struct moving m;
+    struct error why;
+    char folder[HUB_PATH + MANIFEST_ID + 16];
+    (void)subject;
+    if (open_request(hub, request, &m, &why) == TD_OK) {
+        struct cloud_snapshot *there = cloud_pin(hub->cloud.cloud, m.id);
+        snprintf(folder, sizeof(folder), "%s/%s.upload", hub->work_dir, m.id);
+        if (there)
+            cloud_snapshot_unpin(there);
+        else if (mkdir(folder, 0750) == 0 || errno == EEXIST)
+            clean_later(hub, m.id);
+    }
+    json_decref(m.body);
 }
 
 /* ---- Verifying ---- */
@@ -218,20 +254,6 @@ static bool is_owned(struct hub *hub, const char *kind, const char *id)
 {
     struct owner o = {hub, id, false};
     return jobs_each(hub->jobs, kind, NULL, compare_owner, &o, NULL) != TD_OK || o.found;
-}
-
-static void clean_later(struct hub *hub, const char *id)
-{
-    char job[JOB_ID];
-    struct error why;
-    struct buf request = {.n = 0};
-    buf_putc(&request, '{');
-    json_put_text(&request, "id", id);
-    json_put_text(&request, "name", id);
-    buf_putc(&request, '}');
-    if (request.failed || jobs_submit(hub->jobs, "cleanup", id, buf_slice(&request), job, &why) != TD_OK)
-        log_event(TD_LOG_WARN, "hub", "what an upload of %s left in the cloud stays until the next start", id);
-    buf_clear(&request);
 }
 
 /* "<id>.upload", "<id>.download" */

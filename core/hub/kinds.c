@@ -22,7 +22,7 @@ struct job_kind *hub_kinds(struct hub *hub, size_t *ret_n)
         {"import", 1, true, hub_run_import, hub_clean_import, hub, true}, /* of what was uploaded */
         {"upload", 2, true, hub_run_upload, hub_clean_upload, hub, false},
         {"download", 2, true, hub_run_download, hub_clean_download, hub, false},
-        {"delete", 1, true, hub_run_delete, NULL, hub, false},
+        {"delete", 1, true, hub_run_delete, hub_clean_delete, hub, false},
         {"cleanup", 1, true, hub_run_cleanup, NULL, hub, false},
     };
     enum { KINDS = sizeof(all) / sizeof(all[0]) };

@@ -27,6 +27,7 @@ void hub_clean_upload(void *hub, const char *subject, struct td_slice request);
 int hub_run_download(void *hub, struct job *, struct td_slice request, bool again, struct buf *result, struct error *err);
 void hub_clean_download(void *hub, const char *subject, struct td_slice request);
 int hub_run_delete(void *hub, struct job *, struct td_slice request, bool again, struct buf *result, struct error *err);
+void hub_clean_delete(void *hub, const char *subject, struct td_slice request);
 int hub_run_cleanup(void *hub, struct job *, struct td_slice request, bool again, struct buf *result, struct error *err);
 /* At the start, before the jobs begin: what is in the work directory of uploads and downloads that no job goes on with. */
 void hub_sweep_transfers(struct hub *hub);
