@@ -1,6 +1,7 @@
 /* Snapshots here and in the cloud, as the API tells and moves them: hubs that share a bucket, which is a directory. */
 #include <ftw.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -384,6 +385,80 @@ static void test_restart(void)
     close_peer(&p);
 }
 
+/* ---- Many at once ---- */
+
+enum { CROWD = 6, ROUNDS = 40 };
+
+struct visitor {
+    struct peer peer; /* the hub is not its own */
+    unsigned nth, wrong;
+};
+
+/* Whatever is asked at the same time, each answer is one that is described. */
+static void *visit(void *arg)
+{
+    static const struct {
+        const char *method, *path;
+    } asked[] = {{"GET", "/snapshots"},
+                 {"POST", "/snapshots/busy/upload"},
+                 {"GET", "/snapshots/busy"},
+                 {"DELETE", "/snapshots/busy?from=local"},
+                 {"GET", "/cloud"},
+                 {"POST", "/snapshots/busy/download"},
+                 {"GET", "/metrics"},
+                 {"POST", "/snapshots/busy/verify?location=cloud"},
+                 {"GET", "/snapshots/busy/pcap"}};
+    struct visitor *v = arg;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned k = (v->nth * 7 + i * (v->nth + 1)) % (sizeof(asked) / sizeof(asked[0]));
+        unsigned status = ask(&v->peer, asked[k].method, asked[k].path);
+        v->wrong += status != 200 && status != 202 && status != 204 && status != 409;
+        if (status != 200 && status != 202 && status != 204 && status != 409)
+            tap_diag("%s %s: %u %s", asked[k].method, asked[k].path, status, v->peer.err.text);
+    }
+    return NULL;
+}
+
+static bool is_idle(struct peer *p)
+{
+    ask(p, "GET", "/jobs");
+    return !strstr(buf_cstr(&p->body), "\"pending\"") && !strstr(buf_cstr(&p->body), "\"running\"");
+}
+
+/* It is never deleted from the cloud: so it must be there in the end, whole. */
+static void test_crowd(void)
+{
+    struct peer p;
+    struct visitor v[CROWD];
+    pthread_t threads[CROWD];
+    unsigned wrong = 0;
+    open_peer(&p, "g", shared_bucket("six/"));
+    import(&p, "busy");
+    runs(&p, "POST", "/snapshots/busy/upload", "completed");
+    const struct http_client_options o = {.url = hub_url(p.hub), .agent = "test"};
+    for (unsigned i = 0; i < CROWD; i++) {
+        v[i] = (struct visitor){.nth = i};
+        if (http_client_new(&o, &v[i].peer.client, &v[i].peer.err) != TD_OK || pthread_create(&threads[i], NULL, visit, &v[i]) != 0)
+            exit(1);
+    }
+    for (unsigned i = 0; i < CROWD; i++) {
+        pthread_join(threads[i], NULL);
+        http_client_free(v[i].peer.client);
+        buf_clear(&v[i].peer.body);
+        wrong += v[i].wrong;
+    }
+    is_int(wrong, 0, "answers of many at once");
+    for (int i = 0; i < 20 * WAIT_S && !is_idle(&p); i++)
+        usleep(50000);
+    runs(&p, "POST", "/snapshots/busy/verify?location=cloud", "completed");
+    ask(&p, "POST", "/snapshots/busy/download"); /* if it is not here */
+    for (int i = 0; i < 20 * WAIT_S && !is_idle(&p); i++)
+        usleep(50000);
+    is_located(&p, "busy", "Local + Cloud");
+    runs(&p, "POST", "/snapshots/busy/verify", "completed");
+    close_peer(&p);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st, (void)type, (void)ftw;
@@ -411,6 +486,7 @@ int main(void)
     test_names();
     test_damage();
     test_restart();
+    test_crowd();
     buf_clear(&t.capture);
     ok(nftw(t.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0, "nothing is left behind");
     return tap_done();
