@@ -62,12 +62,17 @@ static void close_peer(struct peer *p)
     buf_clear(&p->body);
 }
 
-static const char *shared_bucket(const char *prefix)
+static const char *bucket_asked(const char *prefix, const char *interval)
 {
     static char text[512];
-    snprintf(text, sizeof(text), "cloud: {provider: local, prefix: %s, refreshInterval: 1s, local: {path: %s/bucket, sync: false}}", prefix,
-             t.dir);
+    snprintf(text, sizeof(text), "cloud: {provider: local, prefix: %s, refreshInterval: %s, local: {path: %s/bucket, sync: false}}", prefix,
+             interval, t.dir);
     return text;
+}
+
+static const char *shared_bucket(const char *prefix)
+{
+    return bucket_asked(prefix, "1s");
 }
 
 /* ---- Asking ---- */
@@ -341,6 +346,44 @@ static void test_names(void)
     close_peer(&p);
 }
 
+/* What another hub did since the cloud was last asked. */
+static void test_stale(void)
+{
+    struct peer a, b;
+    char state[128], id[128];
+    open_peer(&a, "h", bucket_asked("seven/", "24h"));
+    open_peer(&b, "i", bucket_asked("seven/", "24h"));
+    ok(comes_to_list(&b, "", 0, NULL, NULL), "nothing is there");
+    for (int i = 0; i < 20 * WAIT_S && ask(&b, "GET", "/cloud") == 200 && !strstr(buf_cstr(&b.body), "\"connected\":true"); i++)
+        usleep(50000);
+    import(&b, "new");
+    runs(&b, "POST", "/snapshots/new/upload", "completed"); /* so that its own question is over as well */
+    runs(&b, "DELETE", "/snapshots/new?from=all", "completed");
+    import(&a, "new");
+    id_of(&a, "new", id);
+    runs(&a, "POST", "/snapshots/new/upload", "completed");
+    ok(lists(&b, "", 0, NULL, NULL), "the other hub does not know");
+    import(&b, "new");
+    is_int(ask(&b, "POST", "/snapshots/new/upload"), 202, "and would upload another one of its name");
+    is_str(end_job(&b, state), "failed", "which the job finds out");
+    ok(strstr(buf_cstr(&b.body), "\"code\":\"exists\"") && strstr(buf_cstr(&b.body), id), "and tells: %.900s", buf_cstr(&b.body));
+    answers(&b, "POST", "/snapshots/new/upload", 409, "name_taken");
+    answers(&b, "DELETE", "/snapshots/new?from=local", 204, "");
+    import(&a, "late");
+    runs(&a, "POST", "/snapshots/late/upload", "completed");
+    runs(&b, "POST", "/snapshots/late/download", "completed"); /* before it is said that there is none, it is asked */
+    is_located(&b, "late", "Local + Cloud");
+    runs(&a, "DELETE", "/snapshots/late?from=cloud", "completed");
+    ok(lists(&b, "?location=cloud", 2, "late", "Local + Cloud"), "what was removed by others is still listed");
+    answers(&b, "DELETE", "/snapshots/late?from=local", 204, "");
+    is_int(ask(&b, "POST", "/snapshots/late/download"), 202, "and would be downloaded");
+    is_str(end_job(&b, state), "failed", "but is not there");
+    like(buf_cstr(&b.body), "\"code\":\"not_found\"", "as is told");
+    ok(lists(&b, "?location=cloud", 1, "new", "Cloud"), "and then known");
+    close_peer(&b);
+    close_peer(&a);
+}
+
 /* What was lost there is found out, and said. */
 static void test_damage(void)
 {
@@ -484,6 +527,7 @@ int main(void)
     test_moving();
     test_not_local();
     test_names();
+    test_stale();
     test_damage();
     test_restart();
     test_crowd();
