@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "units.h"
 
 static int log_level = TD_LOG_INFO; /* configuration: written before threads start */
@@ -25,10 +26,8 @@ void log_event(int level, const char *component, const char *fmt, ...)
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
 
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     char time_text[UNITS_TEXT];
-    units_format_time((int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, time_text);
+    units_format_time(clock_ns(CLOCK_REALTIME), time_text);
     int head = snprintf(line, sizeof(line), "time=%s level=%s component=%.64s msg=\"", time_text, names[level], component);
     size_t n = (size_t)head;
     for (const char *s = message; *s; s++) {

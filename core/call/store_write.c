@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "call/chunk_build.h"
@@ -38,13 +39,6 @@ struct store_writer {
     int64_t committed_ns;
     bool finished;
 };
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 /* ---- Statements ---- */
 
@@ -101,7 +95,7 @@ static int commit(struct store_writer *w, struct error *err)
     if (status == TD_OK && !w->finished)
         status = step(w, "BEGIN IMMEDIATE", err);
     w->waiting = 0;
-    w->committed_ns = now_ns();
+    w->committed_ns = clock_ns(CLOCK_MONOTONIC_COARSE);
     return status;
 }
 
@@ -321,7 +315,7 @@ static int end_chunk(struct store_writer *w, struct chunk_builder *b, struct err
         return keep_failure(w, &failure, err);
     pthread_mutex_lock(&w->lock);
     int status = atomic_load(&w->stopped) ? take_failure(w, err) : insert_chunk(w, packed, err);
-    if (status == TD_OK && (w->waiting >= COMMIT_BYTES || now_ns() - w->committed_ns >= NS_PER_S))
+    if (status == TD_OK && (w->waiting >= COMMIT_BYTES || clock_ns(CLOCK_MONOTONIC_COARSE) - w->committed_ns >= NS_PER_S))
         status = commit(w, err);
     pthread_mutex_unlock(&w->lock);
     return status;

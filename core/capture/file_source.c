@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "capture/source_kind.h"
@@ -237,13 +238,6 @@ static int64_t subtract_clamped(int64_t a, int64_t b)
     return difference;
 }
 
-static int64_t wall_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
 /* The first packet with a time is what all others are counted from. */
 static void note_time(struct file_source *s, const struct packet *p)
 {
@@ -253,12 +247,12 @@ static void note_time(struct file_source *s, const struct packet *p)
     s->first_time = p->time_ns;
     s->start = source_kind_clock();
     if (s->times == FILE_TIMES_NOW)
-        s->shift = subtract_clamped(wall_clock(), p->time_ns);
+        s->shift = subtract_clamped(clock_ns(CLOCK_REALTIME), p->time_ns);
 }
 
 static int64_t time_of(const struct file_source *s, const struct packet *p)
 {
-    return s->any_time ? add_clamped(p->time_ns, s->shift) : wall_clock();
+    return s->any_time ? add_clamped(p->time_ns, s->shift) : clock_ns(CLOCK_REALTIME);
 }
 
 /* When it shall be given out; packets whose time goes back do not wait. */

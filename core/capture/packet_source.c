@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "capture/source_kind.h"
 
@@ -31,9 +32,7 @@ void source_kind_awake(struct packet_source *s)
 
 int64_t source_kind_clock(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 void packet_source_close(struct packet_source *s)

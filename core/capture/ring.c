@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
@@ -121,9 +122,7 @@ static uint64_t space_shown(const struct ring *r)
 
 int64_t ring_uptime(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* `removed` bytes have made `shown` bytes of free space out of `before`. Some file systems take a while: XFS a moment, btrfs until its next

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
@@ -21,9 +22,7 @@ enum { POLL_MS = 200 };
 
 int64_t worker_now(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+    return clock_ns(CLOCK_REALTIME);
 }
 
 /* ---- From configuration to options ---- */

@@ -211,7 +211,9 @@ int client_fail(const struct client *client, const struct error *err)
     case TD_E_DENIED: tell(err->text, "; a token is given with --token-file or $TAPEDECK_TOKEN_FILE"); return CLI_NOT_ALLOWED;
     case TD_E_EXISTS:
     case TD_E_LIMIT: tell(err->text, ""); return CLI_CONFLICT;
-    case TD_E_RETRY: tell(err->text, "; --hub or $TAPEDECK_HUB says where the hub is"); return CLI_REMOTE;
+    case TD_E_RETRY: /* the hub, unless it says that the cloud is meant */
+        tell(err->text, strstr(err->text, "cloud_unavailable") ? "" : "; --hub or $TAPEDECK_HUB says where the hub is");
+        return CLI_REMOTE;
     default: tell(err->text, ""); return CLI_FAILURE;
     }
 }

@@ -9,7 +9,24 @@
 #include "cli/options_help.h"
 #include "cli/options.h"
 #include "cli/setup.h"
+#include "hub/hub_cloud.h"
 #include "plugin/configure.h"
+
+/* What only the provider's plugin, or the provider itself, can tell. */
+static int check_cloud(const struct setup *setup, const char *file, bool connect)
+{
+    struct buf found;
+    struct error err;
+    buf_init(&found, 0);
+    int status = connect ? hub_cloud_try(setup->config, setup->registry, "", &found, &err)
+                         : hub_cloud_check_config(setup->config, setup->registry, &err);
+    if (status == TD_OK && connect)
+        printf("%s: %s\n", file, buf_cstr(&found));
+    buf_clear(&found);
+    if (status != TD_OK && !strstr(err.text, file))
+        error_prefix(&err, "%s: ", file);
+    return status == TD_OK ? CLI_OK : cli_fail(&err);
+}
 
 static int run_check(const struct verb_args *args)
 {
@@ -18,11 +35,13 @@ static int run_check(const struct verb_args *args)
         struct setup setup;
         int one = setup_open(args->operands[i], &setup);
         if (one == CLI_OK) {
-            printf("%s: ok\n", args->operands[i]);
+            one = check_cloud(&setup, args->operands[i], args->connect);
             setup_close(&setup);
-        } else {
-            code = one;
         }
+        if (one == CLI_OK)
+            printf("%s: ok\n", args->operands[i]);
+        else
+            code = one;
     }
     return code;
 }
@@ -78,10 +97,19 @@ static int run_help(const struct verb_args *args)
     return code;
 }
 
+static const struct verb_option option_connect = {"connect",
+                                                  0,
+                                                  NULL,
+                                                  NULL,
+                                                  "also ask cloud storage whether it can be used, as a hub does when it starts",
+                                                  PLACE_TEXT,
+                                                  offsetof(struct verb_args, connect)};
+static const struct verb_option *const check_options[] = {&option_connect, NULL};
 static const struct verb_option *const show_options[] = {&option_config, NULL};
 
 static const struct verb verbs[] = {
-    {"check", "FILE...", "Check configuration files, with the options of all plugins", 1, SIZE_MAX, NULL, PLACE_FILE, NULL, run_check},
+    {"check", "FILE...", "Check configuration files, with the options of all plugins", 1, SIZE_MAX, check_options, PLACE_FILE, NULL,
+     run_check},
     {"show", "", "Print what is in force as YAML: defaults filled in, secrets masked", 0, 0, show_options, PLACE_TEXT, NULL, run_show},
     {"help", "[SECTION]", "Explain the options of a section, as tap.dissection, or of all", 0, 1, NULL, PLACE_TEXT, NULL, run_help},
 };

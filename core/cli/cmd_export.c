@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/nearest.h"
@@ -66,9 +67,7 @@ struct export_command {
 
 static int parse_time(const char *text, const char *option, int64_t *ret_ns)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (units_parse_time(text, (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, ret_ns))
+    if (units_parse_time(text, clock_ns(CLOCK_REALTIME), ret_ns))
         return CLI_OK;
     return cli_usage("export ", "%s \"%s\" is no time", option, text);
 }

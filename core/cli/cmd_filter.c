@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/units.h"
 #include "cli/cli.h"
@@ -47,11 +48,9 @@ static int with_fields(const struct verb_args *args, int (*run)(const struct fie
 /* A filter compiled for a look at it; *ret is NULL if it cannot be. The exit code. */
 static int compile(const struct field_registry *fields, const char *text, struct filter **ret, struct filter_diagnostics *diagnostics)
 {
-    struct timespec now;
     struct error err;
-    clock_gettime(CLOCK_REALTIME, &now);
     *ret = NULL;
-    int status = filter_compile(fields, td_str(text), (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, ret, diagnostics, &err);
+    int status = filter_compile(fields, td_str(text), clock_ns(CLOCK_REALTIME), ret, diagnostics, &err);
     if (status == TD_E_CONFIG && diagnostics->fault_n)
         return CLI_USAGE;
     return status == TD_OK ? CLI_OK : cli_fail(&err);

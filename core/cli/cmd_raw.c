@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/nearest.h"
@@ -51,13 +52,6 @@ struct raw_command {
 
 /* ---- Options ---- */
 
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
 static int take_option(struct raw_command *cmd, int opt, char **argv)
 {
     int64_t last_ns;
@@ -69,12 +63,16 @@ static int take_option(struct raw_command *cmd, int opt, char **argv)
         cmd->json = strcmp(optarg, "json") == 0;
         return cmd->json || strcmp(optarg, "table") == 0 ? CLI_OK : cli_usage("raw ", "-o takes table or json, not \"%s\"", optarg);
     case OPT_START:
-        return units_parse_time(optarg, now(), &cmd->want.start_ns) ? CLI_OK : cli_usage("raw ", "--start \"%s\" is no time", optarg);
-    case OPT_END: return units_parse_time(optarg, now(), &cmd->want.end_ns) ? CLI_OK : cli_usage("raw ", "--end \"%s\" is no time", optarg);
+        return units_parse_time(optarg, clock_ns(CLOCK_REALTIME), &cmd->want.start_ns)
+                   ? CLI_OK
+                   : cli_usage("raw ", "--start \"%s\" is no time", optarg);
+    case OPT_END:
+        return units_parse_time(optarg, clock_ns(CLOCK_REALTIME), &cmd->want.end_ns) ? CLI_OK
+                                                                                     : cli_usage("raw ", "--end \"%s\" is no time", optarg);
     case OPT_LAST:
         if (!units_parse_duration(optarg, &last_ns) || last_ns <= 0)
             return cli_usage("raw ", "--last \"%s\" is no duration", optarg);
-        cmd->want.start_ns = now() - last_ns;
+        cmd->want.start_ns = clock_ns(CLOCK_REALTIME) - last_ns;
         return CLI_OK;
     default: return cli_bad_option("raw ", argv);
     }

@@ -141,10 +141,15 @@ static int create(struct client *client, const struct verb_args *args)
 static int list(struct client *client, const struct verb_args *args)
 {
     json_t *answer = NULL;
-    int code = client_get(client, "/snapshots", &answer);
+    struct buf path;
+    buf_init(&path, 0);
+    buf_lit(&path, "/snapshots");
+    client_put_parameter(&path, "location", args->location);
+    int code = client_get(client, buf_cstr(&path), &answer);
     if (code == CLI_OK)
         code = answer_print_list(args, answer, "snapshots", columns, COUNT(columns));
     json_decref(answer);
+    buf_clear(&path);
     return code;
 }
 
@@ -167,6 +172,7 @@ static int verify(struct client *client, const struct verb_args *args)
     buf_init(&path, 0);
     buf_init(&what, 0);
     put_path(&path, name, "/verify");
+    client_put_parameter(&path, "location", args->location);
     buf_printf(&what, "snapshot %s", name);
     int code = client_post(client, buf_cstr(&path), NULL, &answer);
     if (code == CLI_OK)
@@ -179,18 +185,71 @@ static int verify(struct client *client, const struct verb_args *args)
     return code;
 }
 
+/* From the cloud it takes a job, which is waited for. */
+static int delete_one(struct client *client, const struct verb_args *args, const char *name)
+{
+    struct buf path, what;
+    json_t *answer = NULL;
+    struct error err = {0};
+    bool done;
+    buf_init(&path, 0);
+    buf_init(&what, 0);
+    put_path(&path, name, "");
+    client_put_parameter(&path, "from", args->from);
+    buf_printf(&what, "deletion of %s", name);
+    int code = client_ask(client, "DELETE", buf_cstr(&path), NULL, &answer, &err) == TD_OK ? CLI_OK : client_fail(client, &err);
+    if (code == CLI_OK && *client_text(answer, "job"))
+        code = job_begun(client, args, answer, buf_cstr(&what), true, &done);
+    json_decref(answer);
+    buf_clear(&path);
+    buf_clear(&what);
+    return code;
+}
+
 static int delete (struct client *client, const struct verb_args *args)
 {
     int code = CLI_OK;
     for (size_t i = 0; i < args->n; i++) {
-        struct buf path;
-        buf_init(&path, 0);
-        put_path(&path, args->operands[i], "");
-        int one = client_delete(client, buf_cstr(&path));
+        int one = delete_one(client, args, args->operands[i]);
         code = one == CLI_OK ? code : one;
-        buf_clear(&path);
     }
     return code;
+}
+
+/* ---- upload, download ---- */
+
+static int move(struct client *client, const struct verb_args *args, const char *verb)
+{
+    const char *name = args->operands[0];
+    struct buf path, what;
+    json_t *answer = NULL, *snapshot = NULL;
+    bool done = false;
+    buf_init(&path, 0);
+    buf_init(&what, 0);
+    put_path(&path, name, "/");
+    buf_puts(&path, verb);
+    client_put_parameter(&path, "allow_same_name", args->allow_same_name ? "true" : NULL);
+    buf_printf(&what, "%s of %s", verb, name);
+    int code = client_post(client, buf_cstr(&path), NULL, &answer);
+    if (code == CLI_OK)
+        code = job_begun(client, args, answer, buf_cstr(&what), args->wait, &done);
+    if (done && !args->quiet && (code = get(client, name, &snapshot)) == CLI_OK)
+        code = print(args, snapshot);
+    json_decref(snapshot);
+    json_decref(answer);
+    buf_clear(&path);
+    buf_clear(&what);
+    return code;
+}
+
+static int upload(struct client *client, const struct verb_args *args)
+{
+    return move(client, args, "upload");
+}
+
+static int download(struct client *client, const struct verb_args *args)
+{
+    return move(client, args, "download");
 }
 
 /* ---- export, import ---- */
@@ -327,6 +386,16 @@ static int run_delete(const struct verb_args *args)
     return client_with(args, delete);
 }
 
+static int run_upload(const struct verb_args *args)
+{
+    return client_with(args, upload);
+}
+
+static int run_download(const struct verb_args *args)
+{
+    return client_with(args, download);
+}
+
 static int run_export(const struct verb_args *args)
 {
     return client_with(args, export_file);
@@ -346,6 +415,15 @@ static int run_import(const struct verb_args *args)
 
 static const struct verb_option option_allow_partial = {
     "allow-partial", 0, NULL, NULL, "also if a node is away or does not hold the whole window any more", PLACE_TEXT, MEMBER(allow_partial)};
+static const struct verb_option option_location = {
+    "location", 0, "LOCATION", "local|cloud", "only those there; without it, all", PLACE_TEXT, MEMBER(location)};
+static const struct verb_option option_copy = {
+    "location", 0, "LOCATION", "local|cloud", "which copy of it; local if it is not said", PLACE_TEXT, MEMBER(location)};
+static const struct verb_option option_from = {
+    "from", 0, "LOCATION", "local|cloud|all", "from where; needed for one that is in both places", PLACE_TEXT, MEMBER(from)};
+static const struct verb_option option_allow_same_name = {
+    "allow-same-name",      0, NULL, NULL, "also if another snapshot in the cloud is called so: ids tell them apart", PLACE_TEXT,
+    MEMBER(allow_same_name)};
 static const struct verb_option option_format = {"format",      0, "FORMAT", "pcap|pcapng|archive", "pcap if it is not said", PLACE_TEXT,
                                                  MEMBER(format)};
 static const struct verb_option option_bpf = {
@@ -376,8 +454,12 @@ static const struct verb_option *const create_options[] = {&option_last,        
                                                            &option_allow_partial, &option_wait,  &option_quiet, &option_output,
                                                            CLIENT_OPTIONS,        NULL};
 static const struct verb_option *const show_options[] = {&option_output, CLIENT_OPTIONS, NULL};
-static const struct verb_option *const verify_options[] = {&option_quiet, CLIENT_OPTIONS, NULL};
-static const struct verb_option *const delete_options[] = {CLIENT_OPTIONS, NULL};
+static const struct verb_option *const list_options[] = {&option_location, &option_output, CLIENT_OPTIONS, NULL};
+static const struct verb_option *const verify_options[] = {&option_copy, &option_quiet, CLIENT_OPTIONS, NULL};
+static const struct verb_option *const delete_options[] = {&option_from, &option_quiet, CLIENT_OPTIONS, NULL};
+static const struct verb_option *const upload_options[] = {&option_wait,   &option_allow_same_name, &option_quiet,
+                                                           &option_output, CLIENT_OPTIONS,          NULL};
+static const struct verb_option *const download_options[] = {&option_wait, &option_quiet, &option_output, CLIENT_OPTIONS, NULL};
 static const struct verb_option *const export_options[] = {
     &option_write,       &option_format, &option_bpf,   &option_filter, &option_dissections, &option_compression, &option_dissection,
     &option_connections, &option_nodes,  &option_start, &option_end,    &option_quiet,       CLIENT_OPTIONS,      NULL};
@@ -390,12 +472,17 @@ static const struct verb verbs[] = {
      "is "
      "given; what is missing then stands in the snapshot.",
      run_create},
-    {"list", "", "List the snapshots, the newest first", 0, 0, show_options, PLACE_TEXT, NULL, run_list},
+    {"list", "", "List the snapshots, here and in the cloud, the newest first", 0, 0, list_options, PLACE_TEXT, NULL, run_list},
     {"show", "NAME", "Show a snapshot: its window, what each node holds of it, and what is missing", 1, 1, show_options, PLACE_SNAPSHOT,
      NULL, run_show},
     {"verify", "NAME", "Read a snapshot again and compare every byte with the sums in its manifest", 1, 1, verify_options, PLACE_SNAPSHOT,
      NULL, run_verify},
-    {"delete", "NAME...", "Delete snapshots with their dissections, for good", 1, 256, delete_options, PLACE_SNAPSHOT, NULL, run_delete},
+    {"delete", "NAME...", "Delete snapshots with their dissections, for good", 1, 256, delete_options, PLACE_SNAPSHOT,
+     "One that is in local storage and in the cloud is deleted where --from says: local, cloud, or all, which is both.", run_delete},
+    {"upload", "NAME", "Put a snapshot, with its dissections, into cloud storage; it stays here, too", 1, 1, upload_options, PLACE_SNAPSHOT,
+     "What an earlier upload has sent is not sent again; of a snapshot that is there already only new dissections are.", run_upload},
+    {"download", "NAME", "Get a snapshot from cloud storage, to export and dissect it here", 1, 1, download_options, PLACE_SNAPSHOT,
+     "In the cloud several snapshots may have one name: then NAME is an id, as the hub's answer lists them.", run_download},
     {"export", "NAME", "Write a snapshot's packets to a file, for Wireshark and tcpdump, or all of it as an archive", 1, 1, export_options,
      PLACE_SNAPSHOT, NULL, run_export},
     {"dissect", "NAME", "Turn a snapshot's packets into calls, for `tapedeck calls`", 1, 1, dissect_options, PLACE_SNAPSHOT, NULL,

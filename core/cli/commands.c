@@ -9,6 +9,7 @@ static const struct command all[] = {
     {"snapshot", cmd_snapshot, "time windows of the raw capture, kept for good: create, list, export ...", &snapshot_noun, NULL,
      PLACE_TEXT},
     {"dissection", cmd_dissection, "the dissections of snapshots: list, show, stop, delete", &dissection_noun, NULL, PLACE_TEXT},
+    {"cloud", cmd_cloud, "cloud storage: is there one, and does it answer?", &cloud_noun, NULL, PLACE_TEXT},
     {"job", cmd_job, "what the hub is working at", &job_noun, NULL, PLACE_TEXT},
     {"node", cmd_node, "the nodes that capture", &node_noun, NULL, PLACE_TEXT},
     {"calls", cmd_calls, "search the calls of a dissection or a call store: with a filter, the newest first", NULL, calls_usage,

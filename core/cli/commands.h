@@ -20,6 +20,7 @@ const struct command *commands(size_t *ret_n);
 int cmd_call(int argc, char **argv);
 int cmd_calls(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
+int cmd_cloud(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_dissect(int argc, char **argv);
@@ -35,7 +36,8 @@ int cmd_raw(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_sql(int argc, char **argv);
 
-extern const struct noun capture_noun, config_noun, dissection_noun, filter_noun, job_noun, node_noun, plugin_noun, snapshot_noun;
+extern const struct noun capture_noun, cloud_noun, config_noun, dissection_noun, filter_noun, job_noun, node_noun, plugin_noun,
+    snapshot_noun;
 extern const char call_usage[], calls_usage[], completion_usage[], dissect_usage[], export_usage[], fields_usage[], manual_usage[],
     raw_usage[], sql_usage[];
 

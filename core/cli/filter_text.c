@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "cli/filter_text.h"
 
 #include <stdio.h>
@@ -24,10 +25,8 @@ int filter_text_compile(const struct field_registry *fields, const char *text, s
 {
     struct filter_diagnostics diagnostics;
     struct error err = {0};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     filter_diagnostics_init(&diagnostics);
-    int status = filter_compile(fields, td_str(text), (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, ret, &diagnostics, &err);
+    int status = filter_compile(fields, td_str(text), clock_ns(CLOCK_REALTIME), ret, &diagnostics, &err);
     int code = filter_text_tell(text, &diagnostics, status, &err);
     filter_diagnostics_clear(&diagnostics);
     return code;

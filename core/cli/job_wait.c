@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/utf8.h"
 #include "cli/answer.h"
@@ -21,13 +22,6 @@ struct wait {
     sigset_t interrupt, before;
     int64_t away_since_ns; /* 0: it answers */
 };
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 /* False: interrupted. The signal is blocked meanwhile, so that it needs no handler. */
 static bool pause_ms(const struct wait *w, unsigned ms)
@@ -54,14 +48,14 @@ static void show(struct wait *w, const char *what, const json_t *job)
 /* With a hub that does not answer. */
 static unsigned next_pause(int64_t began_ns)
 {
-    int64_t ms = (now_ns() - began_ns) / PAUSE_SHARE / NS_PER_MS;
+    int64_t ms = (clock_ns(CLOCK_MONOTONIC) - began_ns) / PAUSE_SHARE / NS_PER_MS;
     return ms < FIRST_PAUSE_MS ? FIRST_PAUSE_MS : ms < LONGEST_PAUSE_MS ? (unsigned)ms : LONGEST_PAUSE_MS;
 }
 
 /* The job once it has ended; TD_E_CANCELLED: interrupted. */
 static int poll_job(struct wait *w, const char *path, const char *what, json_t **ret, struct error *err)
 {
-    for (int64_t began_ns = now_ns();;) {
+    for (int64_t began_ns = clock_ns(CLOCK_MONOTONIC);;) {
         json_t *job = NULL;
         int status = client_ask(w->client, "GET", path, NULL, &job, err);
         if (status == TD_OK && has_ended(client_text(job, "state"))) {
@@ -72,10 +66,10 @@ static int poll_job(struct wait *w, const char *path, const char *what, json_t *
             w->away_since_ns = 0;
             show(w, what, job);
             json_decref(job);
-        } else if (status != TD_E_RETRY || (w->away_since_ns && now_ns() - w->away_since_ns > PATIENCE_NS)) {
+        } else if (status != TD_E_RETRY || (w->away_since_ns && clock_ns(CLOCK_MONOTONIC) - w->away_since_ns > PATIENCE_NS)) {
             return status;
         } else if (!w->away_since_ns) {
-            w->away_since_ns = now_ns();
+            w->away_since_ns = clock_ns(CLOCK_MONOTONIC);
         }
         /* One that answers has waited itself. */
         if (!pause_ms(w, status == TD_OK ? FIRST_PAUSE_MS : next_pause(began_ns)))

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "cli/progress.h"
 
 #include <stdio.h>
@@ -10,16 +11,9 @@ enum { BAR = 30 };
 #define PATIENCE_NS (1ll * NS_PER_S)
 #define REDRAW_NS (NS_PER_S / 10)
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
 void progress_init(struct progress *p)
 {
-    *p = (struct progress){.active = isatty(STDERR_FILENO), .begin_ns = now_ns()};
+    *p = (struct progress){.active = isatty(STDERR_FILENO), .begin_ns = clock_ns(CLOCK_MONOTONIC)};
     p->next_ns = p->begin_ns + PATIENCE_NS;
 }
 
@@ -27,7 +21,7 @@ void progress_show(struct progress *p, const char *what, uint64_t done, uint64_t
 {
     if (!p->active)
         return;
-    int64_t now = now_ns();
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
     if (now < p->next_ns)
         return;
     p->next_ns = now + REDRAW_NS;

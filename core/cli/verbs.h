@@ -24,7 +24,8 @@ struct verb_args {
     const char *config_path, *at, *output, *out_path;
     const char *last, *start, *end, *nodes, *bpf, *filter, *format, *compression, *name, *dissection;
     const char *hub, *token_file, *ca;
-    bool wait, allow_partial, connections, dissections, quiet;
+    const char *location, *from;
+    bool wait, allow_partial, allow_same_name, connections, dissections, quiet, connect;
     bool json;       /* -o json */
     char **operands; /* NULL-terminated */
     size_t n;

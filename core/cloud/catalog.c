@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
@@ -394,19 +395,17 @@ int catalog_prove_for(struct run *r, struct error *err)
 
 static void set_status(struct cloud *c, int status, const struct error *err)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     const char *text = status == TD_OK ? "" : err->text;
     pthread_mutex_lock(&c->lock);
     bool first = !c->asked_ns, changed = first || c->connected != (status == TD_OK);
     bool differs = changed || strncmp(c->error, text, sizeof(c->error) - 1) != 0;
     c->connected = status == TD_OK;
-    c->asked_ns = (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+    c->asked_ns = clock_ns(CLOCK_REALTIME);
     snprintf(c->error, sizeof(c->error), "%s", text);
     pthread_mutex_unlock(&c->lock);
     if (differs)
         atomic_fetch_add(&c->version, 1);
-    if (changed && status != TD_OK)
+    if (changed && status != TD_OK && !c->starting)
         log_event(TD_LOG_WARN, "cloud", "storage \"%s\" does not answer: %s", storage_name(c->storage), text);
     else if (changed && !first)
         log_event(TD_LOG_INFO, "cloud", "storage \"%s\" answers again", storage_name(c->storage));

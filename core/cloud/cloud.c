@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "cloud/cloud_internal.h"
@@ -35,21 +36,42 @@ static void *ask_often(void *arg)
     struct error why;
     pthread_mutex_lock(&c->lock);
     while (!c->closing && !atomic_load(&c->cancelled)) {
+        c->hurry = false;
+        c->busy = true;
         pthread_mutex_unlock(&c->lock);
         int status = ask(c, &why);
         int64_t ns = run_now() + (status == TD_OK || c->refresh_ns < AWAY_NS ? c->refresh_ns : AWAY_NS);
         const struct timespec until = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
         pthread_mutex_lock(&c->lock);
-        for (int waited = 0; !c->closing && waited != ETIMEDOUT;)
+        c->busy = false;
+        c->rounds++;
+        pthread_cond_broadcast(&c->asked);
+        for (int waited = 0; !c->closing && !c->hurry && waited != ETIMEDOUT;)
             waited = pthread_cond_timedwait(&c->wake, &c->lock, &until);
     }
+    c->closing = true; /* it does not ask any more */
+    pthread_cond_broadcast(&c->asked);
     pthread_mutex_unlock(&c->lock);
     return NULL;
 }
 
+/* One that runs already may have asked for the folders before what is looked for came: the next one counts. */
+void cloud_refresh_soon(struct cloud *c, int64_t most_ns)
+{
+    int64_t ns = run_now() + most_ns;
+    const struct timespec until = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+    pthread_mutex_lock(&c->lock);
+    uint64_t rounds = c->rounds + (c->busy ? 2 : 1);
+    c->hurry = true;
+    pthread_cond_signal(&c->wake);
+    for (int waited = 0; !c->closing && c->rounds < rounds && waited != ETIMEDOUT;)
+        waited = pthread_cond_timedwait(&c->asked, &c->lock, &until);
+    pthread_mutex_unlock(&c->lock);
+}
+
 /* ---- Life ---- */
 
-static int check_prefix(const char *prefix, struct error *err)
+int cloud_check_prefix(const char *prefix, struct error *err)
 {
     char key[CLOUD_PREFIX + 1];
     size_t n = strnlen(prefix, CLOUD_PREFIX);
@@ -82,22 +104,27 @@ static struct cloud *make(const struct cloud_options *o)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&c->wake, &monotonic);
+    pthread_cond_init(&c->asked, &monotonic);
     pthread_condattr_destroy(&monotonic);
     return c;
 }
 
 static int start(struct cloud *c, const struct cloud_options *o, struct error *err)
 {
-    int status = check_prefix(o->prefix, err);
+    int status = cloud_check_prefix(o->prefix, err);
     if (status == TD_OK && strnlen(o->work_dir, CLOUD_PATH) > CLOUD_PATH - 128)
         status = error_set(err, TD_E_CONFIG, "%.400s: the path is too long", o->work_dir);
     if (status != TD_OK)
         return status;
     snprintf(c->prefix, sizeof(c->prefix), "%s", o->prefix);
     snprintf(c->work_dir, sizeof(c->work_dir), "%s", o->work_dir);
+    c->starting = true; /* no other thread knows it yet */
     status = catalog_prove(c, err);
-    if (status == TD_E_RETRY && o->may_be_away)
+    c->starting = false;
+    if (status == TD_E_RETRY && o->may_be_away) {
+        log_event(TD_LOG_WARN, "cloud", "storage \"%s\" does not answer, and is asked again: %s", storage_name(c->storage), err->text);
         status = TD_OK;
+    }
     if (status == TD_OK && pthread_create(&c->asker, NULL, ask_often, c) != 0)
         status = error_set(err, TD_E_NOMEM, "no thread can be started");
     c->has_asker = status == TD_OK;
@@ -141,6 +168,7 @@ void cloud_close(struct cloud *c)
     catalog_clear(c);
     storage_close(c->storage);
     pthread_cond_destroy(&c->wake);
+    pthread_cond_destroy(&c->asked);
     pthread_mutex_destroy(&c->lock);
     pthread_mutex_destroy(&c->asking);
     mem_free(c);

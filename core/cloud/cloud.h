@@ -27,6 +27,8 @@ struct cloud_options {
     bool may_be_away;          /* starts also if the backend cannot be used now (TD_E_RETRY only), and tries again */
 };
 
+/* TD_E_CONFIG: it is no prefix; says what one looks like. */
+int cloud_check_prefix(const char *prefix, struct error *err) MUST_CHECK;
 /* Proves that the backend can be used (storage_check_below()), unless that fails in passing and it may be away. TD_E_CONFIG: the prefix. */
 int cloud_open(const struct cloud_options *, struct cloud **ret, struct error *err) MUST_CHECK;
 /* No transfer runs any more. NULL is fine. */
@@ -35,6 +37,9 @@ void cloud_close(struct cloud *);
 void cloud_cancel(struct cloud *);
 /* Asks now, and waits until it is known: for "what is there?" after a failure, and tests. */
 int cloud_refresh(struct cloud *, struct error *err) MUST_CHECK;
+
+/* For those who must not wait as long as a cloud may take: the thread asks now; returns when it has asked, or after so long. */
+void cloud_refresh_soon(struct cloud *, int64_t most_ns);
 
 struct cloud_status {
     const char *provider; /* name of the plugin */

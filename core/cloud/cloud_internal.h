@@ -43,17 +43,20 @@ struct cloud {
 
     pthread_t asker;
     bool has_asker;
+    bool starting; /* a failure is told by whoever starts it */
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool closing;              /* [lock] */
-    struct cloud_snapshot **v; /* [lock] */
-    size_t n, cap;             /* [lock] */
-    uint64_t changes;          /* [lock] made by this hub: added, removed */
-    struct cloud_bad *bad;     /* [lock] */
-    size_t bad_n;              /* [lock] */
-    bool connected;            /* [lock] */
-    int64_t asked_ns;          /* [lock] */
-    char error[CLOUD_TEXT];    /* [lock] */
+    pthread_cond_t wake, asked; /* the thread; those who wait for it */
+    bool closing;               /* [lock] */
+    bool hurry, busy;           /* [lock] somebody waits; it asks at this moment */
+    uint64_t rounds;            /* [lock] that the thread has asked */
+    struct cloud_snapshot **v;  /* [lock] */
+    size_t n, cap;              /* [lock] */
+    uint64_t changes;           /* [lock] made by this hub: added, removed */
+    struct cloud_bad *bad;      /* [lock] */
+    size_t bad_n;               /* [lock] */
+    bool connected;             /* [lock] */
+    int64_t asked_ns;           /* [lock] */
+    char error[CLOUD_TEXT];     /* [lock] */
 };
 
 /* "<prefix><id>/<rest>" */

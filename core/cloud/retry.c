@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "cloud/retry.h"
 
 #include <stdio.h>
@@ -8,13 +9,6 @@
 #include "base/units.h"
 
 enum { NAP_NS = 50 * NS_PER_MS, TOKEN = 10 /* tenths */ };
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 /* ---- The budget ---- */
 
@@ -69,7 +63,7 @@ static bool is_cancelled(const struct retry *r)
 /* False: cancelled. */
 static bool wait_until(const struct retry *r, int64_t until_ns)
 {
-    for (int64_t left; !is_cancelled(r) && (left = until_ns - now_ns()) > 0;) {
+    for (int64_t left; !is_cancelled(r) && (left = until_ns - clock_ns(CLOCK_MONOTONIC)) > 0;) {
         int64_t ns = left < NAP_NS ? left : NAP_NS;
         const struct timespec nap = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
         nanosleep(&nap, NULL);
@@ -81,14 +75,14 @@ static bool wait_until(const struct retry *r, int64_t until_ns)
 
 void retry_begin(struct retry *r, const struct retry_policy *policy, struct retry_budget *budget, const atomic_bool *cancel)
 {
-    int64_t now = now_ns();
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
     *r = (struct retry){.policy = *policy, .budget = budget, .cancel = cancel, .began_ns = now, .forward_ns = now};
 }
 
 void retry_forward(struct retry *r)
 {
     r->failures = 0;
-    r->forward_ns = now_ns();
+    r->forward_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 /* When it is over whatever happens; INT64_MAX: never. */
@@ -125,7 +119,7 @@ bool retry_again(struct retry *r, int *status, struct error *err)
         return false;
     if (is_cancelled(r))
         return cancelled(status, err);
-    int64_t now = now_ns(), last = last_ns(r);
+    int64_t now = clock_ns(CLOCK_MONOTONIC), last = last_ns(r);
     r->failures++;
     if (now >= last)
         return give_up(r, now, status, err);

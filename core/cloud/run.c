@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "cloud/cloud_internal.h"
@@ -10,9 +11,7 @@ enum { WATCH_NS = 50 * NS_PER_MS, TELL_NS = 50 * NS_PER_MS };
 
 int64_t run_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* ---- Life ---- */

@@ -9,8 +9,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "cloud/upload_internal.h"
 #include "snapshot/sha256.h"
+
+/* Somebody waits for the end of what was given up; what stays then is kept in mind, in the work directory. */
+#define CLEAN_PATIENCE_NS ((int64_t)20 * NS_PER_S)
 
 enum { ROUNDS = 20 /* of looking and sending, before it is said that somebody works against us */ };
 
@@ -330,6 +334,8 @@ int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
         return status;
     status = run_begin(&k.run, c, NULL, err);
     if (status == TD_OK) {
+        if (k.run.policy.patience_ns > CLEAN_PATIENCE_NS)
+            k.run.policy.patience_ns = CLEAN_PATIENCE_NS;
         status = catalog_prove_for(&k.run, err);
         if (status == TD_OK)
             status = put_state_each(k.work_fd, forget_each, &k, err);

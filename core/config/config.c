@@ -95,11 +95,22 @@ static const struct td_option local_snapshots_options[] = {
                "Directory of the snapshots, on the file system of dataDir. Empty: snapshots below dataDir."),
 };
 
+static const char *const absences[] = {"refuse", "degraded", NULL};
+
 static const struct td_option cloud_snapshots_options[] = {
     TD_STR_OPT(struct cloud_snapshots_config, provider, "provider", "",
                "Storage plugin that holds snapshots in the cloud; its own options stand under its name. Empty: none."),
     TD_STR_OPT(struct cloud_snapshots_config, prefix, "prefix", "",
-               "Put before the name of every object, to share a bucket or container with others."),
+               "Put before the name of every object, to share a bucket or container with others: production/. Hubs that have the same one "
+               "see the same snapshots."),
+    TD_INT_OPT(struct cloud_snapshots_config, parallel, "parallel", "4", 1, 64, "Objects on the way at once in each upload or download."),
+    TD_DUR_OPT(struct cloud_snapshots_config, refresh_interval_ns, "refreshInterval", "1m", NS_PER_S, 24 * 3600 * (int64_t)NS_PER_S,
+               "How often it is asked which snapshots are there: those that other hubs upload are seen after so long."),
+    TD_DUR_OPT(struct cloud_snapshots_config, patience_ns, "patience", "10m", NS_PER_S, 24 * 3600 * (int64_t)NS_PER_S,
+               "What fails in passing is tried again; an upload or download that has not come forward for so long fails."),
+    TD_ENUM_OPT(struct cloud_snapshots_config, unavailable_at_start, "unavailableAtStart", "refuse", absences,
+                "If the provider does not answer when the hub starts: do not start, or start and ask it again and again. What trying again "
+                "cannot mend, as wrong credentials, is refused in any case."),
 };
 
 static const struct td_option plugins_options[] = {

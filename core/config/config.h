@@ -65,9 +65,14 @@ struct local_snapshots_config {
     const char *path; /* "": below data_dir */
 };
 
+enum cloud_absence { CLOUD_ABSENCE_REFUSE, CLOUD_ABSENCE_DEGRADED };
+
 struct cloud_snapshots_config {
     const char *provider; /* name of a storage plugin; "": none */
     const char *prefix;
+    int64_t parallel; /* objects of one transfer */
+    int64_t refresh_interval_ns, patience_ns;
+    uint32_t unavailable_at_start; /* enum cloud_absence */
 };
 
 struct plugins_config {

@@ -1,4 +1,5 @@
 /* The parent of a dissection: sends the child off, hands it files, looks after it, and decides what follows when it has died. */
+#include "base/clock.h"
 #include "dissect/dissection.h"
 
 #include <errno.h>
@@ -84,13 +85,6 @@ struct outcome {
     int signal, exit_status;
     int hung; /* slot */
 };
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 /* ---- The request ---- */
 
@@ -556,7 +550,7 @@ static bool reap(struct dissection *d, struct outcome *ret)
 static bool await_child(struct dissection *d, int64_t until_ns)
 {
     struct pollfd waiting[] = {{.fd = d->socket, .events = POLLIN}, {.fd = d->pidfd, .events = POLLIN}};
-    int64_t left = until_ns - now_ns();
+    int64_t left = until_ns - clock_ns(CLOCK_MONOTONIC);
     struct timespec wait = {.tv_nsec = left > 0 ? (long)left : 0};
     if (ppoll(waiting, 2, &wait, NULL) <= 0)
         return false;
@@ -577,12 +571,12 @@ static bool await_child(struct dissection *d, int64_t until_ns)
 static struct outcome look_after(struct dissection *d)
 {
     struct outcome ret = {.hung = -1};
-    for (int64_t next = now_ns() + TICK_MS * NS_PER_MS;;) {
+    for (int64_t next = clock_ns(CLOCK_MONOTONIC) + TICK_MS * NS_PER_MS;;) {
         if (await_child(d, next) && reap(d, &ret))
             return ret;
         if (d->request->cancel && atomic_load(d->request->cancel))
             return (struct outcome){.how = CANCELLED};
-        int64_t now = now_ns();
+        int64_t now = clock_ns(CLOCK_MONOTONIC);
         if (now < next)
             continue;
         next = now + TICK_MS * NS_PER_MS;

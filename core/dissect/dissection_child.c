@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "dissect/crash.h"
@@ -138,9 +139,7 @@ static bool tell_progress(void *ctx, uint64_t packets)
 static void show_calls(void *ctx, unsigned worker)
 {
     struct child *c = ctx;
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    int64_t now_ns = (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+    int64_t now_ns = clock_ns(CLOCK_MONOTONIC_COARSE);
     if (!c->shown_ns[worker])
         c->shown_ns[worker] = now_ns;
     if (now_ns - c->shown_ns[worker] < SHOW_NS)

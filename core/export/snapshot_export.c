@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "base/units.h"
@@ -194,17 +195,15 @@ static int add_sources(struct running *r, struct error *err)
 static int choose_calls(struct running *r, struct filter_diagnostics *diagnostics, struct error *err)
 {
     const struct snapshot_export *x = r->request;
-    struct timespec now;
     uint64_t *packets = mem_calloc(x->manifest->node_count, sizeof(*packets));
     if (!packets)
         return error_nomem(err);
     for (size_t i = 0; i < x->manifest->node_count; i++)
         packets[i] = x->manifest->nodes[i].packets;
-    clock_gettime(CLOCK_REALTIME, &now);
     const struct call_choice_request request = {.store = x->calls,
                                                 .filter = x->filter,
                                                 .connections = x->connections,
-                                                .now_ns = (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec,
+                                                .now_ns = clock_ns(CLOCK_REALTIME),
                                                 .start_ns = INT64_MIN,
                                                 .end_ns = INT64_MAX,
                                                 .packets = packets,

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "filter/eval.h"
 
 #include <stdalign.h>
@@ -52,19 +53,12 @@ void filter_eval_free(struct filter_eval *e)
     mem_free(e);
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
 /* Is there time left? Looks at the clock once in a while; an evaluation that is short never does. */
 static bool in_time(struct filter_eval *e)
 {
     if (++e->steps < STEPS_PER_LOOK && e->fuel_at_look - e->fuel < STEPS_PER_LOOK)
         return e->fuel != 0;
-    int64_t now = clock_ns();
+    int64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     e->steps = 0;
     e->fuel_at_look = e->fuel;
     if (!e->deadline_ns)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "filter/check.h"
 #include "filter/eval.h"
@@ -195,22 +196,15 @@ static bool can_evaluate(const struct filter_node *node)
     return true;
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
 static bool is_ready(struct folder *f)
 {
     struct error err;
     if (f->eval)
-        f->stopped = f->stopped || clock_ns() - f->begin_ns > MAX_NS;
+        f->stopped = f->stopped || clock_ns(CLOCK_THREAD_CPUTIME_ID) - f->begin_ns > MAX_NS;
     else if (filter_eval_new(&f->eval, &err) != TD_OK)
         f->builder.failure = FILTER_NO_MEMORY;
     else
-        f->begin_ns = clock_ns();
+        f->begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     return f->eval && !f->stopped;
 }
 

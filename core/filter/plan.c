@@ -419,7 +419,7 @@ static void set_levels(struct plan *plan, uint16_t level)
         set_levels(plan->children[i], (uint16_t)(level + 1));
 }
 
-struct plan *plan_make(const struct filter *filter, const struct field_registry *registry, struct arena *arena, struct error *err)
+struct plan *filter_plan_make(const struct filter *filter, const struct field_registry *registry, struct arena *arena, struct error *err)
 {
     struct planner p = {.filter = filter, .registry = registry, .arena = arena, .err = err};
     struct plan *plan = make(&p, filter->root);
@@ -433,13 +433,13 @@ struct plan *plan_make(const struct filter *filter, const struct field_registry 
     return NULL;
 }
 
-void plan_clear(struct plan *plan)
+void filter_plan_clear(struct plan *plan)
 {
     if (!plan)
         return;
     filter_program_clear(&plan->program);
     for (uint32_t i = 0; plan->children && i < plan->n; i++)
-        plan_clear(plan->children[i]);
+        filter_plan_clear(plan->children[i]);
 }
 
 uint32_t plan_levels(const struct plan *plan)

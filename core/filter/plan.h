@@ -38,13 +38,13 @@ struct plan {
     uint32_t n;             /* of ranges, of texts, or of children */
     struct plan **children;
     const struct filter_node *node;
-    struct plan *before; /* the one that was made before */
+    struct plan *before;           /* the one that was made before */
     struct filter_program program; /* TEXT, ELEMENT, ROW; TEXT and ELEMENT run it for each entry of the dictionary */
 };
 
-/* In the arena; NULL with *err set. plan_clear() frees the programs. */
-struct plan *plan_make(const struct filter *, const struct field_registry *, struct arena *, struct error *err);
-void plan_clear(struct plan *);
+/* In the arena; NULL with *err set. filter_plan_clear() frees the programs. */
+struct plan *filter_plan_make(const struct filter *, const struct field_registry *, struct arena *, struct error *err);
+void filter_plan_clear(struct plan *);
 /* The greatest level, and all programs one after the other through `each`. */
 uint32_t plan_levels(const struct plan *);
 void plan_each_program(struct plan *, void (*each)(void *ctx, const struct filter_program *), void *ctx);

@@ -521,7 +521,7 @@ int filter_scan_new(const struct filter *filter, const struct field_registry *re
     s->id_field = field_registry_find(registry, TD_LIT("id"));
     arena_init(&s->arena, MEMORY);
     arena_init(&s->texts, MEMORY);
-    s->plan = plan_make(filter, registry, &s->arena, err);
+    s->plan = filter_plan_make(filter, registry, &s->arena, err);
     if (!s->plan)
         goto fail;
     status = make_machine(s, err);
@@ -547,7 +547,7 @@ void filter_scan_free(struct filter_scan *s)
     if (!s)
         return;
     filter_vm_free(s->vm);
-    plan_clear(s->plan);
+    filter_plan_clear(s->plan);
     arena_clear(&s->arena);
     arena_clear(&s->texts);
     mem_free(s->columns);

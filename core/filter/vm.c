@@ -2,6 +2,7 @@
 #include <stdalign.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "filter/cache.h"
@@ -61,9 +62,7 @@ static inline struct filter_value condition(const struct filter_instruction *in,
 
 static bool look_at_clock(struct filter_vm *vm)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    int64_t now = (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+    int64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     vm->fuel_at_look = vm->fuel;
     if (!vm->deadline_ns)
         vm->deadline_ns = now + FILTER_MAX_NS;

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "hub/audit.h"
 
 #include <errno.h>
@@ -114,10 +115,8 @@ static const char *role_of(const struct http_answered *q)
 
 static void put_line(struct buf *b, const struct http_answered *q)
 {
-    struct timespec now;
     char time[UNITS_TEXT];
-    clock_gettime(CLOCK_REALTIME, &now);
-    units_format_time((int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, time);
+    units_format_time(clock_ns(CLOCK_REALTIME), time);
     buf_printf(b, "time=%s who=", time);
     json_put_string(b, td_str(q->who));
     buf_printf(b, " role=%s address=", role_of(q));

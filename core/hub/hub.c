@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "hub/hub.h"
 
 #include <errno.h>
@@ -303,7 +304,11 @@ static int start(struct hub *hub, struct error *err)
     if (status == TD_OK)
         status = open_snapshots(hub, err);
     if (status == TD_OK)
+        status = hub_cloud_open(hub, err);
+    if (status == TD_OK) {
+        hub_sweep_transfers(hub);
         status = jobs_start(hub->jobs, err);
+    }
     if (status == TD_OK)
         status = http_server_start(hub->server, err);
     return status;
@@ -311,18 +316,17 @@ static int start(struct hub *hub, struct error *err)
 
 int hub_open(struct config *config, const char *version, const struct hub_own_worker *own, struct hub **ret, struct error *err)
 {
-    struct timespec now;
     struct hub *hub = mem_calloc(1, sizeof(*hub));
     if (!hub) {
         config_free(config);
         return error_nomem(err);
     }
-    clock_gettime(CLOCK_REALTIME, &now);
     hub->config = config;
     hub->version = version;
     hub->lock_fd = -1;
-    hub->started_ns = (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+    hub->started_ns = clock_ns(CLOCK_REALTIME);
     arena_init(&hub->arena, ROUTES_MEMORY);
+    hub_cloud_init(&hub->cloud);
     snprintf(hub->own_url, sizeof(hub->own_url), "%s", own ? own->url : "");
     int status = start(hub, err);
     if (status == TD_OK)
@@ -336,10 +340,15 @@ void hub_close(struct hub *hub)
 {
     if (!hub)
         return;
-    if (hub->jobs)
+    if (hub->jobs) {
         jobs_wake(hub->jobs); /* who listens to jobs is not waited for */
+        jobs_stop(hub->jobs);
+    }
+    if (hub->cloud.cloud)
+        cloud_cancel(hub->cloud.cloud); /* what waits for the network: jobs, which know by now that they go on later, and requests */
     http_server_stop(hub->server);
     jobs_close(hub->jobs);
+    hub_cloud_close(&hub->cloud);
     nodes_close(hub->nodes);
     if (hub->snapshots)
         snapshots_close(hub->snapshots);
@@ -372,6 +381,8 @@ static void compare(const struct hub *hub, const struct config *c)
     else if (strcmp(old->delayed_dissection.cpu, c->delayed_dissection.cpu) != 0 ||
              old->delayed_dissection.memory != c->delayed_dissection.memory)
         what = "tap.delayedDissection";
+    else if (hub_cloud_differs(old, c))
+        what = "tap.snapshots.cloud";
     else if (old->hub.worker_patience_ns != c->hub.worker_patience_ns)
         what = "tap.hub.workerPatience";
     if (what)

@@ -95,7 +95,19 @@ static void check_workers(struct check *c)
             say(c, false, "tap.hub.workers: %s", err.text);
 }
 
-static void check_plugins(struct check *c)
+/* Puts, gets and removes a trial object there, as the start does. */
+static void check_cloud(struct check *c, const struct hub *hub, const struct registry *registry)
+{
+    struct buf found = {.n = 0};
+    struct error err;
+    if (hub_cloud_try(c->config, registry, hub->snapshots_dir, &found, &err) == TD_OK)
+        say(c, true, "%s", buf_cstr(&found));
+    else
+        say(c, false, "%s", err.text);
+    buf_clear(&found);
+}
+
+static void check_plugins(struct check *c, const struct hub *hub)
 {
     struct registry *registry = NULL;
     struct enabled_dissectors dissectors;
@@ -111,6 +123,8 @@ static void check_plugins(struct check *c)
     } else {
         say(c, false, "plugins: %s", err.text);
     }
+    if (status == TD_OK)
+        check_cloud(c, hub, registry);
     registry_free(registry);
 }
 
@@ -144,7 +158,7 @@ bool hub_check(const struct config *config, const char *version, void (*tell)(vo
         check_lock(&c, &hub);
         check_room(&c, &hub);
     }
-    check_plugins(&c);
+    check_plugins(&c, &hub);
     dissection_sandbox_text(sandbox);
     say(&c, true, "sandbox of dissections: %s", sandbox);
     check_workers(&c);

@@ -6,6 +6,7 @@
 #include "dissect/enabled.h"
 #include "hub/audit.h"
 #include "hub/hub.h"
+#include "hub/hub_cloud.h"
 #include "hub/jobs.h"
 #include "hub/nodes.h"
 #include "net/http_server.h"
@@ -35,6 +36,7 @@ struct hub {
 
     struct storage *storage;
     struct snapshots *snapshots;
+    struct hub_cloud cloud;
     struct jobs *jobs;
     struct nodes *nodes;
     struct audit *audit;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json_object.h"
 #include "base/log.h"
 #include "hub/kinds.h"
@@ -34,7 +35,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return 0;
 }
 
-static void remove_tree(const char *path)
+void hub_remove_tree(const char *path)
 {
     nftw(path, remove_entry, IMPORT_DEPTH, FTW_DEPTH | FTW_PHYS);
 }
@@ -43,7 +44,7 @@ void hub_import_remove(const struct hub *hub, const char *id)
 {
     char path[HUB_PATH + MANIFEST_ID];
     hub_import_path(hub, id, "", path, sizeof(path));
-    remove_tree(path);
+    hub_remove_tree(path);
 }
 
 static uint64_t upload_bytes(const struct hub *hub, const char *id)
@@ -141,7 +142,7 @@ static int open_folder(struct importing *i, struct error *err)
     struct stat st;
     hub_import_path(i->hub, i->id, "upload", i->upload, sizeof(i->upload));
     hub_import_path(i->hub, i->id, "files", i->files, sizeof(i->files));
-    remove_tree(i->files); /* of an earlier run */
+    hub_remove_tree(i->files); /* of an earlier run */
     if (stat(i->upload, &st) != 0)
         return error_set(err, TD_E_NOT_FOUND, "what was uploaded is not there any more: %s: %s; send it again", i->upload, strerror(errno));
     if (mkdir(i->files, 0750) != 0 || (i->files_fd = open(i->files, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
@@ -234,15 +235,13 @@ static void put_import(const struct manifest *m, size_t dissections, struct buf 
 static int import(struct importing *i, struct buf *result, struct error *err)
 {
     const char *paths[] = {i->upload};
-    struct timespec now;
     struct import_result r = {0};
     struct buf told = {.n = 0}; /* `r` gives its manifest away */
-    clock_gettime(CLOCK_REALTIME, &now);
     const struct import_request request = {.paths = paths,
                                            .path_count = 1,
                                            .name = i->name,
                                            .version = i->hub->version,
-                                           .now_ns = (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec,
+                                           .now_ns = clock_ns(CLOCK_REALTIME),
                                            .work_dir = i->files,
                                            .reserve = reserve,
                                            .cancel = job_cancelled(i->job),

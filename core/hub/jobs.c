@@ -3,6 +3,7 @@
  * What changes a job's state holds the database's lock from reading the state until the new one is written and known, so that changes
  * follow each other in the file as in memory. The inner lock is for memory alone and is never held while the disk is waited for: asking
  * for states does not wait for a slow disk. Order: db_lock, lock. */
+#include "base/clock.h"
 #include "hub/jobs.h"
 
 #include <errno.h>
@@ -71,13 +72,6 @@ struct jobs {
     pthread_t scheduler;
     bool started;
 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 static struct timespec timespec_of(int64_t ns)
 {
@@ -647,17 +641,22 @@ void jobs_wake(struct jobs *js)
     pthread_mutex_unlock(&js->lock);
 }
 
-void jobs_close(struct jobs *js)
+void jobs_stop(struct jobs *js)
 {
-    if (!js)
-        return;
-    jobs_wake(js);
     pthread_mutex_lock(&js->lock);
     atomic_store(&js->stopping, true);
     for (struct job *j = js->oldest; j; j = j->newer)
         atomic_store(&j->cancel, true);
     pthread_cond_signal(&js->work);
     pthread_mutex_unlock(&js->lock);
+}
+
+void jobs_close(struct jobs *js)
+{
+    if (!js)
+        return;
+    jobs_wake(js);
+    jobs_stop(js);
     if (js->started) {
         pthread_join(js->scheduler, NULL);
         pthread_mutex_lock(&js->lock);

@@ -38,6 +38,8 @@ int jobs_open(const char *path, const struct job_kind *kinds, size_t n, struct j
 const char *jobs_note(const struct jobs *);
 /* Begins to work. Between jobs_open() and this, jobs_each() tells what an earlier run of the hub left. */
 int jobs_start(struct jobs *, struct error *err) MUST_CHECK;
+/* Asks what runs to stop, and begins nothing any more: before what jobs wait for is told to stop, so that they know why. */
+void jobs_stop(struct jobs *);
 /* Asks what runs to stop, waits, and closes. What was running is resumed by the next start. jobs_wait() returns at once, and nobody may
  * come any more. */
 void jobs_close(struct jobs *);

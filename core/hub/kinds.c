@@ -22,6 +22,10 @@ struct job_kind *hub_kinds(struct hub *hub, size_t *ret_n)
         {"verify", 1, true, hub_run_verify, NULL, hub, false},
         {"dissect", 1, true, hub_run_dissect, hub_clean_dissect, hub, false},
         {"import", 1, true, hub_run_import, hub_clean_import, hub, true}, /* of what was uploaded */
+        {"upload", 2, true, hub_run_upload, hub_clean_upload, hub, false},
+        {"download", 2, true, hub_run_download, hub_clean_download, hub, false},
+        {"delete", 1, true, hub_run_delete, hub_clean_delete, hub, false},
+        {"cleanup", 1, true, hub_run_cleanup, NULL, hub, false},
     };
     enum { KINDS = sizeof(all) / sizeof(all[0]) };
     struct job_kind *v = mem_calloc(KINDS, sizeof(*v));
@@ -59,22 +63,20 @@ struct search_id {
 static int compare_id(void *ctx, const struct job_status *s)
 {
     struct search_id *search = ctx;
-    struct buf request = {.n = 0};
-    if (s->state > JOB_RUNNING || search->found)
-        return TD_OK;
-    if (jobs_request(search->hub->jobs, s->id, &request, NULL) == TD_OK) {
-        json_t *body = parse(buf_slice(&request));
-        search->found = strcmp(text_of(body, "id"), search->id) == 0;
-        json_decref(body);
-    }
-    buf_clear(&request);
+    char id[MANIFEST_ID];
+    if (s->state <= JOB_RUNNING && !search->found && hub_job_id(search->hub, s->id, id))
+        search->found = strcmp(id, search->id) == 0;
     return TD_OK;
 }
 
 bool hub_is_busy(void *hub, const char *id)
 {
+    static const char *const kinds[] = {"create", "download"};
     struct search_id search = {hub, id, false};
-    return jobs_each(search.hub->jobs, "create", NULL, compare_id, &search, NULL) == TD_OK && search.found;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !search.found; i++)
+        if (jobs_each(search.hub->jobs, kinds[i], NULL, compare_id, &search, NULL) != TD_OK)
+            return true; /* what cannot be told stays */
+    return search.found;
 }
 
 /* ---- Creating ---- */
@@ -182,43 +184,47 @@ void hub_clean_create(void *ctx, const char *subject, struct td_slice request)
 
 /* ---- Verifying ---- */
 
-struct verifying {
-    struct job *job;
-    struct buf *faults;
-};
-
 static bool tell_verify(void *ctx, uint64_t done, uint64_t all)
 {
-    struct verifying *v = ctx;
-    job_progress(v->job, done, all);
-    return !atomic_load(job_cancelled(v->job));
+    struct hub_faults *f = ctx;
+    job_progress(f->job, done, all);
+    return !atomic_load(job_cancelled(f->job));
 }
 
-static void tell_fault(void *ctx, const char *key, const char *what)
+void hub_put_fault(void *ctx, const char *key, const char *what)
 {
-    struct verifying *v = ctx;
-    if (v->faults->n > JOB_MAX_REQUEST / 2)
+    struct hub_faults *f = ctx;
+    if (f->out->n > JOB_MAX_REQUEST / 2)
         return;
-    json_put_comma(v->faults);
-    buf_putc(v->faults, '{');
-    json_put_text(v->faults, "object", key);
-    json_put_text(v->faults, "fault", what);
-    buf_putc(v->faults, '}');
+    json_put_comma(f->out);
+    buf_putc(f->out, '{');
+    json_put_text(f->out, "object", key);
+    json_put_text(f->out, "fault", what);
+    buf_putc(f->out, '}');
 }
 
-int hub_run_verify(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
+static int verify_here(struct hub *hub, struct job *job, struct buf *result, struct error *err)
 {
-    struct hub *hub = ctx;
-    struct verifying v = {job, result};
-    (void)request;
-    (void)again; /* from the beginning: it leaves nothing */
+    struct hub_faults f = {job, result};
     struct snapshot *s = snapshots_pin(hub->snapshots, job_subject(job));
     if (!s)
         return error_set(err, TD_E_NOT_FOUND, "there is no snapshot %s any more", job_subject(job));
-    buf_lit(result, "{\"faults\":[");
-    int status = snapshot_verify(s, tell_verify, tell_fault, &v, err);
-    buf_lit(result, "]}");
+    int status = snapshot_verify(s, tell_verify, hub_put_fault, &f, err);
     snapshot_unpin(s);
+    return status;
+}
+
+/* With an id it is the one in the cloud. */
+int hub_run_verify(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
+{
+    struct hub *hub = ctx;
+    json_t *body = parse(request);
+    const char *id = text_of(body, "id");
+    (void)again; /* from the beginning: it leaves nothing */
+    buf_lit(result, "{\"faults\":[");
+    int status = *id ? hub_verify_there(hub, job, id, result, err) : verify_here(hub, job, result, err);
+    buf_lit(result, "]}");
+    json_decref(body);
     return status;
 }
 

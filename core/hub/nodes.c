@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "hub/nodes.h"
 
 #include <errno.h>
@@ -40,13 +41,6 @@ struct nodes {
     size_t thread_count;
     atomic_bool stop;
 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 const char *node_health_name(enum node_health health)
 {

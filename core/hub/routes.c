@@ -10,7 +10,7 @@
 const struct hub_subject *hub_subject_at(size_t i)
 {
     static const struct hub_subject *(*const all[])(void) = {
-        hub_routes_nodes,       hub_routes_snapshots, hub_routes_exports, hub_routes_import,
+        hub_routes_nodes,       hub_routes_snapshots, hub_routes_cloud,   hub_routes_exports, hub_routes_import,
         hub_routes_dissections, hub_routes_jobs,      hub_routes_stream, /* before calls, whose {id} would be its last word */
         hub_routes_calls,       hub_routes_filter,    hub_routes_plugins, hub_routes_health};
     return i < sizeof(all) / sizeof(all[0]) ? all[i]() : NULL;

@@ -51,6 +51,7 @@ const struct hub_subject *hub_routes_nodes(void);
 const struct hub_subject *hub_routes_snapshots(void);
 const struct hub_subject *hub_routes_dissections(void);
 const struct hub_subject *hub_routes_jobs(void);
+const struct hub_subject *hub_routes_cloud(void);
 const struct hub_subject *hub_routes_filter(void);
 const struct hub_subject *hub_routes_calls(void);
 const struct hub_subject *hub_routes_plugins(void);
@@ -75,6 +76,8 @@ int hub_take_text(const json_t *body, const char *name, const char *otherwise, c
 int hub_take_bool(const json_t *body, const char *name, bool otherwise, bool *ret, struct error *err) MUST_CHECK;
 int hub_take_number(const json_t *body, const char *name, uint64_t otherwise, uint64_t min, uint64_t max, uint64_t *ret,
                     struct error *err) MUST_CHECK;
+/* What GET /cloud tells. */
+void hub_put_cloud(struct hub *, struct buf *);
 /* Submits a job and answers 202 with it, or why not. */
 int hub_submit(struct hub *, struct http_request *, const char *kind, const char *subject, const struct buf *request,
                struct error *err) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/json_object.h"
 #include "base/units.h"
@@ -24,13 +25,6 @@ struct calls_query {
     bool growing; /* a dissection that runs fills the store */
     struct http_request *q;
 };
-
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 /* ---- The question ---- */
 
@@ -74,7 +68,8 @@ static bool nobody_waits(void *ctx)
 static int take_query(const json_t *body, struct calls_query *c, struct error *err)
 {
     const char *cursor = NULL;
-    c->search = (struct search_options){.now_ns = now(), .from_ns = INT64_MIN, .to_ns = INT64_MAX, .stop = nobody_waits, .ctx = c->q};
+    c->search = (struct search_options){
+        .now_ns = clock_ns(CLOCK_REALTIME), .from_ns = INT64_MIN, .to_ns = INT64_MAX, .stop = nobody_waits, .ctx = c->q};
     int status = hub_take_text(body, "db", NULL, &c->db, err);
     if (status == TD_OK && !c->db)
         status = error_set(err, TD_E_CONFIG, "db is missing: the snapshot or snapshot/dissection to search");
@@ -241,6 +236,8 @@ static int with_store(struct hub *hub, int (*use)(struct hub *, struct store *, 
     struct hub_calls calls;
     struct store *store = NULL;
     int status = hub_open_calls(hub, c->db, &calls, &store, err);
+    if (status == TD_E_NOT_FOUND && hub_refuse_remote(hub, c->q, c->db))
+        return TD_OK;
     if (status != TD_OK)
         return status;
     c->db = calls.db;
@@ -337,6 +334,7 @@ static const struct hub_answer search_answers[] = {
      "it finds later may lie before a cursor: /calls/stream misses none"},
     {400, "application/problem+json", "filter_error: with diagnostics, as /filter/check has them; or invalid_request"},
     {404, "application/problem+json", "There is no such snapshot or dissection"},
+    {409, "application/problem+json", "not_local: the snapshot is in the cloud only"},
     {0}};
 static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The call, with headers and bodies"}, {0}};
 

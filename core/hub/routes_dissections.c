@@ -291,7 +291,7 @@ static int post_dissection(void *ctx, struct http_request *q, struct error *err)
     if (status == TD_OK)
         status = manifest_check_name(name, err);
     if (status == TD_OK && !snapshots_has_name(hub->snapshots, snapshot)) {
-        http_reply_problem(q, 404, "snapshot_not_found", "there is no snapshot %.128s", snapshot);
+        status = hub_no_snapshot(hub, q, snapshot);
     } else if (status == TD_OK) {
         snprintf(subject, sizeof(subject), "%s/%s", snapshot, name);
         buf_putc(&request, '{');
@@ -371,10 +371,11 @@ static int delete_dissection(void *ctx, struct http_request *q, struct error *er
 #define NAME "{\"type\":\"string\",\"pattern\":\"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$\"}"
 
 static const struct hub_parameter parameters[] = {{"snapshot", NAME, "The snapshot", true}, {"name", NAME, "The dissection", true}, {0}};
-static const struct hub_answer create_answers[] = {{202, JSON_TYPE, "The job that dissects it"},
-                                                   {404, "application/problem+json", "snapshot_not_found"},
-                                                   {409, "application/problem+json", "exists: a job is at it"},
-                                                   {0}};
+static const struct hub_answer create_answers[] = {
+    {202, JSON_TYPE, "The job that dissects it"},
+    {404, "application/problem+json", "snapshot_not_found"},
+    {409, "application/problem+json", "exists: a job is at it; not_local: the snapshot is in the cloud only"},
+    {0}};
 static const struct hub_answer list_answers[] = {{200, JSON_TYPE, "Dissections: whole ones, those that run, and those that failed"}, {0}};
 static const struct hub_answer one_answers[] = {
     {200, JSON_TYPE, "The dissection, with its statistics"}, {404, "application/problem+json", "dissection_not_found"}, {0}};

@@ -143,9 +143,9 @@ static int begin(struct export_run *x, int (*push)(void *, struct stream_pipe *,
 /* The snapshot of the path. False: answered that there is none. */
 static bool pin(struct export_run *x, const char *name)
 {
-    x->pin = snapshots_pin(x->hub->snapshots, name);
+    x->pin = hub_pin(x->hub, name);
     if (!x->pin)
-        http_reply_problem(x->q, 404, "snapshot_not_found", "there is no snapshot %.128s", name);
+        (void)hub_no_snapshot(x->hub, x->q, name);
     return x->pin != NULL;
 }
 
@@ -337,6 +337,10 @@ static int take_call(struct export_run *x, const char *id, bool *ret_go, struct 
     }
     if (status == TD_OK)
         status = hub_find_calls(x->hub, db, &x->calls, err);
+    if (status == TD_E_NOT_FOUND && hub_refuse_remote(x->hub, x->q, db)) {
+        *ret_go = false;
+        return TD_OK;
+    }
     if (status != TD_OK)
         return status;
     snprintf(snapshot, sizeof(snapshot), "%.*s", (int)strcspn(db, "/"), db);
@@ -468,7 +472,7 @@ static const struct hub_parameter call_parameters[] = {
 #define PACKET_PROBLEMS                                                                                                            \
     {400, PROBLEM, "filter_error: with diagnostics, as /filter/check has them; or invalid_request: the BPF expression or a time"}, \
         {404, PROBLEM, "snapshot_not_found, dissection_not_found, or there is no such node"},                                      \
-        {409, PROBLEM, "not_dissected: a filter needs a dissection"},                                                              \
+        {409, PROBLEM, "not_dissected: a filter needs a dissection; not_local: it is in the cloud only"},                          \
     {                                                                                                                              \
         0                                                                                                                          \
     }
@@ -479,6 +483,7 @@ static const struct hub_answer pcapng_answers[] = {
 static const struct hub_answer archive_answers[] = {
     {200, "application/zstd", "A tar archive with manifest.json, SHA256SUMS, and a folder of pcapng files for each node"},
     {404, PROBLEM, "snapshot_not_found"},
+    {409, PROBLEM, "not_local: it is in the cloud only"},
     {0}};
 static const struct hub_answer call_answers[] = {
     {200, "application/vnd.tcpdump.pcap", "The call's packets, by time"}, {404, PROBLEM, "There is no such call"}, {0}};

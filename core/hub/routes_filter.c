@@ -1,6 +1,7 @@
 /* Fields and filters: for editors. */
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/json_object.h"
 #include "base/units.h"
@@ -26,6 +27,9 @@ static int open_fields(struct hub *hub, const char *db, struct fields *ret, stru
     if (!db)
         return TD_OK;
     int status = hub_open_calls(hub, db, &ret->calls, &ret->store, err);
+    struct error why;
+    if (status == TD_E_NOT_FOUND && hub_is_remote(hub, db, &why))
+        return error_set(err, why.status, "%s", why.text);
     if (status == TD_OK && ret->store)
         ret->registry = store_registry(ret->store);
     return status;
@@ -70,11 +74,9 @@ static int check(const struct field_registry *fields, const char *text, struct h
 {
     struct filter_diagnostics diagnostics;
     struct filter *filter = NULL;
-    struct timespec now;
     struct buf b = {.n = 0};
-    clock_gettime(CLOCK_REALTIME, &now);
     filter_diagnostics_init(&diagnostics);
-    int status = filter_compile(fields, td_str(text), (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, &filter, &diagnostics, err);
+    int status = filter_compile(fields, td_str(text), clock_ns(CLOCK_REALTIME), &filter, &diagnostics, err);
     if (status == TD_OK || (status == TD_E_CONFIG && diagnostics.fault_n)) {
         put_check(&b, filter, &diagnostics, text);
         hub_reply_json(q, 200, &b);

@@ -114,6 +114,39 @@ static void put_nodes(struct metrics *m, const struct node *v, size_t n)
     put_times(m, "tapedeck_capture_newest_timestamp_seconds", "Time of the newest packet in the raw capture.", v, n, true);
 }
 
+/* Bytes and objects of transfers that have ended, however they did. */
+static void put_cloud(struct hub *hub, struct metrics *m)
+{
+    static const char *const directions[HUB_DIRECTIONS] = {[HUB_UP] = "upload", [HUB_DOWN] = "download"};
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } families[] = {{"tapedeck_cloud_transferred_objects_total", "Objects that were sent to the cloud or fetched from it.",
+                     offsetof(struct hub_cloud_count, objects)},
+                    {"tapedeck_cloud_transferred_bytes_total", "Their bytes.", offsetof(struct hub_cloud_count, bytes)},
+                    {"tapedeck_cloud_retries_total", "Requests that failed in passing and were tried again.",
+                     offsetof(struct hub_cloud_count, retries)}};
+    struct cloud_status s;
+    if (!hub->cloud.cloud)
+        return;
+    cloud_status(hub->cloud.cloud, &s);
+    const struct metric_label provider = {"provider", s.provider};
+    metrics_family(m, METRIC_GAUGE, "tapedeck_cloud_connected", "1: cloud storage answered when it was last asked.");
+    metrics_u64(m, s.connected, &provider, 1);
+    metrics_family(m, METRIC_GAUGE, "tapedeck_cloud_snapshots", "Snapshots in the cloud.");
+    metrics_u64(m, s.snapshots, &provider, 1);
+    metrics_family(m, METRIC_GAUGE, "tapedeck_cloud_bytes", "What they take there.");
+    metrics_u64(m, s.bytes, &provider, 1);
+    for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+        metrics_family(m, METRIC_COUNTER, families[f].name, families[f].help);
+        for (size_t i = 0; i < HUB_DIRECTIONS; i++) {
+            const _Atomic uint64_t *value = (const void *)((const uint8_t *)&hub->cloud.counts[i] + families[f].offset);
+            const struct metric_label labels[] = {provider, {"direction", directions[i]}};
+            metrics_u64(m, atomic_load(value), labels, 2);
+        }
+    }
+}
+
 static void put_server(struct hub *hub, struct metrics *m)
 {
     struct http_server_stats s;
@@ -141,6 +174,7 @@ static int get_metrics(void *ctx, struct http_request *q, struct error *err)
     metrics_begin(&m, &b);
     put_nodes(&m, v, n);
     put_snapshots(hub, &m);
+    put_cloud(hub, &m);
     put_server(hub, &m);
     status = put_jobs(hub, &m, err);
     nodes_list_free(v, n);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
@@ -197,15 +198,13 @@ static int prepare(struct upload *u, struct http_request *q, bool *ret_go, struc
 
 static int post_import(void *ctx, struct http_request *q, struct error *err)
 {
-    struct timespec now;
     bool go = true;
     struct upload *u = mem_calloc(1, sizeof(*u));
     if (!u)
         return error_nomem(err);
-    clock_gettime(CLOCK_REALTIME, &now);
     u->hub = ctx;
     u->fd = -1;
-    manifest_new_id((int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, u->id);
+    manifest_new_id(clock_ns(CLOCK_REALTIME), u->id);
     int status = prepare(u, q, &go, err);
     if (status == TD_OK && go) {
         http_take_body(q, &(struct http_sink){u, take_piece, end_upload, close_upload});

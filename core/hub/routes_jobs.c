@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
@@ -10,20 +11,6 @@
 
 enum { MAX_WAIT_S = 30 };
 #define LOOK_NS (250 * (int64_t)NS_PER_MS) /* so soon it is seen that the client has left */
-
-static int64_t monotonic_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 /* Without its closing brace. */
 static void put_job(struct buf *b, const struct job_status *s)
@@ -113,11 +100,11 @@ static int take_wait(const struct http_request *q, int64_t *ret_ns, struct error
 static int await_job(struct jobs *jobs, const struct http_request *q, int64_t wait_ns, struct job_status *ret, struct error *err)
 {
     const char *id = http_segment(q, "id");
-    int64_t until_ns = monotonic_ns() + wait_ns, left_ns;
+    int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + wait_ns, left_ns;
     uint64_t version = jobs_wait(jobs, 0, 0);
     int status;
-    while ((status = jobs_status(jobs, id, ret, err)) == TD_OK && ret->state <= JOB_RUNNING && (left_ns = until_ns - monotonic_ns()) > 0 &&
-           !http_cancelled(q))
+    while ((status = jobs_status(jobs, id, ret, err)) == TD_OK && ret->state <= JOB_RUNNING &&
+           (left_ns = until_ns - clock_ns(CLOCK_MONOTONIC)) > 0 && !http_cancelled(q))
         version = jobs_wait(jobs, version, left_ns < LOOK_NS ? left_ns : LOOK_NS);
     return status;
 }
@@ -179,8 +166,9 @@ struct told {
 };
 
 struct listener {
+    struct hub *hub;
     struct jobs *jobs;
-    uint64_t version;
+    uint64_t version, cloud_version;
     int64_t looked_ns; /* those that ended before it are no news */
     struct told *v, *next;
     size_t n, next_n, room;
@@ -219,14 +207,34 @@ static int tell_job(void *ctx, const struct job_status *s)
     return TD_OK;
 }
 
+static uint64_t cloud_version_of(const struct hub *hub)
+{
+    return hub->cloud.cloud ? cloud_version(hub->cloud.cloud) : 0;
+}
+
+/* What lies in the cloud, or whether it answers, has changed: by this hub or by another one. */
+static void tell_cloud(struct listener *l, struct buf *out)
+{
+    struct buf data = {.n = 0};
+    uint64_t version = cloud_version_of(l->hub);
+    if (version == l->cloud_version)
+        return;
+    l->cloud_version = version;
+    hub_put_cloud(l->hub, &data);
+    http_put_event(out, &(struct http_event){.name = "cloud", .data = buf_slice(&data)});
+    out->failed |= data.failed;
+    buf_clear(&data);
+}
+
 static int next_events(void *ctx, unsigned wait_ms, struct buf *out, bool *ret_end, struct error *err)
 {
     struct listener *l = ctx;
     (void)ret_end;
     uint64_t version = jobs_wait(l->jobs, l->version, (int64_t)wait_ms * NS_PER_MS);
+    tell_cloud(l, out);
     if (version == l->version)
         return TD_OK;
-    int64_t now_ns = now();
+    int64_t now_ns = clock_ns(CLOCK_REALTIME);
     l->version = version;
     l->out = out;
     l->next_n = 0;
@@ -254,9 +262,11 @@ static int get_events(void *ctx, struct http_request *q, struct error *err)
     struct listener *l = mem_calloc(1, sizeof(*l));
     if (!l)
         return error_nomem(err);
+    l->hub = hub;
     l->jobs = hub->jobs;
+    l->cloud_version = cloud_version_of(hub);
     l->room = JOBS_MAX_WAITING;
-    l->looked_ns = now();
+    l->looked_ns = clock_ns(CLOCK_REALTIME);
     l->v = mem_calloc(l->room, sizeof(*l->v));
     l->next = mem_calloc(l->room, sizeof(*l->next));
     if (!l->v || !l->next) {
@@ -287,7 +297,10 @@ static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The job, with 
 static const struct hub_answer cancel_answers[] = {
     {202, JSON_TYPE, "It will end soon"}, {409, "application/problem+json", "It had ended already: job_ended"}, {0}};
 static const struct hub_answer event_answers[] = {
-    {200, "text/event-stream", "Events named job, each with a job as its data: first all that have not ended, then every change"}, {0}};
+    {200, "text/event-stream",
+     "Events named job, each with a job as its data: first all that have not ended, then every change. Events named cloud, with what GET "
+     "/cloud tells: whether it answers, or what lies there, has changed, so that lists of snapshots may be others now"},
+    {0}};
 
 static const struct hub_route routes[] = {
     {"GET", API "/jobs", HTTP_VIEWER, 0, get_jobs, "listJobs", "Jobs: those that run, and those of the last week", list_parameters, NULL,
@@ -300,7 +313,7 @@ static const struct hub_route routes[] = {
 
 const struct hub_subject *hub_routes_jobs(void)
 {
-    static const struct hub_subject subject = {"jobs", "Long work: creating, dissecting, verifying", routes,
+    static const struct hub_subject subject = {"jobs", "Long work: creating, dissecting, verifying, uploading", routes,
                                                sizeof(routes) / sizeof(routes[0])};
     return &subject;
 }

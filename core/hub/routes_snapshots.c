@@ -2,20 +2,15 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "hub/routes.h"
+#include "hub/snapshot_json.h"
 #include "snapshot/create.h"
 
 enum { BODY_MAX = 256 << 10, ESTIMATE_PATIENCE_S = 10 };
-
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 /* ---- What was asked ---- */
 
@@ -51,7 +46,7 @@ static int take_time(const json_t *body, const char *name, int64_t now_ns, int64
 static int take_window(struct wanted *w, struct error *err)
 {
     const char *last = NULL;
-    int64_t now_ns = now(), last_ns;
+    int64_t now_ns = clock_ns(CLOCK_REALTIME), last_ns;
     int status = hub_take_text(w->body, "last", NULL, &last, err);
     if (status == TD_OK && last && (json_object_get(w->body, "start") || json_object_get(w->body, "end")))
         status = error_set(err, TD_E_CONFIG, "last goes without start and end");
@@ -233,7 +228,7 @@ static int post_snapshot(void *ctx, struct http_request *q, struct error *err)
     } else if (status == TD_OK) {
         status = estimate(hub, q, &w, &good, err);
         if (status == TD_OK && good) {
-            int64_t created_ns = now();
+            int64_t created_ns = clock_ns(CLOCK_REALTIME);
             manifest_new_id(created_ns, id);
             put_request(&request, &w, id, created_ns);
             status = hub_submit(hub, q, "create", w.name, &request, err);
@@ -245,108 +240,6 @@ static int post_snapshot(void *ctx, struct http_request *q, struct error *err)
 }
 
 /* ---- What there is ---- */
-
-struct dissections {
-    struct buf *b;
-    size_t n;
-};
-
-static int put_dissection(void *ctx, const char *name, uint64_t bytes, int64_t mtime_ns)
-{
-    struct dissections *d = ctx;
-    json_put_comma(d->b);
-    buf_putc(d->b, '{');
-    json_put_text(d->b, "name", name);
-    json_put_u64(d->b, "size", bytes);
-    json_put_time(d->b, "created_at", mtime_ns, true);
-    buf_putc(d->b, '}');
-    d->n++;
-    return TD_OK;
-}
-
-static void put_node(struct buf *b, const struct manifest_node *n)
-{
-    static const char *const states[] = {"complete", "partial", "missing"};
-    json_put_comma(b);
-    buf_putc(b, '{');
-    json_put_text(b, "name", n->name);
-    json_put_text(b, "state", states[n->state]);
-    if (n->reason)
-        json_put_text(b, "reason", n->reason);
-    json_put_time(b, "covered_from", n->covered_from_ns, n->covered_from_ns < n->covered_to_ns);
-    json_put_time(b, "covered_to", n->covered_to_ns, n->covered_from_ns < n->covered_to_ns);
-    json_put_u64(b, "packets", n->packets);
-    json_put_u64(b, "captured_bytes", n->captured_bytes);
-    json_put_u64(b, "dropped_by_kernel", n->dropped_by_kernel);
-    json_put_u64(b, "dropped_by_interface", n->dropped_by_interface);
-    json_put_u64(b, "dropped_by_disk", n->dropped_by_disk);
-    json_put_u64(b, "segments", n->segment_count);
-    if (n->clock_offset_ns != INT64_MAX) {
-        json_put_i64(b, "clock_offset_ns", n->clock_offset_ns);
-        json_put_i64(b, "clock_error_ns", n->clock_error_ns);
-    }
-    json_put_key(b, "gaps");
-    buf_putc(b, '[');
-    for (size_t i = 0; i < n->gap_count; i++) {
-        json_put_comma(b);
-        buf_putc(b, '{');
-        json_put_time(b, "start", n->gaps[i].start_ns, true);
-        json_put_time(b, "end", n->gaps[i].end_ns, true);
-        json_put_text(b, "reason", n->gaps[i].reason);
-        buf_putc(b, '}');
-    }
-    buf_lit(b, "]}");
-}
-
-/* How much of the window was captured, over all nodes, in percent. Drops and gaps are told with each node. */
-static double coverage(const struct manifest *m)
-{
-    double window = ((double)m->end_ns - (double)m->start_ns) * (double)m->node_count, covered = 0;
-    for (size_t i = 0; i < m->node_count; i++)
-        covered += (double)m->nodes[i].covered_to_ns - (double)m->nodes[i].covered_from_ns;
-    return window > 0 ? covered * 100 / window : 0;
-}
-
-/* One that lacks something is told apart: its status says how far it is, not how whole. */
-static int put_snapshot(struct buf *b, struct snapshot *s, struct error *err)
-{
-    const struct manifest *m = snapshot_manifest(s);
-    struct buf reason = {.n = 0}, dissections = {.n = 0};
-    struct dissections d = {&dissections, 0};
-    bool whole = manifest_is_whole(m, &reason);
-    int status = snapshot_list_dissections(s, put_dissection, &d, err);
-    json_put_comma(b);
-    buf_putc(b, '{');
-    json_put_text(b, "name", m->name);
-    json_put_text(b, "id", m->id);
-    json_put_text(b, "status", d.n ? "Dissected" : "Completed");
-    json_put_bool(b, "complete", whole);
-    if (!whole)
-        json_put_text(b, "reason", buf_cstr(&reason));
-    json_put_text(b, "location", "Local");
-    json_put_u64(b, "size", m->bytes);
-    json_put_u64(b, "packets", m->packets);
-    json_put_time(b, "start", m->start_ns, true);
-    json_put_time(b, "end", m->end_ns, true);
-    json_put_time(b, "created_at", m->created_ns, true);
-    json_put_time(b, "completed_at", m->completed_ns, true);
-    json_put_bool(b, "imported", m->imported);
-    json_put_key(b, "coverage");
-    buf_printf(b, "%.3f", coverage(m));
-    json_put_key(b, "dissections");
-    buf_putc(b, '[');
-    buf_put_slice(b, buf_slice(&dissections));
-    buf_putc(b, ']');
-    json_put_key(b, "nodes");
-    buf_putc(b, '[');
-    for (size_t i = 0; i < m->node_count; i++)
-        put_node(b, &m->nodes[i]);
-    buf_lit(b, "]}");
-    b->failed |= dissections.failed || reason.failed;
-    buf_clear(&reason);
-    buf_clear(&dissections);
-    return status;
-}
 
 /* Those that are no snapshots yet, or failed to become one: the last job of each name that makes one, of windows or of files. */
 struct unborn {
@@ -394,74 +287,181 @@ static int put_all_unborn(struct hub *hub, struct buf *b, const char *name, size
     return status;
 }
 
-static int get_snapshots(void *ctx, struct http_request *q, struct error *err)
+/* What is listed: those here, the newest first, and those in the cloud likewise. */
+struct listing {
+    struct hub *hub;
+    struct buf b;
+    struct hub_moves *moves;
+    struct snapshot **here;
+    struct cloud_snapshot **there;
+    size_t here_n, there_n, here_at, there_at;
+    bool only_there;
+};
+
+static bool is_there(const struct hub *hub, const char *id)
 {
-    struct hub *hub = ctx;
-    struct snapshot **v = NULL;
-    struct snapshots_room room;
-    struct buf b = {.n = 0};
-    size_t n = 0, unborn;
-    const char *location = http_parameter(q, "location");
-    bool local = !location || strcmp(location, "local") == 0;
-    if (!local && strcmp(location, "cloud") != 0)
-        return error_set(err, TD_E_CONFIG, "location must be local or cloud");
-    int status = local ? snapshots_pin_all(hub->snapshots, &v, &n, err) : TD_OK;
-    buf_lit(&b, "{\"snapshots\":[");
-    if (status == TD_OK && local)
-        status = put_all_unborn(hub, &b, NULL, &unborn, err);
-    for (size_t i = 0; i < n; i++) {
-        if (status == TD_OK)
-            status = put_snapshot(&b, v[i], err);
-        snapshot_unpin(v[i]);
+    struct cloud_snapshot *s = hub->cloud.cloud ? cloud_pin(hub->cloud.cloud, id) : NULL;
+    if (s)
+        cloud_snapshot_unpin(s);
+    return s != NULL;
+}
+
+static int put_one_here(struct listing *l, struct snapshot *s, struct error *err)
+{
+    bool there = is_there(l->hub, snapshot_manifest(s)->id);
+    return there || !l->only_there ? hub_put_here(&l->b, s, there, l->moves, err) : TD_OK;
+}
+
+static bool is_newer(const struct manifest *a, const struct manifest *b)
+{
+    return a->created_ns != b->created_ns ? a->created_ns > b->created_ns : strcmp(a->id, b->id) > 0;
+}
+
+/* Both lists together; one that is here and there is told by what is here. */
+static int put_all(struct listing *l, struct error *err)
+{
+    int status = TD_OK;
+    while (status == TD_OK && (l->here_at < l->here_n || l->there_at < l->there_n)) {
+        struct snapshot *here = l->here_at < l->here_n ? l->here[l->here_at] : NULL;
+        const struct manifest *m = l->there_at < l->there_n ? cloud_snapshot_manifest(l->there[l->there_at]) : NULL;
+        if (here && (!m || !is_newer(m, snapshot_manifest(here)))) {
+            l->here_at++;
+            status = put_one_here(l, here, err);
+        } else {
+            l->there_at++;
+            if (!snapshots_has_id(l->hub->snapshots, m->id))
+                hub_put_there(&l->b, m, l->moves);
+        }
     }
-    mem_free(v);
-    snapshots_room(hub->snapshots, &room);
-    buf_lit(&b, "],\"room\":{");
-    json_put_u64(&b, "limit", room.limit);
-    json_put_u64(&b, "used", room.used);
-    json_put_u64(&b, "reserved", room.reserved);
-    buf_lit(&b, "}}");
-    if (status == TD_OK)
-        hub_reply_json(q, 200, &b);
-    buf_clear(&b);
     return status;
 }
 
-static int no_snapshot(struct http_request *q, const char *name)
+static void listing_clear(struct listing *l)
 {
-    http_reply_problem(q, 404, "snapshot_not_found", "there is no snapshot %.128s", name);
+    for (size_t i = 0; i < l->here_n; i++)
+        snapshot_unpin(l->here[i]);
+    for (size_t i = 0; i < l->there_n; i++)
+        cloud_snapshot_unpin(l->there[i]);
+    mem_free(l->here);
+    mem_free(l->there);
+    mem_free(l->moves);
+    buf_clear(&l->b);
+}
+
+static int list_snapshots(struct listing *l, const char *location, struct error *err)
+{
+    struct hub *hub = l->hub;
+    struct snapshots_room room;
+    bool local = location && strcmp(location, "local") == 0;
+    size_t unborn;
+    l->only_there = location && !local;
+    int status = l->moves ? hub_find_moves(hub, l->moves, err) : error_nomem(err);
+    if (status == TD_OK)
+        status = snapshots_pin_all(hub->snapshots, &l->here, &l->here_n, err);
+    if (status == TD_OK && !local && hub->cloud.cloud)
+        status = cloud_pin_all(hub->cloud.cloud, &l->there, &l->there_n, err);
+    buf_lit(&l->b, "{\"snapshots\":[");
+    if (status == TD_OK && !l->only_there)
+        status = put_all_unborn(hub, &l->b, NULL, &unborn, err);
+    if (status == TD_OK)
+        status = put_all(l, err);
+    snapshots_room(hub->snapshots, &room);
+    buf_lit(&l->b, "],\"room\":{");
+    json_put_u64(&l->b, "limit", room.limit);
+    json_put_u64(&l->b, "used", room.used);
+    json_put_u64(&l->b, "reserved", room.reserved);
+    buf_lit(&l->b, "}}");
+    return status;
+}
+
+static int get_snapshots(void *ctx, struct http_request *q, struct error *err)
+{
+    struct listing l = {.hub = ctx, .moves = mem_alloc(sizeof(*l.moves))};
+    const char *location = http_parameter(q, "location");
+    int status = TD_OK;
+    if (location && strcmp(location, "local") != 0 && strcmp(location, "cloud") != 0)
+        status = error_set(err, TD_E_CONFIG, "location must be local or cloud");
+    if (status == TD_OK)
+        status = list_snapshots(&l, location, err);
+    if (status == TD_OK)
+        hub_reply_json(q, 200, &l.b);
+    listing_clear(&l);
+    return status;
+}
+
+/* The copy that is meant is there only. */
+static int put_there(struct hub *hub, const char *id, const struct hub_moves *moves, struct buf *b)
+{
+    struct cloud_snapshot *s = cloud_pin(hub->cloud.cloud, id);
+    if (!s)
+        return TD_E_NOT_FOUND; /* removed meanwhile */
+    hub_put_there(b, cloud_snapshot_manifest(s), moves);
+    cloud_snapshot_unpin(s);
     return TD_OK;
+}
+
+/* What is here goes before what is in the cloud, and that before what is being made or could not be. *ret_answered: why there is none to
+ * show. */
+static int put_meant(struct hub *hub, struct http_request *q, const char *what, const struct hub_moves *moves, struct buf *b,
+                     bool *ret_answered, struct error *err)
+{
+    struct hub_copy copy;
+    struct hub_copies all;
+    size_t n = 0;
+    int status = TD_OK;
+    struct snapshot *s = hub_pin(hub, what);
+    if (s) {
+        status = hub_put_here(b, s, is_there(hub, snapshot_manifest(s)->id), moves, err);
+        snapshot_unpin(s);
+        return status;
+    }
+    status = hub_find_copies(hub, what, &all, err);
+    if (status == TD_OK && !all.n)
+        status = put_all_unborn(hub, b, what, &n, err);
+    if (status != TD_OK || n)
+        return status;
+    *ret_answered = !hub_choose_copy(hub, q, what, false, &copy, &status, err);
+    if (*ret_answered)
+        return status;
+    if (copy.here || put_there(hub, copy.id, moves, b) != TD_OK)
+        return error_set(err, TD_E_NOT_FOUND, "there is no snapshot %.128s any more", what);
+    return status;
 }
 
 static int get_snapshot(void *ctx, struct http_request *q, struct error *err)
 {
     struct hub *hub = ctx;
-    const char *name = http_segment(q, "name");
+    struct hub_moves *moves = mem_alloc(sizeof(*moves));
     struct buf b = {.n = 0};
-    size_t n = 0;
-    struct snapshot *s = snapshots_pin(hub->snapshots, name);
-    int status = s ? put_snapshot(&b, s, err) : put_all_unborn(hub, &b, name, &n, err);
-    if (s)
-        snapshot_unpin(s);
-    if (status == TD_OK && !s && !n)
-        return no_snapshot(q, name);
+    bool answered = false;
+    int status = moves ? hub_find_moves(hub, moves, err) : error_nomem(err);
     if (status == TD_OK)
+        status = put_meant(hub, q, http_segment(q, "name"), moves, &b, &answered, err);
+    if (status == TD_OK && !answered)
         hub_reply_json(q, 200, &b);
+    mem_free(moves);
     buf_clear(&b);
     return status;
 }
 
-static int delete_snapshot(void *ctx, struct http_request *q, struct error *err)
+/* ---- Deleting ---- */
+
+/* The mutex keeps away whoever would begin to move it. */
+static int delete_here(struct hub *hub, struct http_request *q, const struct hub_copy *copy, bool *ret_gone, struct error *err)
 {
-    struct hub *hub = ctx;
-    const char *name = http_segment(q, "name"), *from = http_parameter(q, "from");
-    if (from && strcmp(from, "local") != 0)
-        return error_set(err, TD_E_CONFIG, "from=%.32s: only local can be deleted from here", from);
-    int status = snapshots_delete(hub->snapshots, name, err);
-    if (status == TD_OK)
-        http_reply_empty(q, 204);
-    else if (status == TD_E_NOT_FOUND)
-        return no_snapshot(q, name);
+    struct job_status job;
+    int status = TD_OK;
+    pthread_mutex_lock(&hub->cloud.moving);
+    bool moving = hub_find_move(hub, copy->id, &job);
+    if (moving)
+        http_reply_problem(q, 409, "in_use", "job %s is at snapshot %s: %s; wait for it, or end it (tapedeck job cancel %s)", job.id,
+                           copy->name, job.kind, job.id);
+    else
+        status = snapshots_delete(hub->snapshots, copy->name, err);
+    pthread_mutex_unlock(&hub->cloud.moving);
+    *ret_gone = status == TD_OK && !moving;
+    if (status == TD_E_NOT_FOUND)
+        http_reply_problem(q, 404, "snapshot_not_found", "there is no snapshot %.128s", copy->name);
     else if (status == TD_E_RETRY)
         http_reply_problem(q, 409, "in_use", "%s", err->text);
     else
@@ -469,15 +469,102 @@ static int delete_snapshot(void *ctx, struct http_request *q, struct error *err)
     return TD_OK;
 }
 
+/* Which one is meant. What an interrupted deletion left there is known by its id only. False: answered, or *status is an error. */
+static bool choose_for_delete(struct hub *hub, struct http_request *q, const char *what, const char *from, struct hub_copy *ret,
+                              int *status, struct error *err)
+{
+    struct hub_copies all;
+    bool there = from && strcmp(from, "local") != 0;
+    if (there && !hub_has_cloud(hub, q))
+        return false;
+    *status = hub_find_copies(hub, what, &all, err);
+    if (*status != TD_OK)
+        return false;
+    if (all.n && all.v[0].here && from && !there) {
+        *ret = all.v[0]; /* here, names are unique */
+        return true;
+    }
+    if (!all.n && there && manifest_is_id(what)) {
+        *ret = (struct hub_copy){.there = true};
+        snprintf(ret->id, sizeof(ret->id), "%s", what);
+        snprintf(ret->name, sizeof(ret->name), "%s", what);
+        return true;
+    }
+    return hub_choose_copy(hub, q, what, there && !all.n, ret, status, err);
+}
+
+static void refuse_delete(struct http_request *q, const struct hub_copy *copy, const char *from)
+{
+    if (!from)
+        http_reply_problem(q, 409, "in_both_places",
+                           "snapshot %s is here and in the cloud: say where it is to be deleted, from=local, from=cloud or from=all "
+                           "(tapedeck snapshot delete %s --from ...)",
+                           copy->name, copy->name);
+    else if (copy->here)
+        http_reply_problem(q, 409, "not_in_cloud", "snapshot %s is here only, not in the cloud; from=local deletes it", copy->name);
+    else
+        http_reply_problem(q, 409, "not_local", "snapshot %s is in the cloud only; from=cloud deletes it there", copy->name);
+}
+
+static int delete_snapshot(void *ctx, struct http_request *q, struct error *err)
+{
+    struct hub *hub = ctx;
+    const char *what = http_segment(q, "name"), *from = http_parameter(q, "from");
+    struct hub_copy copy;
+    bool gone = true;
+    int status = TD_OK;
+    bool all = from && strcmp(from, "all") == 0, here = from && strcmp(from, "local") == 0, there = from && strcmp(from, "cloud") == 0;
+    if (from && !all && !here && !there)
+        return error_set(err, TD_E_CONFIG, "from=%.32s: it is deleted from local, cloud or all", from);
+    if (!choose_for_delete(hub, q, what, from, &copy, &status, err))
+        return status;
+    if ((!from && copy.here && copy.there) || (here && !copy.here) || (there && !copy.there)) {
+        refuse_delete(q, &copy, from);
+        return TD_OK;
+    }
+    if (copy.here && !there)
+        status = delete_here(hub, q, &copy, &gone, err);
+    if (status != TD_OK || !gone)
+        return status;
+    if (copy.there && !here)
+        return hub_submit_move(hub, q, "delete", &copy, manifest_is_id(what) ? copy.id : copy.name, err);
+    http_reply_empty(q, 204);
+    return TD_OK;
+}
+
+/* ---- Verifying ---- */
+
+static int verify_there(struct hub *hub, struct http_request *q, const char *what, struct error *err)
+{
+    struct hub_copy copy;
+    struct buf request = {.n = 0};
+    int status = TD_OK;
+    if (!hub_has_cloud(hub, q) || !hub_choose_copy(hub, q, what, true, &copy, &status, err))
+        return status;
+    buf_putc(&request, '{');
+    json_put_text(&request, "location", "cloud");
+    json_put_text(&request, "id", copy.id);
+    buf_putc(&request, '}');
+    status = hub_submit(hub, q, "verify", manifest_is_id(what) ? copy.id : copy.name, &request, err);
+    buf_clear(&request);
+    return status;
+}
+
 static int post_verify(void *ctx, struct http_request *q, struct error *err)
 {
     struct hub *hub = ctx;
-    const char *name = http_segment(q, "name");
+    const char *what = http_segment(q, "name"), *location = http_parameter(q, "location");
     struct buf request = {.n = 0};
-    if (!snapshots_has_name(hub->snapshots, name))
-        return no_snapshot(q, name);
+    if (location && strcmp(location, "local") != 0 && strcmp(location, "cloud") != 0)
+        return error_set(err, TD_E_CONFIG, "location must be local or cloud");
+    if (location && strcmp(location, "cloud") == 0)
+        return verify_there(hub, q, what, err);
+    struct snapshot *s = hub_pin(hub, what);
+    if (!s)
+        return hub_no_snapshot(hub, q, what);
     buf_lit(&request, "{}");
-    int status = hub_submit(hub, q, "verify", name, &request, err);
+    int status = hub_submit(hub, q, "verify", snapshot_manifest(s)->name, &request, err);
+    snapshot_unpin(s);
     buf_clear(&request);
     return status;
 }
@@ -487,31 +574,50 @@ static int post_verify(void *ctx, struct http_request *q, struct error *err)
 #define TEXT "{\"type\":\"string\"}"
 #define NAME "{\"type\":\"string\",\"pattern\":\"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$\"}"
 
-#define STATUS                                                                                                                     \
-    "status is Pending, In Progress, Completed, Dissected or Failed; of one that is made, complete is false if a node, a part of " \
-    "the window or every packet is missing, which reason tells"
+#define NAME_OR_ID TEXT
+#define PROBLEM "application/problem+json"
+
+#define STATUS                                                                                                                          \
+    "status is Pending, In Progress, Completed, Dissected or Failed; of one that is made, complete is false if a node, a part of "      \
+    "the window or every packet is missing, which reason tells. location is Local, Cloud, or Local + Cloud; transfer is there while a " \
+    "job moves it"
 
 static const struct hub_parameter list_parameters[] = {
     {"location", "{\"type\":\"string\",\"enum\":[\"local\",\"cloud\"]}", "Only those there", false}, {0}};
-static const struct hub_parameter name_parameters[] = {{"name", NAME, "The snapshot's name", true}, {0}};
-static const struct hub_parameter delete_parameters[] = {
-    {"name", NAME, "The snapshot's name", true}, {"from", "{\"type\":\"string\",\"enum\":[\"local\"]}", "From where", false}, {0}};
+static const struct hub_parameter name_parameters[] = {{"name", NAME_OR_ID, "The snapshot's name or id", true}, {0}};
+static const struct hub_parameter delete_parameters[] = {{"name", NAME_OR_ID, "The snapshot's name or id", true},
+                                                         {"from", "{\"type\":\"string\",\"enum\":[\"local\",\"cloud\",\"all\"]}",
+                                                          "From where; must be said of one that is in both places", false},
+                                                         {0}};
+static const struct hub_parameter verify_parameters[] = {
+    {"name", NAME_OR_ID, "The snapshot's name or id", true},
+    {"location", "{\"type\":\"string\",\"enum\":[\"local\",\"cloud\"],\"default\":\"local\"}", "Which copy of it", false},
+    {0}};
 static const struct hub_answer create_answers[] = {{202, JSON_TYPE, "The job that makes it"},
                                                    {409, "application/problem+json", "name_taken, or a job is making it: exists"},
                                                    {422, "application/problem+json", "window_not_available: says what is"},
                                                    {507, "application/problem+json", "no_room"},
                                                    {0}};
-static const struct hub_answer list_answers[] = {{200, JSON_TYPE, "Snapshots, those that are being made, and those that failed; " STATUS},
-                                                 {0}};
+static const struct hub_answer list_answers[] = {
+    {200, JSON_TYPE, "Snapshots, here and in the cloud, those that are being made, and those that failed; " STATUS}, {0}};
 static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The snapshot, with its nodes, coverage and drops; " STATUS},
-                                                {404, "application/problem+json", "snapshot_not_found"},
+                                                {404, PROBLEM, "snapshot_not_found"},
+                                                {409, PROBLEM, "ambiguous_name: several in the cloud are called so; the ids are listed"},
+                                                {503, PROBLEM, "cloud_unavailable: it is not here, and the cloud does not answer"},
                                                 {0}};
-static const struct hub_answer delete_answers[] = {{204, NULL, "It is gone"},
-                                                   {404, "application/problem+json", "snapshot_not_found"},
-                                                   {409, "application/problem+json", "in_use: somebody reads it"},
-                                                   {0}};
+static const struct hub_answer delete_answers[] = {
+    {202, JSON_TYPE, "The job that removes it from the cloud; it is gone from here"},
+    {204, NULL, "It is gone"},
+    {404, PROBLEM, "snapshot_not_found"},
+    {409, PROBLEM, "in_use: somebody reads or moves it; in_both_places: say from; ambiguous_name; not_local; not_in_cloud; no_cloud"},
+    {503, PROBLEM, "cloud_unavailable"},
+    {0}};
 static const struct hub_answer verify_answers[] = {
-    {202, JSON_TYPE, "The job that verifies it"}, {404, "application/problem+json", "snapshot_not_found"}, {0}};
+    {202, JSON_TYPE, "The job that verifies it"},
+    {404, PROBLEM, "snapshot_not_found"},
+    {409, PROBLEM, "not_local: it is in the cloud only; not_in_cloud; ambiguous_name; no_cloud; exists: a job is at it"},
+    {503, PROBLEM, "cloud_unavailable"},
+    {0}};
 
 static const struct hub_route routes[] = {
     {"POST", API "/snapshots", HTTP_OPERATOR, BODY_MAX, post_snapshot, "createSnapshot", "Cut a window of time into a snapshot", NULL,
@@ -525,7 +631,7 @@ static const struct hub_route routes[] = {
     {"DELETE", API "/snapshots/{name}", HTTP_ADMIN, 0, delete_snapshot, "deleteSnapshot", "Delete a snapshot for good", delete_parameters,
      NULL, delete_answers},
     {"POST", API "/snapshots/{name}/verify", HTTP_OPERATOR, 0, post_verify, "verifySnapshot", "Read and hash every object again",
-     name_parameters, NULL, verify_answers},
+     verify_parameters, NULL, verify_answers},
 };
 
 const struct hub_subject *hub_routes_snapshots(void)

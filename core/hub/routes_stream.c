@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
@@ -69,13 +70,6 @@ static void close_stream(void *ctx)
 
 /* ---- Searching ---- */
 
-static int64_t now_ns(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
 static bool nobody_waits(void *ctx)
 {
     const struct stream *s = ctx;
@@ -86,7 +80,7 @@ static bool nobody_waits(void *ctx)
 static bool is_time_up(void *ctx)
 {
     const struct stream *s = ctx;
-    return now_ns(CLOCK_MONOTONIC) >= s->until_ns;
+    return clock_ns(CLOCK_MONOTONIC) >= s->until_ns;
 }
 
 static int open_search(struct stream *s, struct filter_diagnostics *diagnostics, struct error *err)
@@ -95,7 +89,7 @@ static int open_search(struct stream *s, struct filter_diagnostics *diagnostics,
                                            .oldest_first = true,
                                            .as_found = s->as_found,
                                            .payload = s->payload,
-                                           .now_ns = now_ns(CLOCK_REALTIME),
+                                           .now_ns = clock_ns(CLOCK_REALTIME),
                                            .from_ns = INT64_MIN,
                                            .to_ns = INT64_MAX,
                                            .after = s->has_after ? &s->after : NULL,
@@ -110,7 +104,7 @@ static int open_search(struct stream *s, struct filter_diagnostics *diagnostics,
 static int check_filter(const struct stream *s, struct filter_diagnostics *diagnostics, struct error *err)
 {
     struct filter *filter = NULL;
-    int status = filter_compile(s->hub->fields, td_str(s->filter ? s->filter : ""), now_ns(CLOCK_REALTIME), &filter, diagnostics, err);
+    int status = filter_compile(s->hub->fields, td_str(s->filter ? s->filter : ""), clock_ns(CLOCK_REALTIME), &filter, diagnostics, err);
     filter_free(filter);
     return status;
 }
@@ -174,7 +168,7 @@ static void put_call(struct stream *s, const struct td_call *call, struct buf *o
 static int put_calls(struct stream *s, unsigned wait_ms, struct buf *out, struct error *err)
 {
     const struct td_call *call = NULL;
-    s->until_ns = now_ns(CLOCK_MONOTONIC) + (wait_ms > LOOK_MS ? wait_ms : LOOK_MS) * (int64_t)NS_PER_MS;
+    s->until_ns = clock_ns(CLOCK_MONOTONIC) + (wait_ms > LOOK_MS ? wait_ms : LOOK_MS) * (int64_t)NS_PER_MS;
     for (size_t i = 0; i < AT_ONCE_CALLS && out->n < AT_ONCE_BYTES; i++) {
         int status = search_next(s->search, &call, err);
         if (status == TD_E_RETRY && search_paused(s->search))
@@ -268,7 +262,7 @@ static int look_at_job(struct stream *s, unsigned wait_ms, struct buf *out, bool
 /* Nothing is there yet, or a child that was killed has left something. As long as the job runs, that may pass. */
 static int may_pass(struct stream *s, int status)
 {
-    int64_t now = now_ns(CLOCK_MONOTONIC);
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
     if (!s->running || status == TD_E_NOMEM)
         return status;
     if (status == TD_E_NOT_FOUND || status == TD_E_RETRY)
@@ -420,7 +414,7 @@ static int get_stream(void *ctx, struct http_request *q, struct error *err)
         http_reply_events(q, &(struct http_events){s, next_events, close_stream});
     else if (status == TD_E_CONFIG && diagnostics.fault_n)
         hub_refuse_filter(q, &diagnostics, s->filter, err);
-    bool refused = status == TD_E_CONFIG && diagnostics.fault_n;
+    bool refused = (status == TD_E_CONFIG && diagnostics.fault_n) || (status == TD_E_NOT_FOUND && hub_refuse_remote(ctx, q, s->db));
     filter_diagnostics_clear(&diagnostics);
     if (status != TD_OK)
         close_stream(s);
@@ -445,6 +439,7 @@ static const struct hub_answer answers[] = {
      "the calls before it are void. Last-Event-ID goes on behind that call"},
     {400, "application/problem+json", "filter_error: with diagnostics, as /filter/check has them; or invalid_request"},
     {404, "application/problem+json", "There is no such snapshot or dissection, and none is made"},
+    {409, "application/problem+json", "not_local: the snapshot is in the cloud only"},
     {0}};
 
 static const struct hub_route routes[] = {

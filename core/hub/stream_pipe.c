@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "hub/stream_pipe.h"
 
 #include <pthread.h>
@@ -119,18 +120,11 @@ void stream_pipe_close(struct stream_pipe *p)
     destroy(p);
 }
 
-static int64_t monotonic_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
 /* Until there is something to read, or the end. [lock held, but not while others are asked] */
 static int await(struct stream_pipe *p, int64_t until_ns, struct error *err)
 {
-    while (!p->n && !p->ended && monotonic_ns() < until_ns) {
-        int64_t look_ns = monotonic_ns() + LOOK_MS * NS_PER_MS;
+    while (!p->n && !p->ended && clock_ns(CLOCK_MONOTONIC) < until_ns) {
+        int64_t look_ns = clock_ns(CLOCK_MONOTONIC) + LOOK_MS * NS_PER_MS;
         if (look_ns > until_ns)
             look_ns = until_ns;
         struct timespec t = {look_ns / NS_PER_S, look_ns % NS_PER_S};
@@ -149,7 +143,7 @@ static int await(struct stream_pipe *p, int64_t until_ns, struct error *err)
 int stream_pipe_wait(struct stream_pipe *p, int64_t timeout_ns, struct error *err)
 {
     pthread_mutex_lock(&p->lock);
-    int status = await(p, monotonic_ns() + timeout_ns, err);
+    int status = await(p, clock_ns(CLOCK_MONOTONIC) + timeout_ns, err);
     if (status == TD_OK && p->ended && !p->written) {
         status = p->status;
         *err = p->error;

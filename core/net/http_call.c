@@ -6,6 +6,7 @@
 
 #include <microhttpd.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "net/http_answer.h"
 #include "net/http_client_internal.h"
@@ -36,13 +37,6 @@ struct run {
     int64_t body_bytes;
     struct buf problem;
 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 static int64_t now_ns(void)
 {

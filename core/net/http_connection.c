@@ -5,15 +5,14 @@
 
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "net/http_exchange.h"
 
 int64_t http_now_ns(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 static void insert(struct http_server *s, struct http_connection *c)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "plugin/instance.h"
 
@@ -19,10 +20,8 @@ __attribute__((format(printf, 3, 4))) static int host_fail(struct td_inst *inst,
 
 static bool may_log(struct td_inst *inst, uint32_t *ret_suppressed)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     pthread_mutex_lock(&inst->lock);
-    bool may = rate_admit(&inst->rate, (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec, ret_suppressed);
+    bool may = rate_admit(&inst->rate, clock_ns(CLOCK_MONOTONIC), ret_suppressed);
     pthread_mutex_unlock(&inst->lock);
     return may;
 }

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "snapshot/create_internal.h"
 
 #include <dirent.h>
@@ -20,9 +21,7 @@ enum { PATIENCE_S = 60, WATCH_NS = 100 * NS_PER_MS, TELL_NS = 50 * NS_PER_MS };
 
 int64_t create_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 int create_fail_error(struct create *c, const struct error *err)

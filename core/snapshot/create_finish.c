@@ -1,4 +1,5 @@
 /* From what was taken to a manifest, which says what was not. */
+#include "base/clock.h"
 #include "snapshot/create_internal.h"
 
 #include <stdalign.h>
@@ -253,16 +254,14 @@ static void make_node(struct making *k, const struct create_node *n, struct mani
 static int make_manifest(struct create *c, struct manifest **ret, struct error *err)
 {
     const struct create_request *r = c->request;
-    struct timespec now;
     struct making k = {c, manifest_new(), false};
     if (!k.m)
         return error_nomem(err);
-    clock_gettime(CLOCK_REALTIME, &now);
     snprintf(k.m->id, sizeof(k.m->id), "%s", r->id);
     snprintf(k.m->name, sizeof(k.m->name), "%s", r->name);
     k.m->version = copy_text(&k, r->version);
     k.m->created_ns = r->created_ns;
-    k.m->completed_ns = (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+    k.m->completed_ns = clock_ns(CLOCK_REALTIME);
     k.m->start_ns = r->start_ns;
     k.m->end_ns = r->end_ns;
     k.m->nodes = take(&k, c->n, sizeof(*k.m->nodes));

@@ -125,14 +125,27 @@ bool snapshots_has_name(struct snapshots *all, const char *name)
 
 /* ---- Pins ---- */
 
+/* Lock held. */
+static struct snapshot *pin(struct snapshot *s)
+{
+    if (!s || s->hidden)
+        return NULL;
+    s->pins++;
+    return s;
+}
+
 struct snapshot *snapshots_pin(struct snapshots *all, const char *name)
 {
     pthread_mutex_lock(&all->lock);
-    struct snapshot *s = find_name(all, name);
-    if (s && s->hidden)
-        s = NULL;
-    if (s)
-        s->pins++;
+    struct snapshot *s = pin(find_name(all, name));
+    pthread_mutex_unlock(&all->lock);
+    return s;
+}
+
+struct snapshot *snapshots_pin_id(struct snapshots *all, const char *id)
+{
+    pthread_mutex_lock(&all->lock);
+    struct snapshot *s = pin(find_id(all, id));
     pthread_mutex_unlock(&all->lock);
     return s;
 }

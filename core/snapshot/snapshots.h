@@ -20,6 +20,7 @@ struct storage *snapshots_storage(struct snapshots *);
  * none. */
 struct snapshot;
 struct snapshot *snapshots_pin(struct snapshots *, const char *name);
+struct snapshot *snapshots_pin_id(struct snapshots *, const char *id);
 void snapshot_unpin(struct snapshot *);
 const struct manifest *snapshot_manifest(const struct snapshot *); /* as long as it is pinned */
 struct storage *snapshot_storage(const struct snapshot *);         /* where it lies, below its id */

@@ -70,6 +70,19 @@ echo "tap: {snapshots: {cloud: {provider: local}}}" >"$dir/local.yaml"
 run 2 "" 'option "path"' config check "$dir/local.yaml"
 echo "tap: {snapshots: {cloud: {provider: local, local: {path: relative}}}}" >"$dir/local.yaml"
 run 1 'path "relative" must be absolute' "" plugin check -c "$dir/local.yaml" "$local"
+run 2 "" 'storage plugin "local": path "relative" must be absolute' config check "$dir/local.yaml"
+echo "tap: {snapshots: {cloud: {provider: local, prefix: nowhere, local: {path: $dir/bucket}}}}" >"$dir/local.yaml"
+run 2 "" 'prefix "nowhere": it is empty, or parts that each end with a slash' config check "$dir/local.yaml"
+sed -i 's,nowhere,somewhere/,' "$dir/local.yaml"
+run 0 'cloud storage "local", prefix "somewhere/": can be used; 0 snapshots, 0 B' "" config check --connect "$dir/local.yaml"
+: >"$dir/file"
+echo "tap: {snapshots: {cloud: {provider: local, local: {path: $dir/file}}}}" >"$dir/local.yaml"
+run 0 "ok" "" config check "$dir/local.yaml"
+run 5 "" 'cloud storage: storage plugin "local": ' config check --connect "$dir/local.yaml"
+run 1 'LACKS  cloud storage: storage plugin "local": ' "" hub --check -c "$dir/local.yaml"
+echo "tap: {snapshots: {cloud: {parallel: 0, unavailableAtStart: maybe}}}" >"$dir/local.yaml"
+run 2 "" '"maybe" is not one of refuse, degraded' config check "$dir/local.yaml"
+run 2 "" '"0" is out of range; it must be 1 to 64' config check "$dir/local.yaml"
 run 1 "FAILED the file and its directories cannot be written by others" "" plugin check /nowhere.so
 install -m 644 Makefile "$dir/text.so"
 run 1 "FAILED the dynamic linker takes it" "" plugin check "$dir/text.so"
@@ -96,6 +109,9 @@ run 0 "the place, as a number of bytes" "" filter complete --help
 run 0 "configs/tapedeck.yaml: ok" "" config check configs/tapedeck.yaml
 run 0 "configs/hub.yaml: ok" "" config check configs/hub.yaml
 run 0 "configs/worker.yaml: ok" "" config check configs/worker.yaml
+for name in s3 minio azblob; do
+    run 0 "configs/$name.yaml: ok" "" config check "configs/$name.yaml"
+done
 run 0 "maxMemory: 32Mi" "" config show
 run 0 "tcpIdleTimeout: duration, at least 1s; default 1h" "" config help tap.dissection
 run 0 "enabledDissectors" "" config help

@@ -62,7 +62,7 @@ check "another shell is refused" no_such_shell
 check "a command" offers_exactly "snapshot" tapedeck sn
 check "commands that begin alike" offers_exactly "dissection dissect" tapedeck dissec
 check "a verb" offers_exactly "create" tapedeck snapshot cr
-check "all verbs" offers_exactly "create list show verify delete export dissect import --help" tapedeck snapshot ""
+check "all verbs" offers_exactly "create list show verify delete upload download export dissect import --help" tapedeck snapshot ""
 check "verbs of a command that parses by itself" offers_exactly "list window --help" tapedeck raw ""
 check "an option" offers_exactly "--allow-partial" tapedeck snapshot create x --al
 check "the values of an option" offers_exactly "table json yaml" tapedeck snapshot list -o ""

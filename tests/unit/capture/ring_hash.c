@@ -115,7 +115,7 @@ static int64_t now(void)
 /* Until so many were hashed, at most ten seconds. */
 static bool wait_hashed(struct ring *r, uint64_t n)
 {
-    for (int64_t end = now() + 10 * (int64_t)NS_PER_S; stats(r).hashed < n && now() < end;)
+    for (int64_t end = now() + 60 * (int64_t)NS_PER_S; stats(r).hashed < n && now() < end;)
         usleep(10000);
     return stats(r).hashed >= n;
 }

@@ -25,6 +25,7 @@ struct hub {
     char body[4096];        /* of the last POST */
     char query[1024];       /* "bpf|filter|nodes|start" of the last export */
     atomic_ulong got_bytes; /* of the last import */
+    atomic_uint clouds;
 };
 
 /* ---- The hub ---- */
@@ -100,8 +101,9 @@ static int cancel(void *ctx, struct http_request *r, struct error *err)
 
 static int list(void *ctx, struct http_request *r, struct error *err)
 {
-    (void)ctx;
+    struct hub *h = ctx;
     (void)err;
+    snprintf(h->query, sizeof(h->query), "%s", http_parameter(r, "location") ? http_parameter(r, "location") : "");
     reply(r, 200, "{\"snapshots\":[" WHOLE("one") "," HALF("two\\t\\u001b") "]}");
     return TD_OK;
 }
@@ -123,10 +125,44 @@ static int show(void *ctx, struct http_request *r, struct error *err)
 
 static int delete (void *ctx, struct http_request *r, struct error *err)
 {
-    (void)ctx;
+    struct hub *h = ctx;
+    const char *from = http_parameter(r, "from");
+    snprintf(h->query, sizeof(h->query), "%s", from ? from : "");
+    if (from && strcmp(from, "local") != 0) {
+        reply(r, 202, "{\"job\":\"job-1\",\"kind\":\"delete\"}");
+        return TD_OK;
+    }
     if (strcmp(http_segment(r, "name"), "whole") != 0)
         return error_set(err, TD_E_NOT_FOUND, "there is no snapshot \"%s\"", http_segment(r, "name"));
     http_reply_empty(r, 204);
+    return TD_OK;
+}
+
+/* upload, download, verify */
+static int move(void *ctx, struct http_request *r, struct error *err)
+{
+    struct hub *h = ctx;
+    const char *name = http_segment(r, "name"), *same = http_parameter(r, "allow_same_name"), *location = http_parameter(r, "location");
+    (void)err;
+    snprintf(h->query, sizeof(h->query), "%s|%s", same ? same : "", location ? location : "");
+    if (strcmp(name, "far") == 0)
+        http_reply_problem(r, 409, "not_local", "far is in the cloud only");
+    else if (strcmp(name, "unknown") == 0)
+        http_reply_problem(r, 503, "cloud_unavailable", "the cloud does not answer");
+    else
+        reply(r, 202, strcmp(name, "poor") == 0 ? "{\"job\":\"job-failed\"}" : "{\"job\":\"job-1\"}");
+    return TD_OK;
+}
+
+static int cloud(void *ctx, struct http_request *r, struct error *err)
+{
+    struct hub *h = ctx;
+    (void)err;
+    static const char *const answers[] = {
+        "{\"enabled\":false,\"provider\":null,\"connected\":false,\"error\":null,\"prefix\":null,\"snapshots\":0,\"bytes\":0}",
+        "{\"enabled\":true,\"provider\":\"s3\",\"connected\":false,\"error\":\"no\\u001b route\",\"prefix\":\"\",\"snapshots\":2}",
+        "{\"enabled\":true,\"provider\":\"s3\",\"connected\":true,\"error\":null,\"prefix\":\"p/\",\"snapshots\":3,\"bytes\":1536}"};
+    reply(r, 200, answers[atomic_fetch_add(&h->clouds, 1) % 3]);
     return TD_OK;
 }
 
@@ -275,12 +311,19 @@ static const char *const export_parameters[] = {"nodes", "bpf", "filter", "disse
 static const char *const job_parameters[] = {"wait", NULL};
 static const char *const stream_parameters[] = {"db", "filter", "format", NULL};
 static const char *const import_parameters[] = {"name", "file", NULL};
+static const char *const list_parameters[] = {"location", NULL};
+static const char *const delete_parameters[] = {"from", NULL};
+static const char *const move_parameters[] = {"allow_same_name", "location", NULL};
 static const struct http_route routes[] = {
     {"POST", "/api/v1/snapshots", HTTP_OPERATOR, NULL, 65536, create},
-    {"GET", "/api/v1/snapshots", HTTP_VIEWER, NULL, 0, list},
+    {"GET", "/api/v1/snapshots", HTTP_VIEWER, list_parameters, 0, list},
     {"POST", "/api/v1/snapshots/import", HTTP_OPERATOR, import_parameters, 1 << 24, import},
     {"GET", "/api/v1/snapshots/{name}", HTTP_VIEWER, NULL, 0, show},
-    {"DELETE", "/api/v1/snapshots/{name}", HTTP_OPERATOR, NULL, 0, delete},
+    {"DELETE", "/api/v1/snapshots/{name}", HTTP_OPERATOR, delete_parameters, 0, delete},
+    {"POST", "/api/v1/snapshots/{name}/upload", HTTP_OPERATOR, move_parameters, 0, move},
+    {"POST", "/api/v1/snapshots/{name}/download", HTTP_OPERATOR, move_parameters, 0, move},
+    {"POST", "/api/v1/snapshots/{name}/verify", HTTP_OPERATOR, move_parameters, 0, move},
+    {"GET", "/api/v1/cloud", HTTP_VIEWER, NULL, 0, cloud},
     {"GET", "/api/v1/snapshots/{name}/pcap", HTTP_VIEWER, export_parameters, 0, export},
     {"POST", "/api/v1/filter/check", HTTP_VIEWER, NULL, 65536, check},
     {"GET", "/api/v1/jobs/{id}", HTTP_VIEWER, job_parameters, 0, job},
@@ -453,6 +496,45 @@ static void test_lists(struct shell *sh)
     like(sh->err, "\"two\" is no SNAPSHOT/DISSECTION", "half a name");
 }
 
+static void test_cloud(struct hub *h, struct shell *sh)
+{
+    runs(sh, CLI_NOT_FOUND, "cloud status");
+    like(sh->err, "tap.snapshots.cloud.provider", "without a cloud: what would name one");
+    runs(sh, CLI_REMOTE, "cloud status");
+    is_str(sh->out, "provider\ts3\nconnected\tfalse\nerror\tno\\x1b route\nsnapshots\t2\n", "one that does not answer");
+    runs(sh, CLI_OK, "cloud status");
+    is_str(sh->out, "provider\ts3\nprefix\tp/\nconnected\ttrue\nsnapshots\t3\nsize\t1536\n", "one that does");
+    runs(sh, CLI_NOT_FOUND, "cloud status -o json");
+    like(sh->out, "\"enabled\": false", "as JSON the hub's answer");
+    runs(sh, CLI_OK, "snapshot list --location cloud");
+    is_str(h->query, "cloud", "only those in the cloud");
+    runs(sh, CLI_USAGE, "snapshot list --location clouds");
+    like(sh->err, "\"clouds\" is no location; there are local and cloud", "the places are told");
+    runs(sh, CLI_OK, "snapshot delete whole --from local");
+    is_str(h->query, "local", "deleted here");
+    runs(sh, CLI_OK, "snapshot delete whole --from all");
+    is_str(h->query, "all", "everywhere: the job is waited for");
+    is_str(sh->out, "", "without a word");
+    runs(sh, CLI_USAGE, "snapshot delete whole --from here");
+    runs(sh, CLI_OK, "snapshot upload whole");
+    is_str(sh->out, "job\tjob-1\n", "uploading: the job is named");
+    is_str(h->query, "|", "with nothing allowed");
+    runs(sh, CLI_OK, "snapshot upload half --wait --allow-same-name");
+    is_str(h->query, "true|", "also with another one's name");
+    like(sh->out, "name\thalf\n", "what was uploaded is shown, also if it is not whole");
+    runs(sh, CLI_OK, "snapshot download whole --wait -q");
+    is_str(sh->out, "", "downloading, quietly");
+    runs(sh, CLI_CONFLICT, "snapshot download poor --wait");
+    like(sh->err, "tapedeck: download of poor: the disk is full\n", "a job that failed");
+    runs(sh, CLI_CONFLICT, "snapshot upload far");
+    runs(sh, CLI_REMOTE, "snapshot download unknown");
+    ok(!strstr(sh->err, "--hub"), "the hub is there, it is the cloud that is not");
+    runs(sh, CLI_OK, "snapshot verify whole --location cloud -q");
+    is_str(h->query, "|cloud", "which copy is verified");
+    runs(sh, CLI_USAGE, "snapshot upload");
+    runs(sh, CLI_USAGE, "snapshot download one two");
+}
+
 static bool is_whole_file(const char *path)
 {
     uint8_t *bytes = mem_alloc(FILE_BYTES + 1);
@@ -575,6 +657,7 @@ int main(void)
     test_create(&hub, sh);
     test_waiting(&hub, sh);
     test_lists(sh);
+    test_cloud(&hub, sh);
     test_export(&hub, sh, dir);
     test_calls(&hub, sh);
     test_follow(sh);

@@ -19,7 +19,7 @@
 #include "hub/routes.h"
 #include "tap.h"
 
-enum { FIRST_CALLS = 2000, MOST_CALLS = 500000, CHUNK = 100, LONG_S = 2, IDLE_S = 1, PATTERNS = 64, FILTER = 2600 };
+enum { FIRST_CALLS = 2000, MOST_CALLS = 4000000, CHUNK = 100, LONG_S = 2, IDLE_S = 1, PATTERNS = 64, FILTER = 2600 };
 #define TOKEN "viewer-0123456789abcdef"
 
 static char dir[] = "/tmp/stream_test_XXXXXX";
