@@ -64,7 +64,7 @@ stop() {
 wait_for() {
     local name=$1
     shift
-    for _ in $(seq 200); do
+    for _ in $(seq 600); do
         "$@" 2>/dev/null && return
         sleep 0.05
     done

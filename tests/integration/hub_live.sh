@@ -8,7 +8,7 @@ cd "$here/../.." || exit 1
 source "$here/../loopback.bash"
 enter_namespace "$0" "$@"
 tapedeck=$PWD/${BUILD:-build}/tapedeck
-port=8897 number=0 copies=1000
+port=8897 number=0 copies=2500
 url=http://127.0.0.1:$port api=http://127.0.0.1:$port/api/v1
 calls=$((27 * copies))
 export TAPEDECK_HUB=$url
@@ -167,11 +167,11 @@ wreck() {
 import os, sys
 with open(sys.argv[1], "r+b") as file:
     size = os.fstat(file.fileno()).st_size
-    file.seek(size // 4)
-    file.write(os.urandom(size // 2))
+    file.seek(size // 8)
+    file.write(os.urandom(size - size // 8))
 PYTHON
 }
-check "half of the file is overwritten" wreck
+check "all but an eighth of the file is overwritten" wreck
 curl -sSN --max-time 10 "$api/calls/stream?db=long/damaged" >"$work/wrecked" 2>&1
 check "that is told, by a stream" grep -A1 '^event: problem' "$work/wrecked"
 check "in words" grep -q 'damaged\|checksum\|missing\|contradicts' "$work/wrecked"

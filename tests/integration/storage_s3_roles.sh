@@ -26,10 +26,15 @@ result() { # STATUS NAME [FILE]
     fi
 }
 
+# config OPTIONS: a hub's, for the provider with the token service.
+config() {
+    printf 'tap: {snapshots: {cloud: {provider: s3, s3: {bucket: one, endpoint: "%s"%s}}}}\n' "$ceph_sts_http" "$1" >"$work/config.yaml"
+}
+
 # says NAME PATTERN OPTIONS [VARIABLE=VALUE...]: what the check says, which puts and gets an object; it holds no secret.
 says() {
     local name=$1 pattern=$2
-    printf 'provider: s3\ns3: {bucket: one, endpoint: "%s", %s}\n' "$ceph_sts_http" "$3" >"$work/config.yaml"
+    config ", $3"
     shift 3
     env "$@" "$suite" --check "$work/config.yaml" >"$work/out" 2>&1
     grep -qE -- "$pattern" "$work/out" && ! grep -q -e "$ceph_secret_key" -e 'another0secret' "$work/out"
@@ -66,12 +71,12 @@ ceph_start "$work" && ceph_bucket one && echo 'rgw_sts_min_session_duration = 1'
 
 keys="accessKey: $ceph_access_key, secretKey: $ceph_secret_key"
 hub='roleArn: "arn:aws:iam:::role/hub"'
-says "a role" '^ok: ' "$keys, $hub"
-says "with all that there is to it" '^ok: ' \
+says "a role" '^usable: ' "$keys, $hub"
+says "with all that there is to it" '^usable: ' \
     "$keys, $hub, externalId: \"tape:1\", roleSessionName: night@hub, roleDuration: 15m, stsEndpoint: \"$ceph_sts_http/\""
 echo "$ceph_access_key" >"$work/access" && echo "$ceph_secret_key" >"$work/secret"
-says "with keys from files" '^ok: ' "accessKeyFile: $work/access, secretKeyFile: $work/secret, $hub"
-says "on top of the environment's keys" '^ok: ' "$hub" AWS_ACCESS_KEY_ID="$ceph_access_key" AWS_SECRET_ACCESS_KEY="$ceph_secret_key"
+says "with keys from files" '^usable: ' "accessKeyFile: $work/access, secretKeyFile: $work/secret, $hub"
+says "on top of the environment's keys" '^usable: ' "$hub" AWS_ACCESS_KEY_ID="$ceph_access_key" AWS_SECRET_ACCESS_KEY="$ceph_secret_key"
 says "a role that may not be assumed" '^not allowed: .*role/web at 127.*look at its trust policy' \
     "$keys, roleArn: \"arn:aws:iam:::role/web\""
 says "one that is not there" '^configuration error: .*there is no such role' "$keys, roleArn: \"arn:aws:iam:::role/nobody\""
@@ -82,13 +87,13 @@ says "where no token service is" '^(not allowed|configuration error|internal err
 says "no credentials" '^not allowed: .*no credentials: accessKey is not set; AWS_ACCESS_KEY_ID is not set; ' "region: us-east-1"
 
 web=(AWS_WEB_IDENTITY_TOKEN_FILE="$work/token" AWS_ROLE_ARN=arn:aws:iam:::role/web)
-says "a web identity" '^ok: ' "region: us-east-1" "${web[@]}"
+says "a web identity" '^usable: ' "region: us-east-1" "${web[@]}"
 sed 's/\..*\./.e30./' "$work/token" >"$work/forged"
 says "a forged one" '^(not allowed|configuration error|internal error): .*role/web at ' "region: us-east-1" "${web[@]}" \
     AWS_WEB_IDENTITY_TOKEN_FILE="$work/forged"
-says "the instance's keys" '^ok: ' "region: us-east-1" AWS_EC2_METADATA_DISABLED= AWS_EC2_METADATA_SERVICE_ENDPOINT="http://$service"
+says "the instance's keys" '^usable: ' "region: us-east-1" AWS_EC2_METADATA_DISABLED= AWS_EC2_METADATA_SERVICE_ENDPOINT="http://$service"
 agent=(AWS_CONTAINER_CREDENTIALS_FULL_URI="http://$service/agent" AWS_CONTAINER_AUTHORIZATION_TOKEN=let-me)
-says "the container's keys" '^ok: ' "region: us-east-1" "${agent[@]}"
+says "the container's keys" '^usable: ' "region: us-east-1" "${agent[@]}"
 says "without its leave" '^not allowed: .*container.*refused' "region: us-east-1" "${agent[@]}" AWS_CONTAINER_AUTHORIZATION_TOKEN=not
 
 # Keys that nobody renews.
@@ -97,7 +102,7 @@ given=$(python3 -c '
 import json, sys
 k = json.load(open(sys.argv[1]))
 print("accessKey: \"%s\", secretKey: \"%s\", sessionToken: \"%s\"" % (k["AccessKeyId"], k["SecretAccessKey"], k["Token"]))' "$work/keys")
-says "a session token" '^ok: ' "$given"
+says "a session token" '^usable: ' "$given"
 sleep 4
 says "one that has expired" '^not allowed: ' "$given"
 
@@ -106,8 +111,8 @@ printf '[base]\naws_access_key_id = %s\naws_secret_access_key = %s\n' "$ceph_acc
 printf '[profile short]\nrole_arn = arn:aws:iam:::role/hub\nsource_profile = base\nduration_seconds = 3\n' >"$HOME/.aws/config"
 asked() { grep -c '"POST / HTTP' "$ceph_dir/log/client.sts.log"; }
 before=$(asked)
-printf 'provider: s3\nmany: 300\ns3: {bucket: one, endpoint: "%s"}\n' "$ceph_sts_http" >"$work/config.yaml"
-AWS_PROFILE=short "$suite" "$work/config.yaml" >"$work/out" 2>&1
+config ""
+AWS_PROFILE=short "$suite" "$work/config.yaml" 300 >"$work/out" 2>&1
 status=$?
 grep -A4 '^not ok' "$work/out" >"$work/bad"
 [[ $status -eq 0 && ! -s $work/bad && $(grep -c '^ok' "$work/out") -gt 250 ]]

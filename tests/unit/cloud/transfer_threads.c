@@ -115,6 +115,24 @@ static void test_there_and_back(void)
     is_int(cloud_verify(b.cloud, ID_A, NULL, NULL, &t.err), TD_OK, "it verifies there");
 }
 
+/* What is known of a node besides its packets goes with them. */
+static void test_context(void)
+{
+    struct transfer_result r = {0};
+    a.knows_more = true;
+    hub_make(&a, ID_B, "known", 1, BYTES);
+    a.knows_more = false;
+    ok(hub_upload(&a, "known", NULL, &r) == TD_OK && r.objects == 6 && cloud_count(ID_B) == 6, "a snapshot with context is uploaded: %s",
+       t.err.text);
+    must(cloud_refresh(b.cloud, &t.err), "another hub looks");
+    ok(hub_download(&b, ID_B, NULL, &r) == TD_OK && hub_has(&b, "known") && rig_count(b.storage, ID_B "/") == 6, "and downloaded: %s",
+       t.err.text);
+    must(snapshots_delete(a.snapshots, "known", &t.err), "it is deleted here");
+    must(snapshots_delete(b.snapshots, "known", &t.err), "and there");
+    is_int(cloud_remove(a.cloud, ID_B, NULL, &t.err), TD_OK, "and in the cloud");
+    must(cloud_refresh(b.cloud, &t.err), "another hub looks");
+}
+
 static void test_remove(void)
 {
     struct transfer_result r;
@@ -559,6 +577,7 @@ int main(void)
     hub_open(&a, "a");
     hub_open(&b, "b");
     test_there_and_back();
+    test_context();
     test_remove();
     test_each_failure();
     test_many_failures();
