@@ -11,19 +11,6 @@ number=0
 declare -A ports=([a]=8801 [b]=8802 [c]=8803)
 unset "${!SNAPSHOT_@}" "${!AWS_@}" "${!AZURE_@}" "${!TAPEDECK_@}"
 
-# check NAME COMMAND...: what must succeed.
-check() {
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$work/check" 2>&1; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        head -c 2000 "$work/check" | sed 's/^/#   /'
-    fi
-}
-
 on() {
     local hub=$1
     shift

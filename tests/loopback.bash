@@ -60,7 +60,7 @@ stop() {
     unset "started[$1]"
 }
 
-# wait_for NAME COMMAND...: until the command succeeds, at most ten seconds.
+# wait_for NAME COMMAND...: until the command succeeds, at most thirty seconds and what the command takes.
 wait_for() {
     local name=$1
     shift
@@ -70,6 +70,19 @@ wait_for() {
     done
     tail -n 20 "$work/$name.log" >&2
     die "$name does not answer; its last words are above"
+}
+
+# check NAME COMMAND...: a test that the command succeeds; what it said is shown if not. Counts in `number`, which the script sets to 0.
+check() {
+    local name=$1
+    shift
+    number=$((number + 1))
+    if "$@" >"$work/check" 2>&1; then
+        echo "ok $number - $name"
+    else
+        echo "not ok $number - $name"
+        head -c 2000 "$work/check" | sed 's/^/#   /'
+    fi
 }
 
 tcp_open() { (: <"/dev/tcp/$1/$2"); }

@@ -12,19 +12,6 @@ replayed=$PWD/plugins/dissectors/http/captures/nginx_curl.pcap
 port=8898 number=0 auth=()
 url=http://127.0.0.1:$port api=http://127.0.0.1:$port/api/v1
 
-# check NAME COMMAND...: what must succeed.
-check() {
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$work/check" 2>&1; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        head -c 2000 "$work/check" | sed 's/^/#   /'
-    fi
-}
-
 config() { printf 'tap:\n  node: n1\n  dataDir: %s/data\n%s\n' "$work" "$2" >"$1"; }
 get() { curl -sS --max-time 20 "${auth[@]}" "$api$1"; }
 has() { get "$1" | tee "$work/last" | grep -q -- "$2" || { cat "$work/last" && false; }; }

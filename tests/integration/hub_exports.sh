@@ -13,19 +13,6 @@ port=8898 number=0
 url=http://127.0.0.1:$port api=http://127.0.0.1:$port/api/v1
 packets=242 calls=27
 
-# check NAME COMMAND...: what must succeed.
-check() {
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$work/check" 2>&1; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        head -c 2000 "$work/check" | sed 's/^/#   /'
-    fi
-}
-
 get() { curl -sS --max-time 20 "$api$1"; }
 has() { get "$1" | tee "$work/last" | grep -q -- "$2" || { cat "$work/last" && false; }; }
 # code STATUS PATTERN CURL...: the answer's status, and what stands in it.

@@ -13,19 +13,6 @@ url=http://127.0.0.1:$port api=http://127.0.0.1:$port/api/v1
 calls=$((27 * copies))
 export TAPEDECK_HUB=$url
 
-# check NAME COMMAND...: what must succeed.
-check() {
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$work/check" 2>&1; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        head -c 2000 "$work/check" | sed 's/^/#   /'
-    fi
-}
-
 get() { curl -sS --max-time 20 "$api$1"; }
 has() { get "$1" | tee "$work/last" | grep -q -- "$2" || { head -c 500 "$work/last" && false; }; }
 is_up() { curl -sf -o /dev/null "$url/healthz"; }

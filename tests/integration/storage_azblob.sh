@@ -15,18 +15,6 @@ number=0 port=10000 tls_port=10443
 base=http://127.0.0.1:$port/$azurite_account tls_base=https://127.0.0.1:$tls_port/$azurite_account
 unset "${!AZURE_@}" "${!IDENTITY_@}" 2>/dev/null
 
-check() { # NAME COMMAND...: what must succeed
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$work/check" 2>&1; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        head -c 2000 "$work/check" | sed 's/^/#   /'
-    fi
-}
-
 # config OPTIONS: of the plugin, in one line
 config() {
     printf 'tap: {snapshots: {cloud: {provider: azblob, azblob: {%s}}}}\n' "$1" >"$work/hub.yaml"

@@ -11,19 +11,6 @@ tapedeck=$PWD/${BUILD:-build}/tapedeck
 replayed=$PWD/plugins/dissectors/http/captures/nginx_curl.pcap
 port=48999 number=0
 
-# check NAME COMMAND...: what must succeed.
-check() {
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$work/check" 2>&1; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        head -c 2000 "$work/check" | sed 's/^/#   /'
-    fi
-}
-
 # config FILE MORE: a configuration with MORE below tap.
 config() {
     printf 'tap:\n  node: n1\n  dataDir: %s/data\n%s\n' "$work" "$2" >"$1"

@@ -10,18 +10,6 @@ enter_namespace "$0" "$@"
 tapedeck=$PWD/${BUILD:-build}/tapedeck
 port=48998 number=0 url=http://127.0.0.1:48998 auth=()
 
-check() { # NAME COMMAND...: what must succeed
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$work/check" 2>&1; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        head -c 2000 "$work/check" | sed 's/^/#   /'
-    fi
-}
-
 # capture FILE PACKETS SECONDS: packets of 1 KB from 2024-01-01 00:00:00 UTC on.
 capture() {
     python3 - "$@" <<'END'
