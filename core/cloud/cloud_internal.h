@@ -11,6 +11,7 @@ enum {
     CLOUD_KEY = STORAGE_MAX_KEY + 1,
     CLOUD_PATH = 4096,
     CLOUD_PARALLEL = 64,         /* most threads of a transfer */
+    CLOUD_TRIES = 3,             /* of what arrives damaged: it may have been the network */
     CLOUD_MAX_SNAPSHOTS = 65536, /* in the catalog */
     CLOUD_MAX_BRIEF = 4 << 20    /* bytes of a manifest in the catalog */
 };

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "cloud/download_internal.h"
 
-enum { READ_BYTES = 256 << 10, TRIES = 2 /* of what arrives damaged */, NOTHING = UINT32_MAX };
+enum { READ_BYTES = 256 << 10, NOTHING = UINT32_MAX };
 
 /* A thread's work. */
 struct fetch {
@@ -168,7 +168,7 @@ static int get(struct fetch *f, const char *key, struct error *err)
         return error_set(err, status, "cancelled");
     if (status == TD_E_LIMIT)
         status = error_set(err, TD_E_CORRUPT, "snapshot %s is damaged in the cloud: %.600s is shorter than it was", f->d->id, f->o->key);
-    if (status == TD_E_CORRUPT && ++f->damaged < TRIES) { /* it may have been the network */
+    if (status == TD_E_CORRUPT && ++f->damaged < CLOUD_TRIES) { /* it may have been the network */
         run_count(&f->d->run, -(int64_t)(f->at - begin));
         f->at = begin;
         status = TD_E_RETRY;
@@ -271,7 +271,7 @@ static int refuse(struct fetch *f, struct error *err)
 {
     struct download *d = f->d;
     struct download_item *i = f->item;
-    bool again = ++i->damaged < TRIES;
+    bool again = ++i->damaged < CLOUD_TRIES;
     if (!again && !f->o->dissection)
         return error_set(err, TD_E_CORRUPT, "snapshot %s is damaged in the cloud: %.600s: its SHA-256 is another one", d->id, f->o->key);
     int status = journal_forget(d->journal, f->o->key, err);

@@ -7,8 +7,6 @@
 #include "cloud/cloud_internal.h"
 #include "snapshot/sha256.h"
 
-enum { TRIES = 2 /* of what arrives damaged: it may have been the network */ };
-
 static const char folder[] = "dissections/", suffix[] = ".calls", manifest_file[] = "manifest.json";
 
 const char *cloud_key(const struct cloud *c, const char *id, const char *rest, char out[CLOUD_KEY])
@@ -191,7 +189,7 @@ static int get(void *ctx, struct error *err)
     if (status == TD_OK)
         status = storage_head(g->storage, g->key, &g->object, err);
     if (status == TD_OK && g->object.has_sha256 && is_damaged(g, begin))
-        status = error_set(err, ++g->damaged < TRIES ? TD_E_RETRY : TD_E_CORRUPT, "%.500s: its SHA-256 is another one", g->key);
+        status = error_set(err, ++g->damaged < CLOUD_TRIES ? TD_E_RETRY : TD_E_CORRUPT, "%.500s: its SHA-256 is another one", g->key);
     if (status != TD_OK)
         g->bytes->n = begin;
     return status;

@@ -11,7 +11,7 @@
 #include "cloud/upload_internal.h"
 #include "snapshot/sha256.h"
 
-enum { READ_BYTES = 128 << 10, TRIES = 2 /* of what arrives damaged */ };
+enum { READ_BYTES = 128 << 10 };
 
 struct sending {
     struct upload *u;
@@ -180,7 +180,7 @@ static int try(struct sending *s, bool *look_first, struct error *err)
     if (status == TD_OK) {
         atomic_fetch_add(&s->u->sent_objects, 1);
         atomic_fetch_add(&s->u->sent_bytes, s->o->bytes - (s->resumed < s->o->bytes ? s->resumed : s->o->bytes));
-    } else if (status == TD_E_CORRUPT && ++s->damaged < TRIES) {
+    } else if (status == TD_E_CORRUPT && ++s->damaged < CLOUD_TRIES) {
         status = TD_E_RETRY; /* it may have been the network */
     }
     return status;
