@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -283,6 +284,18 @@ void segment_will_read(struct segment *s, uint64_t offset, uint64_t n)
         return;
     posix_fadvise(s->body->fd, (off_t)offset, (off_t)n, POSIX_FADV_WILLNEED);
     pthread_rwlock_unlock(&s->body->access);
+}
+
+bool segment_is_cached(struct segment *s, uint64_t offset)
+{
+    struct error ignored;
+    uint8_t byte;
+    const struct iovec one = {.iov_base = &byte, .iov_len = sizeof(byte)};
+    if (s->state != SEGMENT_SEALED || begin_access(s, &ignored) != TD_OK)
+        return false;
+    bool cached = preadv2(s->body->fd, &one, 1, (off_t)offset, RWF_NOWAIT) == 1;
+    pthread_rwlock_unlock(&s->body->access);
+    return cached;
 }
 
 int segment_read_file(struct segment *s, uint64_t offset, void *p, size_t n, struct error *err)
