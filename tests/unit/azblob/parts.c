@@ -107,6 +107,8 @@ static void test_accounts(void)
     gives(c, "HTTPS://[::1]/account1", "/account1", "IPv6");
     c.endpoint = "https://blobs.example.com/";
     gives(c, "https://blobs.example.com", "", "a domain of one's own");
+    c.endpoint = "account1.blob.core.windows.net/?sv=1&sig=secret";
+    fails(c, "must be a URL", "no scheme, but a token");
     c.endpoint = "ftp://x";
     fails(c, "must be a URL", "another scheme");
     c.endpoint = "https://x/?sig=secret";
@@ -146,6 +148,11 @@ static void test_accounts(void)
     c.connection = "AccountName=fromtext;AccountKey=" KEY;
     c.account = "explicit";
     gives(c, "https://explicit.blob.core.windows.net", "", "options come first");
+    c.sas_file = "/sas";
+    ok(azblob_account(&c, &a, why, sizeof(why)) == TD_OK && !*a.key && !*a.sas, "also if they are of another kind");
+    c.sas_file = NULL;
+    c.sas = "sv=1&sig=x";
+    ok(azblob_account(&c, &a, why, sizeof(why)) == TD_OK && !*a.key && strcmp(a.sas, c.sas) == 0, "as a token before a key");
 }
 
 static void test_sas(void)
@@ -301,6 +308,8 @@ static void test_block_lists(void)
            !found.n && !uncommitted,
        "an empty list");
     is_int(azblob_read_block_list(TD_LIT("<BlockList><Comm"), &found, &uncommitted), TD_E_CORRUPT, "half a list");
+    is_int(azblob_read_block_list(TD_LIT("<Error><Code>InternalError</Code></Error>"), &found, &uncommitted), TD_E_CORRUPT,
+           "another document");
     azblob_blocks_clear(&found);
     azblob_blocks_clear(&list);
     cloud_text_clear(&body);
