@@ -481,8 +481,8 @@ enum td_put_flag {
 struct td_put {
     uint32_t size, flags;  /* td_put_flag */
     uint64_t expected;     /* bytes that are going to be written, for choosing how to send; UINT64_MAX: unknown. A hint */
-    /* 32 bytes: of all that is going to be written. Kept where the backend can, but never of other bytes than the object has: it is compared
-     * with what is sent, parts included that a former try has sent, before the object is there (TD_E_CORRUPT). */
+    /* 32 bytes: of all that is going to be written. Kept where the backend can, but never of other bytes than the object has: it is
+     * compared with what is sent, parts included that a former try has sent, before the object is there (TD_E_CORRUPT). */
     const uint8_t *sha256;
     /* What save() was told when this very file was put before and did not come to its end, perhaps in another process; "": nothing. What
      * turns out to be there of it need not be sent again. */
