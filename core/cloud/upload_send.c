@@ -20,9 +20,9 @@ struct sending {
     struct retry retry;
     struct put_state state; /* of this object; text "": none */
     char key[CLOUD_KEY];
-    uint64_t most, resumed; /* bytes that need not be sent again; of those, of an earlier run */
+    uint64_t most, told, resumed; /* bytes that need not be sent again: the most, last told, of an earlier run */
     bool had_state, has_resumed;
-    unsigned damaged;
+    unsigned damaged, restarts;
 };
 
 static void count_to(struct sending *s, uint64_t bytes)
@@ -123,6 +123,11 @@ static int progress(void *ctx, uint64_t bytes)
     if (!s->has_resumed)
         s->resumed = s->had_state ? bytes : 0;
     s->has_resumed = true;
+    if (bytes < s->told && s->restarts < CLOUD_TRIES) { /* the cloud has lost it; what is sent again counts, but not for ever */
+        s->restarts++;
+        s->most = bytes;
+    }
+    s->told = bytes;
     if (bytes > s->most) {
         s->most = bytes;
         retry_forward(&s->retry);

@@ -317,10 +317,10 @@ static void test_cancel(void)
     struct watch w2 = {0};
     tr = stopping(&w2, "part", ID_A, 14);
     is_int(hub_upload(&a, "first", &tr, &r), TD_E_CANCELLED, "another one is cancelled");
-    is_int(cloud_clean_upload(a.cloud, ID_A, &t.err), TD_OK, "and given up");
+    is_int(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), TD_OK, "and given up");
     ok(cloud_count(ID_A) == 0 && cloud_parts() == 0 && work_is_empty(&a), "nothing is left of it");
     must(hub_upload(&a, "first", NULL, NULL), "uploaded");
-    is_int(cloud_clean_upload(a.cloud, ID_A, &t.err), TD_OK, "what is whole");
+    is_int(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), TD_OK, "what is whole");
     is_int(cloud_count(ID_A), OBJECTS + 2, "is not given up");
     struct watch w3 = {0};
     tr = stopping(&w3, "get", "/0000000", 9);
@@ -365,7 +365,7 @@ static void test_away(void)
     must(cloud_refresh(a.cloud, &t.err), "it is back");
     cloud_status(a.cloud, &s);
     ok(s.connected && !*s.error && strcmp(s.provider, "fake") == 0, "and told");
-    must(cloud_clean_upload(a.cloud, ID_A, &t.err), "cleaned");
+    must(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), "cleaned");
 }
 
 /* ---- Room ---- */
@@ -463,7 +463,7 @@ static void test_other_snapshot(void)
     hub_open(&other, "other");
     hub_make(&other, ID_A, "another", 2, 1000);
     is_int(hub_upload(&other, "another", NULL, &r), TD_E_EXISTS, "another snapshot of the same id is refused");
-    is_int(cloud_clean_upload(other.cloud, ID_A, &t.err), TD_OK, "and cleaned");
+    is_int(cloud_clean_upload(other.cloud, ID_A, NULL, &t.err), TD_OK, "and cleaned");
     is_int(cloud_verify(a.cloud, ID_A, NULL, NULL, &t.err), TD_OK, "the first one is as it was");
     hub_close(&other);
 }
@@ -512,7 +512,7 @@ static void test_others(void)
     is_int(hub_upload(&a, "first", NULL, &r), TD_E_RETRY, "who removes for ever");
     like(t.err.text, "somebody removes its objects", "is told");
     fake.before = NULL;
-    must(cloud_clean_upload(a.cloud, ID_A, &t.err), "cleaned");
+    must(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), "cleaned");
     must(hub_upload(&a, "first", NULL, NULL), "uploaded");
     set_meddler(remove_everything, "get", "node-1/0000000003", 1);
     is_int(hub_download(&b, ID_A, NULL, &r), TD_E_NOT_FOUND, "a snapshot that is removed while it is downloaded");
@@ -535,7 +535,7 @@ static void try_again(const char *verb, const char *key)
 {
     struct error err;
     if (is_time(verb, key))
-        atomic_store(&second_try, cloud_clean_upload(a.cloud, ID_A, &err));
+        atomic_store(&second_try, cloud_clean_upload(a.cloud, ID_A, NULL, &err));
 }
 
 static void test_order(void)
