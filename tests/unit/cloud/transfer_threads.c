@@ -30,25 +30,7 @@ static struct transfer watched(struct watch *w)
     return (struct transfer){&w->cancel, progress, w};
 }
 
-/* ---- At a call of the cloud something happens ---- */
-
-static struct {
-    atomic_int left;         /* how often it is done */
-    const char *verb, *part; /* before which call */
-} meddler;
-
-static bool is_time(const char *verb, const char *key)
-{
-    return strcmp(verb, meddler.verb) == 0 && strstr(key, meddler.part) && atomic_fetch_sub(&meddler.left, 1) > 0;
-}
-
-static void set_meddler(void (*what)(const char *verb, const char *key), const char *verb, const char *part, int times)
-{
-    fake.before = what;
-    meddler.verb = verb;
-    meddler.part = part;
-    atomic_store(&meddler.left, times);
-}
+/* ---- Stopping at a call of the cloud ---- */
 
 static struct watch *stopped;
 
