@@ -80,7 +80,7 @@ class Server:
 
     def unfinished(self):
         """Keys of uploads that were begun and not ended. Azurite lists committed blobs with them."""
-        return [key for key in self.ask("unfinished") if not key.startswith(TRIAL)]
+        return [key for key in self.ask("unfinished") if TRIAL not in key]
 
     def config(self, name, endpoint, **options):
         """Of a hub: the path of a file."""
@@ -150,7 +150,7 @@ class Client:
     def keys(self):
         """Of all objects, and their sizes."""
         lines = [line.rsplit(" ", 1) for line in self.do("keys").splitlines()]
-        return {key: int(size) for key, size in lines if not key.startswith(TRIAL)}
+        return {key: int(size) for key, size in lines if TRIAL not in key}
 
     def files(self, prefix):
         """As keys() tells them once they are in the cloud."""
