@@ -196,9 +196,10 @@ int cloud_remove(struct cloud *c, const char *id, const struct transfer *t, stru
     if (status == TD_OK) {
         catalog_drop(c, id);
         status = remove_objects(&r, id, false, err);
+        if (status == TD_OK)
+            status = remove_unfinished(&r, id, err);
+        catalog_drop(c, id); /* again: its manifest may have been read just before it went */
     }
-    if (status == TD_OK)
-        status = remove_unfinished(&r, id, err);
     if (status == TD_OK)
         log_event(TD_LOG_INFO, "cloud", "snapshot %s was removed from the cloud", id);
     run_end(&r);

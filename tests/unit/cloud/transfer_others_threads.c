@@ -36,6 +36,12 @@ static struct storage *open_beside(const char *what)
     return s;
 }
 
+/* Its thread has asked, and does not come again: what the fake cloud does is only changed by us from here on. */
+static void settle(struct cloud *c)
+{
+    cloud_refresh_soon(c, 10 * (int64_t)NS_PER_S);
+}
+
 static void start_over(void)
 {
     fake_reset();
@@ -90,6 +96,28 @@ static void test_torn(void)
     close(leave_work(ID_A, NULL));
     is_int(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), TD_OK, "but not if it had not begun");
     ok(work_is_empty(&a), "nothing is left of that");
+}
+
+/* The thread that asks has read the manifest before it went, and is late. */
+static void list_again(const char *verb, const char *key)
+{
+    struct error err;
+    struct snapshot *s = is_time(verb, key) ? snapshots_pin(a.snapshots, "first") : NULL;
+    if (s && catalog_add(a.cloud, snapshot_manifest(s), &err) != TD_OK)
+        abort();
+    if (s)
+        snapshot_unpin(s);
+}
+
+static void test_listed_again(void)
+{
+    start_over();
+    set_meddler(list_again, "remove", "node-1/", 1);
+    must(cloud_remove(a.cloud, ID_A, NULL, &t.err), "removed");
+    struct cloud_snapshot *there = cloud_pin(a.cloud, ID_A);
+    ok(!there && atomic_load(&meddler.left) <= 0, "what was removed is not listed, though its manifest was read before");
+    if (there)
+        cloud_snapshot_unpin(there);
 }
 
 /* ---- What is refused ---- */
@@ -365,7 +393,7 @@ static void test_lost_parts(void)
     hub_add_dissection(&a, "first", "huge", PARTS * FAKE_PART, 4);
     o.retry.patience_ns = 600 * NS_PER_MS;
     must(cloud_open(&o, &c, &t.err), "a cloud that is not waited for long");
-    must(cloud_refresh(c, &t.err), "known");
+    settle(c);
     atomic_store(&fake.now->slow_us, 100000);
     fake.before = lose_parts;
     ok(cloud_upload(c, s, NULL, &r, &t.err) == TD_OK && r.retries == 2, "a put that has to begin anew is given its time anew: %s",
@@ -424,8 +452,11 @@ int main(void)
     rig_begin();
     hub_open(&a, "a");
     hub_open(&b, "b");
+    settle(a.cloud);
+    settle(b.cloud);
     hub_make(&a, ID_A, "first", SEGMENTS, BYTES);
     test_torn();
+    test_listed_again();
     test_refused_sweep();
     test_other_prefix();
     test_clean_waits();
