@@ -36,7 +36,8 @@ static struct {
     const struct registry *registry;
     void (*before)(const char *verb, const char *key); /* of this process: called before what changes or reads an object */
     const char *damaged_key;                           /* damaged_gets counts only those of keys with this in them */
-    const char *denied_verbs, *denied_key;             /* "head get": these are denied for keys with this in them */
+    const char *denied_key;                            /* nobody may get those with this in them */
+    const char *denied_verbs;                          /* instead of "get": "head sweep" */
     const char *hidden_key;                            /* lists do not show keys with this in them */
 } fake;
 
@@ -81,7 +82,7 @@ static inline int fake_fail(const struct fake_cloud *f)
 /* True: it was denied, and *ret is the answer. */
 static inline bool fake_denies(const struct fake_cloud *f, const char *verb, const char *key, int *ret)
 {
-    bool denied = fake.denied_verbs && strstr(fake.denied_verbs, verb) && strstr(key, fake.denied_key);
+    bool denied = fake.denied_key && strstr(key, fake.denied_key) && strstr(fake.denied_verbs ? fake.denied_verbs : "get", verb);
     *ret = denied ? f->host->fail(f->inst, TD_E_DENIED, "403 AccessDenied") : TD_OK;
     return denied;
 }
