@@ -136,7 +136,8 @@ typedef int cloud_plan_other_fn(void *ctx, const char *key, uint64_t bytes, stru
 int cloud_plan_look(struct cloud_plan *, struct run *, cloud_plan_other_fn *other, void *ctx, struct error *err) MUST_CHECK;
 /* The manifest there. `json` may be NULL; manifest_free(*ret). TD_E_CORRUPT: it is none, or that of another id. */
 int cloud_get_manifest(struct run *, const char *id, struct buf *json, struct manifest **ret, struct error *err) MUST_CHECK;
-/* TD_E_NOT_FOUND: it is not there. */
+/* An object by its key below the id: lists of some clouds lag behind. TD_E_NOT_FOUND: it is not there. */
+int cloud_head(struct run *, const char *id, const char *rest, struct storage_object *ret, struct error *err) MUST_CHECK;
 int cloud_head_manifest(struct run *, const char *id, struct error *err) MUST_CHECK;
 
 /* ---- catalog.c ---- */
@@ -183,8 +184,13 @@ int put_state_each(int dir_fd, int (*each)(void *ctx, const struct put_state *, 
 
 /* ---- remove.c ---- */
 
-/* All that is below the id. With `unless_whole` it ends with TD_E_EXISTS if the manifest is there. */
+/* All that is below the id. With `unless_whole` it ends with TD_E_EXISTS once the manifest is there. */
 int remove_objects(struct run *, const char *id, bool unless_whole, struct error *err) MUST_CHECK;
+/* What puts left there that came to no end, also those whose beginning was never answered: no state tells of them. If that is refused it
+ * stays there, which is logged. */
+int remove_unfinished(struct run *, const char *id, struct error *err) MUST_CHECK;
+/* The credentials are not good for it, or the backend cannot: another try, of whomever, would end alike. */
+bool cloud_is_refused(int status);
 
 /* ---- journal.c: which ranges of a download are on disk ---- */
 

@@ -221,9 +221,17 @@ int cloud_get_manifest(struct run *r, const char *id, struct buf *json, struct m
     return status;
 }
 
-int cloud_head_manifest(struct run *r, const char *id, struct error *err)
+int cloud_head(struct run *r, const char *id, const char *rest, struct storage_object *ret, struct error *err)
 {
     char key[CLOUD_KEY];
-    struct getting g = {.storage = r->cloud->storage, .key = cloud_key(r->cloud, id, manifest_file, key)};
-    return run_call(r, head, &g, err);
+    struct getting g = {.storage = r->cloud->storage, .key = cloud_key(r->cloud, id, rest, key)};
+    int status = run_call(r, head, &g, err);
+    *ret = g.object;
+    return status;
+}
+
+int cloud_head_manifest(struct run *r, const char *id, struct error *err)
+{
+    struct storage_object there;
+    return cloud_head(r, id, manifest_file, &there, err);
 }

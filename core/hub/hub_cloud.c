@@ -6,6 +6,7 @@
 #include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "hub/job_request.h"
 #include "hub/routes.h"
 #include "plugin/host.h"
 
@@ -386,21 +387,6 @@ bool hub_is_move(const char *kind)
         if (strcmp(kinds[i], kind) == 0)
             return true;
     return false;
-}
-
-bool hub_job_id(struct hub *hub, const char *job, char ret_id[MANIFEST_ID])
-{
-    struct buf request = {.n = 0};
-    *ret_id = '\0';
-    if (jobs_request(hub->jobs, job, &request, NULL) == TD_OK && request.n) {
-        json_t *body = json_loadb((const char *)request.p, request.n, 0, NULL);
-        const char *id = json_string_value(json_object_get(body, "id"));
-        if (id && manifest_is_id(id))
-            snprintf(ret_id, MANIFEST_ID, "%s", id);
-        json_decref(body);
-    }
-    buf_clear(&request);
-    return *ret_id;
 }
 
 struct move_search {

@@ -76,8 +76,6 @@ int hub_check_name_there(struct hub *, const struct hub_copy *, struct error *er
 
 /* Is a job of this kind one? */
 bool hub_is_move(const char *kind);
-/* The id of the snapshot that a job's request names. False: none. */
-bool hub_job_id(struct hub *, const char *job, char ret_id[MANIFEST_ID]);
 /* The unfinished job that uploads, downloads or removes this snapshot. */
 bool hub_find_move(struct hub *, const char *id, struct job_status *ret);
 /* Submits one, and answers 202 with it; or 409 in_use: there is one already, or `subject` is busy. */

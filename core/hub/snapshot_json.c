@@ -2,6 +2,7 @@
 #include "hub/snapshot_json.h"
 
 #include "base/json_object.h"
+#include "hub/job_request.h"
 
 struct dissections {
     struct buf *b;

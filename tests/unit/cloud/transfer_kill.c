@@ -68,7 +68,7 @@ static int download(struct hub_rig *h)
 
 static int give_up(struct hub_rig *h)
 {
-    return cloud_clean_upload(h->cloud, id, &t.err);
+    return cloud_clean_upload(h->cloud, id, NULL, &t.err);
 }
 
 static int make(struct hub_rig *h)

@@ -428,6 +428,36 @@ static void test_restart(void)
     close_peer(&p);
 }
 
+static bool is_idle(struct peer *p)
+{
+    ask(p, "GET", "/jobs");
+    return !strstr(buf_cstr(&p->body), "\"pending\"") && !strstr(buf_cstr(&p->body), "\"running\"");
+}
+
+/* An upload was being given up when the hub was killed, and by then another one has put the manifest: what may be missing is sent. */
+static void test_mending(void)
+{
+    struct peer p;
+    char command[640], id[128], object[256];
+    open_peer(&p, "j", shared_bucket("eight/"));
+    import(&p, "torn");
+    id_of(&p, "torn", id);
+    runs(&p, "POST", "/snapshots/torn/upload", "completed");
+    close_peer(&p);
+    snprintf(object, sizeof(object), "%s/bucket/eight/%s/imported/0000000001.pcapng", t.dir, id);
+    snprintf(command, sizeof(command), "mkdir %s/j/hub/work/%s.upload && touch %s/j/hub/work/%s.upload/removing", t.dir, id, t.dir, id);
+    ok(system(command) == 0 && unlink(object) == 0, "an object is missing");
+    open_peer(&p, "j", shared_bucket("eight/"));
+    for (int i = 0; i < 20 * WAIT_S && access(object, F_OK) != 0; i++)
+        usleep(50000);
+    ok(access(object, F_OK) == 0, "and sent again");
+    for (int i = 0; i < 20 * WAIT_S && !is_idle(&p); i++)
+        usleep(50000);
+    runs(&p, "POST", "/snapshots/torn/verify?location=cloud", "completed");
+    answers(&p, "GET", "/jobs?kind=cleanup", 200, "\"state\":\"completed\"");
+    close_peer(&p);
+}
+
 /* ---- Many at once ---- */
 
 enum { CROWD = 6, ROUNDS = 40 };
@@ -460,12 +490,6 @@ static void *visit(void *arg)
             tap_diag("%s %s: %u %s", asked[k].method, asked[k].path, status, v->peer.err.text);
     }
     return NULL;
-}
-
-static bool is_idle(struct peer *p)
-{
-    ask(p, "GET", "/jobs");
-    return !strstr(buf_cstr(&p->body), "\"pending\"") && !strstr(buf_cstr(&p->body), "\"running\"");
 }
 
 /* It is never deleted from the cloud: so it must be there in the end, whole. */
@@ -530,6 +554,7 @@ int main(void)
     test_stale();
     test_damage();
     test_restart();
+    test_mending();
     test_crowd();
     buf_clear(&t.capture);
     ok(nftw(t.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0, "nothing is left behind");
