@@ -150,9 +150,9 @@ static void test_foreign(void)
     unsigned long gets = atomic_load(&fake.now->gets);
     is_int(cloud_refresh(a.cloud, &t.err), TD_OK, "what is foreign or damaged keeps nobody from the rest: %s", t.err.text);
     is_int(listed(&a), before, "and is not listed");
-    is_int(atomic_load(&fake.now->gets) - gets, 4, "each manifest is read");
+    is_int(atomic_load(&fake.now->gets) - gets, 8, "each manifest is read; three times if it may have come damaged, as no sum is kept");
     must(cloud_refresh(a.cloud, &t.err), "asked");
-    is_int(atomic_load(&fake.now->gets) - gets, 5, "once, but for one that is not there");
+    is_int(atomic_load(&fake.now->gets) - gets, 9, "and not again, but for one that is not there");
     uint8_t *p = memmem(manifest.p, manifest.n, ID_A, sizeof(ID_A) - 1);
     if (p)
         memcpy(p, "20230107T000000Z-00000010", sizeof(ID_A) - 1);
@@ -172,13 +172,12 @@ static struct {
 /* Between the list of folders and the end: it uploads. When it is asked once more for that, it must be listed still. */
 static void upload_meanwhile(const char *verb, const char *key)
 {
-    (void)key;
     if (strcmp(verb, "get") == 0 && own.lists == 0) {
         fake.before = NULL;
         must(hub_upload(&a, "two", NULL, NULL), "uploaded");
         fake.before = upload_meanwhile;
         own.lists = 1;
-    } else if (strcmp(verb, "list") == 0 && own.lists == 1) {
+    } else if (strcmp(verb, "list") == 0 && own.lists == 1 && strcmp(key, PREFIX) == 0) {
         struct cloud_snapshot *s = cloud_pin(a.cloud, ID_B);
         own.lists = 2;
         own.was_there = s;
