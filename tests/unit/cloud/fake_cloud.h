@@ -36,6 +36,8 @@ static struct {
     const struct registry *registry;
     void (*before)(const char *verb, const char *key); /* of this process: called before what changes or reads an object */
     const char *damaged_key;                           /* damaged_gets counts only those of keys with this in them */
+    const char *denied_key;                            /* nobody may get those with this in them */
+    uint8_t flipped;                                   /* bits of the byte that is wrong; 0: the lowest, and text stays text */
 } fake;
 
 struct fake_config {
@@ -62,6 +64,8 @@ static inline void fake_reset(void)
     memset((void *)fake.now, 0, sizeof(*fake.now));
     fake.before = NULL;
     fake.damaged_key = NULL;
+    fake.denied_key = NULL;
+    fake.flipped = 0;
 }
 
 /* ---- Failing ---- */
@@ -200,7 +204,7 @@ static inline int fake_sink(void *ctx, struct td_slice bytes)
     if (g->damaged && bytes.n) {
         copy = malloc(bytes.n);
         memcpy(copy, bytes.p, bytes.n);
-        copy[bytes.n / 2] ^= 1;
+        copy[bytes.n / 2] ^= fake.flipped ? fake.flipped : 1;
         bytes.p = copy;
         g->damaged = false;
     }
@@ -219,6 +223,8 @@ static inline int fake_get(void *self, const char *key, uint64_t offset, uint64_
     atomic_fetch_add(&fake.now->gets, 1);
     if (!fake_begins())
         return fake_fail(f);
+    if (fake.denied_key && strstr(key, fake.denied_key))
+        return f->host->fail(f->inst, TD_E_DENIED, "InvalidObjectState");
     if (fake.before)
         fake.before("get", key);
     if (n > 1 && n != UINT64_MAX && fake_take(&fake.now->broken_gets))
