@@ -17,7 +17,6 @@ enum {
     AGAIN = 16,      /* of those that are known, looked at each time */
     ROUNDS = 3       /* of asking, if this hub changes what is there meanwhile */
 };
-#define WAIT_NS ((int64_t)50 * NS_PER_MS)
 #define ASK_PATIENCE_NS ((int64_t)10 * NS_PER_S)
 
 /* ---- What is known: sorted by id ---- */
@@ -552,13 +551,13 @@ static int ask_once(struct asking *a, struct error *err)
 /* Waits as long as it takes, unless the run ends. */
 static int begin_asking(struct run *r, struct error *err)
 {
-    int failure;
-    do {
-        int64_t ns = run_now() + WAIT_NS;
-        const struct timespec until = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
-        failure = pthread_mutex_clocklock(&r->cloud->asking, CLOCK_MONOTONIC, &until);
-    } while (failure && run_goes_on(r));
-    return failure ? error_set(err, TD_E_CANCELLED, "cancelled") : TD_OK;
+    static const struct timespec nap = {.tv_nsec = 20 * NS_PER_MS};
+    while (run_goes_on(r)) {
+        if (pthread_mutex_trylock(&r->cloud->asking) == 0)
+            return TD_OK;
+        nanosleep(&nap, NULL);
+    }
+    return error_set(err, TD_E_CANCELLED, "cancelled");
 }
 
 static int prove(void *ctx, struct error *err)

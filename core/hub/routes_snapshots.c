@@ -446,17 +446,23 @@ static int get_snapshot(void *ctx, struct http_request *q, struct error *err)
 
 /* ---- Deleting ---- */
 
-/* The mutex keeps away whoever would begin to move it. */
-static int delete_here(struct hub *hub, struct http_request *q, const struct hub_copy *copy, bool *ret_gone, struct error *err)
+static bool refuse_moving(struct hub *hub, struct http_request *q, const struct hub_copy *copy)
 {
     struct job_status job;
-    int status = TD_OK;
-    pthread_mutex_lock(&hub->cloud.moving);
     bool moving = hub_find_move(hub, copy->id, &job);
     if (moving)
         http_reply_problem(q, 409, "in_use", "job %s is at snapshot %s: %s; wait for it, or end it (tapedeck job cancel %s)", job.id,
                            copy->name, job.kind, job.id);
-    else
+    return moving;
+}
+
+/* The mutex keeps away whoever would begin to move it. */
+static int delete_here(struct hub *hub, struct http_request *q, const struct hub_copy *copy, bool *ret_gone, struct error *err)
+{
+    int status = TD_OK;
+    pthread_mutex_lock(&hub->cloud.moving);
+    bool moving = refuse_moving(hub, q, copy);
+    if (!moving)
         status = snapshots_delete(hub->snapshots, copy->name, err);
     pthread_mutex_unlock(&hub->cloud.moving);
     *ret_gone = status == TD_OK && !moving;
@@ -492,13 +498,14 @@ static bool choose_for_delete(struct hub *hub, struct http_request *q, const cha
     return hub_choose_copy(hub, q, what, there && !all.n, ret, status, err);
 }
 
-/* The last copy is deleted only by who knows that it is the last: what the list says may be old. False: answered. */
+/* What the list says may be old. Before one is deleted here because there is another copy, or because there is none, the cloud is asked;
+ * who deletes the last copy is to know that it is the last. False: answered. */
 static bool look_for_other(struct hub *hub, struct http_request *q, struct hub_copy *copy, const char *from)
 {
-    bool here_only = from && strcmp(from, "local") == 0, was_there = copy->there;
-    if (!copy->here || (here_only && !was_there))
+    bool here_only = from && strcmp(from, "local") == 0;
+    if (!copy->here || here_only != copy->there)
         return true;
-    if (!hub_look_there(hub, q, copy))
+    if (refuse_moving(hub, q, copy) || !hub_look_there(hub, q, copy))
         return false;
     bool last = here_only && !copy->there;
     if (last)
