@@ -374,21 +374,19 @@ static void test_cancel(void)
 /* ---- What this hub does while it asks ---- */
 
 static struct {
-    int lists;
+    atomic_int steps; /* 1: it uploads; 2: it has; 3: it has been asked again */
     bool was_there;
 } own;
 
 /* Between the list of folders and the end: it uploads. When it is asked once more for that, it must be listed still. */
 static void upload_meanwhile(const char *verb, const char *key)
 {
-    if (strcmp(verb, "get") == 0 && own.lists == 0) {
-        fake.before = NULL;
+    int none = 0, uploaded = 2;
+    if (strcmp(verb, "get") == 0 && atomic_compare_exchange_strong(&own.steps, &none, 1)) {
         must(hub_upload(&a, "two", NULL, NULL), "uploaded");
-        fake.before = upload_meanwhile;
-        own.lists = 1;
-    } else if (strcmp(verb, "list") == 0 && own.lists == 1 && strcmp(key, PREFIX) == 0) {
+        atomic_store(&own.steps, 2);
+    } else if (strcmp(verb, "list") == 0 && strcmp(key, PREFIX) == 0 && atomic_compare_exchange_strong(&own.steps, &uploaded, 3)) {
         struct cloud_snapshot *s = cloud_pin(a.cloud, ID_B);
-        own.lists = 2;
         own.was_there = s;
         if (s)
             cloud_snapshot_unpin(s);
@@ -401,7 +399,7 @@ static void test_meanwhile(void)
     fake.before = upload_meanwhile;
     must(cloud_refresh(a.cloud, &t.err), "asked");
     fake.before = NULL;
-    ok(own.lists == 2 && own.was_there, "what this hub has uploaded since it asked stays");
+    ok(atomic_load(&own.steps) == 3 && own.was_there, "what this hub has uploaded since it asked stays");
     must(cloud_remove(a.cloud, ID_B, NULL, &t.err), "removed");
     must(cloud_remove(a.cloud, ID_C, NULL, &t.err), "removed");
 }
