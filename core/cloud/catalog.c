@@ -61,7 +61,8 @@ static void drop_at(struct cloud *c, size_t i)
 static void make_room(struct cloud *c)
 {
     while (c->n > 1 && c->bytes > c->most_bytes) {
-        snprintf(c->left_out, sizeof(c->left_out), "%s", c->v[0]->manifest->id);
+        if (strcmp(c->v[0]->manifest->id, c->left_out) > 0)
+            snprintf(c->left_out, sizeof(c->left_out), "%s", c->v[0]->manifest->id);
         drop_at(c, 0);
     }
 }
