@@ -234,6 +234,14 @@ static int forget_stale(void *ctx, const struct put_state *s, struct error *err)
 
 /* ---- The whole ---- */
 
+static bool has_dissections(const struct upload *u)
+{
+    for (size_t i = 0; i < u->plan.n; i++)
+        if (u->plan.v[i].dissection && !u->items[i].gone)
+            return true;
+    return false;
+}
+
 static int upload(struct upload *u, struct error *err)
 {
     bool whole = false;
@@ -252,7 +260,7 @@ static int upload(struct upload *u, struct error *err)
         status = error_set(err, TD_E_RETRY, "snapshot %s: somebody removes its objects from the cloud while they are uploaded", u->id);
     if (status == TD_OK && remove_unfinished(&u->run, u->id, &why) != TD_OK) /* it is whole all the same */
         log_event(TD_LOG_WARN, "cloud", "snapshot %s: what unfinished uploads left in the cloud stays there: %s", u->id, why.text);
-    if (status == TD_OK && catalog_add(u->run.cloud, snapshot_manifest(u->snapshot), &why) != TD_OK)
+    if (status == TD_OK && catalog_add(u->run.cloud, snapshot_manifest(u->snapshot), has_dissections(u), &why) != TD_OK)
         log_event(TD_LOG_WARN, "cloud", "snapshot %s is in the cloud, and not listed: %s", u->id, why.text);
     return status;
 }

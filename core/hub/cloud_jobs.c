@@ -50,13 +50,13 @@ static void put_result(struct hub *hub, enum hub_direction to, const struct job_
 /* ---- Uploading ---- */
 
 /* Another hub may have used its name since it was last asked what is there. If the cloud does not answer, the upload waits for it. */
-static int check_name(struct hub *hub, const struct job_request *m, struct error *err)
+static int check_name(struct hub *hub, const struct job_request *m, const struct transfer *t, struct error *err)
 {
     struct error why;
     struct hub_copy copy = {.here = true, .allow_same_name = json_is_true(json_object_get(m->body, "allow_same_name"))};
     snprintf(copy.id, sizeof(copy.id), "%s", m->id);
     snprintf(copy.name, sizeof(copy.name), "%s", m->name);
-    int status = copy.allow_same_name ? TD_OK : cloud_refresh(hub->cloud.cloud, &why);
+    int status = copy.allow_same_name ? TD_OK : cloud_refresh_unless(hub->cloud.cloud, t->cancel, &why);
     return status == TD_E_CANCELLED ? error_set(err, status, "cancelled") : hub_check_name_there(hub, &copy, err);
 }
 
@@ -72,7 +72,7 @@ int hub_run_upload(void *ctx, struct job *job, struct td_slice request, bool aga
     if (status == TD_OK && !s)
         status = error_set(err, TD_E_NOT_FOUND, "there is no snapshot %s here any more", m.name);
     if (status == TD_OK)
-        status = check_name(hub, &m, err);
+        status = check_name(hub, &m, &t, err);
     if (status == TD_OK) {
         status = cloud_upload(hub->cloud.cloud, s, &t, &r, err);
         put_result(hub, HUB_UP, &m, &r, result);

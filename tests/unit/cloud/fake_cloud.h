@@ -39,6 +39,7 @@ static struct {
     const char *denied_key;                            /* nobody may get those with this in them */
     const char *denied_verbs;                          /* instead of "get": "head sweep" */
     const char *hidden_key;                            /* lists do not show keys with this in them */
+    uint8_t flipped;                                   /* bits of the byte that is wrong; 0: the lowest, and text stays text */
 } fake;
 
 struct fake_config {
@@ -65,6 +66,7 @@ static inline void fake_reset(void)
     memset((void *)fake.now, 0, sizeof(*fake.now));
     fake.before = NULL;
     fake.damaged_key = fake.denied_verbs = fake.denied_key = fake.hidden_key = NULL;
+    fake.flipped = 0;
 }
 
 /* ---- Failing ---- */
@@ -216,7 +218,7 @@ static inline int fake_sink(void *ctx, struct td_slice bytes)
     if (g->damaged && bytes.n) {
         copy = malloc(bytes.n);
         memcpy(copy, bytes.p, bytes.n);
-        copy[bytes.n / 2] ^= 1;
+        copy[bytes.n / 2] ^= fake.flipped ? fake.flipped : 1;
         bytes.p = copy;
         g->damaged = false;
     }

@@ -103,7 +103,7 @@ static void list_again(const char *verb, const char *key)
 {
     struct error err;
     struct snapshot *s = is_time(verb, key) ? snapshots_pin(a.snapshots, "first") : NULL;
-    if (s && catalog_add(a.cloud, snapshot_manifest(s), &err) != TD_OK)
+    if (s && catalog_add(a.cloud, snapshot_manifest(s), false, &err) != TD_OK)
         abort();
     if (s)
         snapshot_unpin(s);
