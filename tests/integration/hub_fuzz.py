@@ -446,14 +446,21 @@ def check_crowd(hub, checks):
     checks.holds("when it has left, it answers as before", until(10, lambda: ask(hub.port, "GET", "/api/v1/jobs")[0] == 200))
 
 
+def open_files(pid):
+    files = []
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            files.append(os.readlink(entry.path))
+    return files
+
+
 def check_after(hub, checks, before):
     port = hub.port
     checks.holds("jobs come to an end", end_jobs(port))
     provide(port, [])
     settled = until(15, lambda: hub.count("fd") <= before["fd"] + 2 and hub.count("task") <= before["task"] + 1)
     now = {what: hub.count(what) for what in before}
-    checks.holds("no descriptors or threads are lost", settled, f"before {before}, after {now}: "
-                 f"{[os.readlink(entry.path) for entry in os.scandir(f'/proc/{hub.process.pid}/fd')]}")
+    checks.holds("no descriptors or threads are lost", settled, f"before {before}, after {now}: {open_files(hub.process.pid)}")
     print(f"# {hub.resident_mb():.0f} MB resident")
     name = "after-all"
     for one in ask(port, "GET", "/api/v1/snapshots")[1]["snapshots"]:
