@@ -1,6 +1,6 @@
 #include "http_call.h"
 
-#include "http_body.h"
+#include "../content/content_text.h"
 
 /* Room for both buffers that stacked codings need, within what scratch() gives. */
 enum { MAX_STACKED = 32 * 1024 * 1024 };
@@ -43,7 +43,7 @@ static void set_cookie(const struct http_out *out, struct td_call *call, unsigne
 {
     const uint8_t *sign = (const uint8_t *)memchr(pair.p, '=', pair.n);
     size_t n = sign ? (size_t)(sign - pair.p) : pair.n;
-    out->http->host->set_pair(call, field, http_trim(td_sub(pair, 0, n)), http_trim(td_sub(pair, n + 1, pair.n)));
+    out->http->host->set_pair(call, field, content_trim(td_sub(pair, 0, n)), content_trim(td_sub(pair, n + 1, pair.n)));
 }
 
 /* RFC 6265: a Cookie field lists pairs; a Set-Cookie field begins with one, and its attributes follow. */
@@ -58,7 +58,7 @@ static void set_cookies(const struct http_out *out, struct td_call *call, unsign
         struct td_slice list = f->value, pair;
         if (!td_eq_nocase(f->name, name))
             continue;
-        while (http_next_element(&list, ';', &pair)) {
+        while (content_next_element(&list, ';', &pair)) {
             set_cookie(out, call, field, pair);
             if (field == F_RESPONSE_COOKIES)
                 break;
@@ -205,16 +205,16 @@ static uint32_t decode(const struct http_out *out, struct td_call *call, unsigne
     size_t cap = (size_t)out->http->config->max_body;
     struct td_slice decoded;
     uint8_t *room;
-    enum http_decoded result;
+    enum content_decoded result;
     if (body->n_codings > 1 && cap > MAX_STACKED)
         cap = MAX_STACKED;
     room = (uint8_t *)host->scratch(out->conn, body->n_codings > 1 ? 2 * cap : cap);
     if (!room)
         return TD_PARTIAL;
-    result = http_decode(body->codings, body->n_codings, host->peek(call, field), room, cap, &decoded);
-    if (result != HTTP_DECODED_BAD || decoded.n)
+    result = content_decode(body->codings, body->n_codings, host->peek(call, field), room, cap, &decoded);
+    if (result != CONTENT_DECODED_BAD || decoded.n)
         host->set_bytes(call, field, decoded);
-    return result == HTTP_DECODED_BAD ? TD_PARTIAL : 0;
+    return result == CONTENT_DECODED_BAD ? TD_PARTIAL : 0;
 }
 
 uint32_t http_body_end(const struct http_out *out, struct td_call *call, int dir, struct http_body *body)

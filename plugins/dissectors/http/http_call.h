@@ -66,7 +66,7 @@ struct http_body {
     uint64_t kept; /* of it, bytes in the body field */
     bool keep;     /* more shall be kept */
     uint8_t n_codings;
-    uint8_t codings[HTTP_MAX_CODINGS];
+    uint8_t codings[CONTENT_MAX_CODINGS];
 };
 
 void http_set_request(const struct http_out *out, struct td_call *call, const struct http_head *head);

@@ -1,4 +1,5 @@
 /* Start lines and heads: what begins a message, and which call it belongs to. */
+#include "../content/content_text.h"
 #include "http_state.h"
 
 static void begin_request(struct http_conn *c, const struct http_head *head, struct http_exchange *e)
@@ -15,7 +16,7 @@ static void hand_over(struct http_conn *c, const struct http_head *head)
     uint8_t name[32];
     struct td_slice list = head->upgrade, protocol, key = {NULL, 0};
     size_t i;
-    if (head->status == 101 && http_next_element(&list, ',', &protocol)) {
+    if (head->status == 101 && content_next_element(&list, ',', &protocol)) {
         /* "TLS/1.2": the name is the key, the version the child's affair. */
         for (i = 0; i < protocol.n && i < sizeof(name) && protocol.p[i] != '/'; i++)
             name[i] = td_ascii_lower(protocol.p[i]);
