@@ -28,7 +28,7 @@ struct http_side {
     uint64_t body_end; /* HTTP_IN_LENGTH: stream offset. HTTP_IN_QUESTION: the length */
     uint64_t marked;   /* the message's bytes before this offset are marked */
     struct http_chunked chunked;
-    struct http_body body;
+    struct content_body body;
     struct http_exchange *exchange; /* of the message that is being read */
 };
 

@@ -163,7 +163,7 @@ bool http_gap_in_body(struct http_conn *c, int dir, uint64_t offset, uint64_t le
     case HTTP_IN_LENGTH:
         if (len > side->body_end - offset)
             return false;
-        http_body_miss(&side->body, len);
+        content_body_miss(&side->body, len);
         side->exchange->flags |= partial;
         if (offset + len == side->body_end)
             http_end_message(c, dir, false);
@@ -171,11 +171,11 @@ bool http_gap_in_body(struct http_conn *c, int dir, uint64_t offset, uint64_t le
     case HTTP_IN_CHUNKS:
         if (len > side->chunked.left || http_chunked_skip(&side->chunked, len) != len)
             return false;
-        http_body_miss(&side->body, len);
+        content_body_miss(&side->body, len);
         side->exchange->flags |= partial;
         return true;
     case HTTP_IN_CLOSE:
-        http_body_miss(&side->body, len);
+        content_body_miss(&side->body, len);
         side->exchange->flags |= partial;
         return true;
     default: return false;
