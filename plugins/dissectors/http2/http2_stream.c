@@ -1,0 +1,269 @@
+#include "http2_stream.h"
+
+#include "../content/content_text.h"
+
+static const struct td_host *host_of(const struct http2_streams *all)
+{
+    return all->out->http2->host;
+}
+
+/* ---- The table ------------------------------------------------------------------------------------------------------ */
+
+static struct http2_stream **bucket_of(struct http2_streams *all, uint32_t id)
+{
+    return &all->buckets[id / 2 % HTTP2_BUCKETS];
+}
+
+struct http2_stream *http2_stream_find(struct http2_streams *all, uint32_t id)
+{
+    struct http2_stream *s = *bucket_of(all, id);
+    while (s && s->id != id)
+        s = s->next;
+    return s;
+}
+
+bool http2_stream_was_open(const struct http2_streams *all, uint32_t id)
+{
+    uint32_t i;
+    for (i = 0; i < HTTP2_RECENT; i++)
+        if (all->recent[i] == id)
+            return true;
+    return false;
+}
+
+static void unlink_stream(struct http2_streams *all, struct http2_stream *s)
+{
+    struct http2_stream **link = bucket_of(all, s->id);
+    while (*link != s)
+        link = &(*link)->next;
+    *link = s->next;
+    *(s->older ? &s->older->newer : &all->oldest) = s->newer;
+    *(s->newer ? &s->newer->older : &all->newest) = s->older;
+    all->n--;
+    s->next = all->free;
+    all->free = s;
+}
+
+static struct http2_stream *new_stream(struct http2_streams *all)
+{
+    struct http2_stream *s = all->free;
+    if (!s)
+        return (struct http2_stream *)host_of(all)->alloc(all->arena, sizeof(*s), sizeof(void *));
+    all->free = s->next;
+    memset(s, 0, sizeof(*s));
+    return s;
+}
+
+struct http2_stream *http2_stream_open(struct http2_streams *all, uint32_t id)
+{
+    struct http2_stream *s, **bucket = bucket_of(all, id);
+    if (all->n == HTTP2_MAX_STREAMS)
+        http2_stream_finish(all, all->oldest, TD_CLOSE_EVICTED);
+    s = new_stream(all);
+    if (!s)
+        return NULL;
+    s->id = id;
+    s->call = host_of(all)->call(all->out->conn);
+    http2_set_number(all->out, s->call, F_STREAM_ID, id);
+    s->next = *bucket;
+    *bucket = s;
+    s->older = all->newest;
+    *(all->newest ? &all->newest->newer : &all->oldest) = s;
+    all->newest = s;
+    all->n++;
+    all->n_headless++;
+    return s;
+}
+
+/* ---- Ends ----------------------------------------------------------------------------------------------------------- */
+
+static unsigned body_field(int dir)
+{
+    return dir == TD_CLIENT ? F_REQUEST_BODY : F_RESPONSE_BODY;
+}
+
+static struct content_sink sink_of(const struct http2_streams *all, const struct http2_stream *s, int dir)
+{
+    return (struct content_sink){host_of(all), all->out->conn, s->call, body_field(dir), all->out->http2->config->max_body};
+}
+
+/* The child has ended its claim. */
+static void drop_child(struct http2_streams *all, struct http2_stream *s)
+{
+    host_of(all)->sub_close(s->sub, TD_CLOSE_LOST);
+    s->sub = NULL;
+}
+
+/* A child that wants content decoded gets it here if it was coded: only now is it known. */
+static void give_decoded(struct http2_streams *all, struct http2_stream *s, int dir)
+{
+    struct td_slice body = host_of(all)->peek(s->call, body_field(dir));
+    uint64_t end = s->half[dir].content_end;
+    if (body.n && host_of(all)->sub_data(s->sub, dir, body, end - 1, end) != TD_OK)
+        drop_child(all, s);
+}
+
+static void end_body(struct http2_streams *all, struct http2_stream *s, int dir)
+{
+    struct http2_half *h = &s->half[dir];
+    struct content_sink sink = sink_of(all, s, dir);
+    bool decode = all->out->http2->config->decode_bodies && !(s->raw && s->sub);
+    if (h->begun || h->content) {
+        http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE, h->body.size);
+        http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_DATA_FRAMES : F_RESPONSE_DATA_FRAMES, h->data_frames);
+    }
+    if (h->window)
+        http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_WINDOW : F_RESPONSE_WINDOW, h->window);
+    s->flags |= content_body_end(&h->body, &sink, decode);
+    if (s->sub && h->body.n_codings && !s->raw)
+        give_decoded(all, s, dir);
+    if (s->sub)
+        host_of(all)->sub_eof(s->sub, dir);
+}
+
+static void end_half(struct http2_streams *all, struct http2_stream *s, int dir, bool cut)
+{
+    struct http2_half *h = &s->half[dir];
+    if (h->ended)
+        return;
+    h->ended = true;
+    h->cut |= cut;
+    if (h->cut)
+        s->flags |= dir == TD_CLIENT ? TD_REQUEST_CUT : TD_RESPONSE_CUT;
+    if (dir == TD_CLIENT && !h->begun)
+        all->n_headless--;
+    end_body(all, s, dir);
+}
+
+static void commit(struct http2_streams *all, struct http2_stream *s, int why)
+{
+    if (s->padding)
+        http2_set_number(all->out, s->call, F_PADDING, s->padding);
+    if (s->sub)
+        host_of(all)->sub_close(s->sub, why);
+    host_of(all)->commit(s->call, s->flags);
+    unlink_stream(all, s);
+}
+
+bool http2_stream_end(struct http2_streams *all, struct http2_stream *s, int dir, bool cut)
+{
+    end_half(all, s, dir, cut);
+    /* A response whose request was lost: it never comes. */
+    if (dir == TD_SERVER && !s->half[TD_CLIENT].begun && !s->by_server && s->id <= all->unseen)
+        end_half(all, s, TD_CLIENT, true);
+    if (!s->half[!dir].ended)
+        return false;
+    commit(all, s, TD_CLOSE_FIN);
+    return true;
+}
+
+void http2_stream_finish(struct http2_streams *all, struct http2_stream *s, int why)
+{
+    all->recent[all->recent_n++ % HTTP2_RECENT] = s->id;
+    end_half(all, s, TD_CLIENT, true);
+    end_half(all, s, TD_SERVER, true);
+    commit(all, s, why);
+}
+
+void http2_streams_settle(struct http2_streams *all, uint32_t id)
+{
+    struct http2_stream *s, *newer;
+    for (s = all->n_headless ? all->oldest : NULL; s; s = newer) {
+        newer = s->newer;
+        if (!s->by_server && s->id < id && !s->half[TD_CLIENT].begun && !s->half[TD_CLIENT].ended) {
+            end_half(all, s, TD_CLIENT, true);
+            if (s->half[TD_SERVER].ended)
+                commit(all, s, TD_CLOSE_FIN);
+        }
+    }
+}
+
+void http2_streams_close(struct http2_streams *all, int why)
+{
+    while (all->oldest)
+        http2_stream_finish(all, all->oldest, why);
+}
+
+/* ---- Header lists ---------------------------------------------------------------------------------------------------- */
+
+static void note_list(struct http2_stream *s, const struct http2_list *list)
+{
+    if (list->dropped || list->unknown || list->damaged)
+        s->flags |= TD_PARTIAL;
+}
+
+static void begin_half(struct http2_streams *all, struct http2_stream *s, int dir, const struct http2_list *list)
+{
+    struct http2_half *h = &s->half[dir];
+    bool keep = all->out->http2->config->max_body > 0 && (http2_wants(all->out, body_field(dir)) || (s->sub && list->n_codings));
+    if (dir == TD_CLIENT && !h->begun && !h->ended)
+        all->n_headless--;
+    h->begun = true;
+    if (h->content) /* content came without it: nobody knows what was before that */
+        keep = false;
+    content_body_begin(&h->body, keep, list->codings, list->n_codings);
+    note_list(s, list);
+}
+
+/* What the content is seen by, if anybody: a child at this media type. */
+static void open_child(struct http2_streams *all, struct http2_stream *s, struct td_slice content_type)
+{
+    struct td_slice type;
+    if (s->sub || !content_next_element(&content_type, ';', &type))
+        return;
+    s->raw = type.n >= 16 && td_eq_nocase(td_sub(type, 0, 16), TD_LIT("application/grpc"));
+    s->sub = host_of(all)->sub_open(all->out->conn, s->call, "http.content", type);
+}
+
+void http2_stream_request(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
+{
+    open_child(all, s, list->content_type);
+    begin_half(all, s, TD_CLIENT, list);
+    http2_set_request(all->out, s->call, list);
+}
+
+void http2_stream_response(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
+{
+    if (!s->half[TD_CLIENT].begun)
+        open_child(all, s, list->content_type);
+    begin_half(all, s, TD_SERVER, list);
+    http2_set_response(all->out, s->call, list, !s->half[TD_CLIENT].begun);
+}
+
+void http2_stream_trailers(struct http2_streams *all, struct http2_stream *s, int dir, const struct http2_list *list)
+{
+    note_list(s, list);
+    http2_set_trailers(all->out, s->call, dir, list);
+}
+
+/* ---- Content --------------------------------------------------------------------------------------------------------- */
+
+static bool streams_to_child(const struct http2_stream *s, int dir)
+{
+    return s->sub && (s->raw || !s->half[dir].body.n_codings);
+}
+
+bool http2_stream_may_skip(const struct http2_streams *all, const struct http2_stream *s, int dir)
+{
+    (void)all;
+    return !s || (!s->half[dir].body.keep && !streams_to_child(s, dir));
+}
+
+void http2_stream_data(struct http2_streams *all, struct http2_stream *s, int dir, struct td_slice content, uint64_t begin)
+{
+    struct content_sink sink = sink_of(all, s, dir);
+    s->half[dir].content = true;
+    s->half[dir].content_end = begin + content.n;
+    content_body_add(&s->half[dir].body, &sink, content);
+    if (content.n && streams_to_child(s, dir) && host_of(all)->sub_data(s->sub, dir, content, begin, begin + content.n) != TD_OK)
+        drop_child(all, s);
+}
+
+void http2_stream_miss(struct http2_streams *all, struct http2_stream *s, int dir, uint64_t n)
+{
+    if (s->half[dir].body.keep || streams_to_child(s, dir))
+        s->flags |= TD_PARTIAL;
+    content_body_miss(&s->half[dir].body, n);
+    if (streams_to_child(s, dir) && host_of(all)->sub_gap(s->sub, dir, n ? n : 1) != TD_OK)
+        drop_child(all, s);
+}

@@ -1,0 +1,116 @@
+/* Recognition: of a connection by its first bytes, and of the next frame where bytes were lost. */
+#include "http2_state.h"
+
+enum { ENOUGH = 3 /* frames one behind the other, each well-formed: no accident */ };
+
+/* ---- The next frame -------------------------------------------------------------------------------------------------- */
+
+enum verdict { NO, MAYBE, YES };
+
+/* Does a frame begin at the front of `in`? `packet`: so does a packet. */
+static enum verdict judge(struct http2_conn *c, int dir, struct td_slice in, bool packet, bool last)
+{
+    struct http2_frame first;
+    uint64_t end;
+    unsigned n;
+    bool known;
+    if (!http2_read_header(in, &first))
+        return last ? NO : MAYBE;
+    n = http2_count_frames(in, HTTP2_MAX_FRAME_SEEN, ENOUGH, &end);
+    if (n == 0)
+        return NO;
+    known = first.stream && http2_stream_find(&c->streams, first.stream);
+    if (first.type == HTTP2_HEADERS && first.flags == (HTTP2_END_HEADERS | (first.flags & HTTP2_END_STREAM))) {
+        bool cut = in.n < (size_t)HTTP2_FRAME_HEADER + first.length;
+        struct td_slice block = td_sub(in, HTTP2_FRAME_HEADER, (size_t)HTTP2_FRAME_HEADER + first.length);
+        if (!http2_hpack_plausible(block, cut) || (http2_hpack_side(block) && http2_hpack_side(block) != dir + 1))
+            return NO;
+        known = known || http2_hpack_side(block);
+    }
+    if (n == ENOUGH || (n > 1 && (packet || known)))
+        return YES;
+    if (packet && (end == in.n || known))
+        return YES;
+    return last ? NO : MAYBE;
+}
+
+static inline bool may_begin(const uint8_t *p, size_t n)
+{
+    return p[0] < 0x10 && (n < 4 || p[3] <= HTTP2_PRIORITY_UPDATE) && (n < 6 || !(p[5] & 0x80));
+}
+
+size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, bool *ret_found)
+{
+    struct http2_side *side = &c->side[dir];
+    size_t packet = side->seen >= in->offset && side->seen - in->offset < in->bytes.n ? (size_t)(side->seen - in->offset) : SIZE_MAX;
+    size_t at, maybe = in->bytes.n;
+    enum verdict verdict;
+    *ret_found = true;
+    if (packet != SIZE_MAX && judge(c, dir, td_sub(in->bytes, packet, in->bytes.n), true, in->last) == YES)
+        return packet;
+    for (at = 0; at < in->bytes.n; at++) {
+        if (!may_begin(in->bytes.p + at, in->bytes.n - at))
+            continue;
+        verdict = judge(c, dir, td_sub(in->bytes, at, in->bytes.n), at == packet || in->offset + at == 0, in->last);
+        if (verdict == YES)
+            return at;
+        if (verdict == MAYBE && maybe == in->bytes.n)
+            maybe = at;
+    }
+    *ret_found = false;
+    return in->bytes.n - maybe > HTTP2_MAX_LOOK ? in->bytes.n : maybe;
+}
+
+/* ---- A connection ----------------------------------------------------------------------------------------------------- */
+
+/* What the frames say about who sent them: 1 the client, 2 the server, 3 both, 0 nothing. */
+static unsigned sides_of(struct td_slice in)
+{
+    unsigned sides = 0;
+    struct http2_frame f;
+    while (http2_read_header(in, &f)) {
+        struct td_slice payload = td_sub(in, HTTP2_FRAME_HEADER, (size_t)HTTP2_FRAME_HEADER + f.length);
+        struct http2_payload p;
+        if (f.type == HTTP2_PUSH_PROMISE)
+            sides |= 2;
+        if (f.type == HTTP2_HEADERS && payload.n == f.length && !http2_read_payload(&f, payload, &p)) {
+            if (!http2_hpack_plausible(p.content, !(f.flags & HTTP2_END_HEADERS)))
+                return 3;
+            sides |= (unsigned)http2_hpack_side(p.content);
+        }
+        in = td_sub(in, (size_t)HTTP2_FRAME_HEADER + f.length, in.n);
+    }
+    return sides;
+}
+
+static int probe_frames(int dir, struct td_slice in)
+{
+    uint64_t end;
+    struct http2_frame first;
+    unsigned n = http2_count_frames(in, HTTP2_DEFAULT_MAX_FRAME, 8, &end), sides;
+    if (n == 0 || !http2_read_header(in, &first))
+        return in.n < HTTP2_FRAME_HEADER && in.n && in.p[0] == 0 ? -HTTP2_FRAME_HEADER : 0;
+    sides = sides_of(in);
+    if (sides == 3 || (sides && !(sides & 1u << dir)))
+        return 0;
+    if (sides)
+        return end == in.n || n >= ENOUGH ? 90 : 80;
+    /* A server's first frame; a client sends its preface before it. */
+    if (first.type == HTTP2_SETTINGS && first.flags == 0 && dir == TD_SERVER)
+        return n > 1 || first.length ? 80 : 55;
+    if (n >= 2 && end == in.n)
+        return 45;
+    return n >= 2 || end == in.n ? 30 : 0;
+}
+
+int http2_probe(const void *self, const struct td_flow *flow, int dir, struct td_slice in)
+{
+    struct td_slice preface = TD_LIT(HTTP2_PREFACE_TEXT);
+    (void)self;
+    (void)flow;
+    if (td_starts(in, preface))
+        return dir == TD_CLIENT ? 100 : 0;
+    if (td_starts(preface, in))
+        return dir == TD_CLIENT ? -HTTP2_PREFACE : 0;
+    return probe_frames(dir, in);
+}
