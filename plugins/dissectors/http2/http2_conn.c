@@ -181,8 +181,6 @@ static struct outcome in_data(struct http2_conn *c, int dir, const struct http2_
     if (n == in->bytes.n && side->content > 1 && http2_stream_may_skip(&c->streams, s, dir)) {
         ahead = side->content - 1;
         side->content = 1;
-        if (s)
-            s->half[dir].body.size += ahead;
         return wait_for(n + ahead, 0);
     }
     if (side->content)

@@ -94,13 +94,22 @@ static void drop_child(struct http2_streams *all, struct http2_stream *s)
     s->sub = NULL;
 }
 
-/* A child that wants content decoded gets it here if it was coded: only now is it known. */
+/* A child that wants content decoded gets it here if it was coded: only now is it known. In pieces of their own, for what peek() gives
+ * does not outlive the child's setters. */
 static void give_decoded(struct http2_streams *all, struct http2_stream *s, int dir)
 {
-    struct td_slice body = host_of(all)->peek(s->call, body_field(dir));
+    uint8_t piece[4096];
     uint64_t end = s->half[dir].content_end;
-    if (body.n && host_of(all)->sub_data(s->sub, dir, body, end - 1, end) != TD_OK)
-        drop_child(all, s);
+    size_t at;
+    for (at = 0; s->sub; at += sizeof(piece)) {
+        struct td_slice rest = host_of(all)->peek(s->call, body_field(dir));
+        rest = td_sub(rest, at, at + sizeof(piece));
+        if (!rest.n)
+            return;
+        memcpy(piece, rest.p, rest.n);
+        if (host_of(all)->sub_data(s->sub, dir, td_bytes(piece, rest.n), end - 1, end) != TD_OK)
+            drop_child(all, s);
+    }
 }
 
 static void end_body(struct http2_streams *all, struct http2_stream *s, int dir)
@@ -245,8 +254,8 @@ static bool streams_to_child(const struct http2_stream *s, int dir)
 
 bool http2_stream_may_skip(const struct http2_streams *all, const struct http2_stream *s, int dir)
 {
-    (void)all;
-    return !s || (!s->half[dir].body.keep && !streams_to_child(s, dir));
+    return !s || (!s->half[dir].body.keep && !streams_to_child(s, dir) &&
+                  !http2_wants(all->out, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE));
 }
 
 void http2_stream_data(struct http2_streams *all, struct http2_stream *s, int dir, struct td_slice content, uint64_t begin)

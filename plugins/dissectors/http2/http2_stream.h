@@ -70,7 +70,7 @@ void http2_stream_trailers(struct http2_streams *all, struct http2_stream *s, in
 void http2_stream_data(struct http2_streams *all, struct http2_stream *s, int dir, struct td_slice content, uint64_t begin);
 /* `n` bytes of content that are not there, or more. */
 void http2_stream_miss(struct http2_streams *all, struct http2_stream *s, int dir, uint64_t n);
-/* Does anybody look at the content that this side sends? */
+/* Does nobody look at the content that this side sends, or count it? (Who wants the size must see the bytes: a capture may end early.) */
 bool http2_stream_may_skip(const struct http2_streams *all, const struct http2_stream *s, int dir);
 
 #endif
