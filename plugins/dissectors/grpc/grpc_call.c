@@ -128,8 +128,8 @@ static void decode_metadata(struct grpc_conn *c, uint32_t map, uint32_t field)
         uint8_t *room;
         if (!find(c, map, td_str(names[i]), &value) || !value.n || value.n > MAX_METADATA)
             continue;
-        room = (uint8_t *)host_of(c)->scratch(c->conn, 3 * (value.n / 4 + 1));
-        if (room && grpc_base64_decode(value, room, &n))
+        room = (uint8_t *)host_of(c)->scratch(c->conn, value.n + 3);
+        if (room && grpc_binary_decode(value, room, &n))
             host_of(c)->set_pair(c->call, field, td_str(names[i]), td_bytes(room, n));
     }
 }
@@ -179,10 +179,10 @@ static void set_message(struct grpc_conn *c, struct td_slice value)
 /* A google.rpc.Status in base64, with what the server adds to its status. */
 static void set_details(struct grpc_conn *c, struct td_slice value)
 {
-    size_t n, cap = 3 * (value.n / 4 + 1);
+    size_t n, cap = value.n + 3;
     struct grpc_out out = {NULL, 0, 8 * cap, false};
     uint8_t *room = value.n && value.n <= MAX_METADATA ? (uint8_t *)host_of(c)->scratch(c->conn, cap + out.cap) : NULL;
-    if (!room || !grpc_base64_decode(value, room, &n))
+    if (!room || !grpc_binary_decode(value, room, &n))
         return;
     out.p = room + cap;
     grpc_put_message(&out, td_bytes(room, n), grpc_schema_message(c->grpc->schema, TD_LIT(".google.rpc.Status")));

@@ -236,6 +236,15 @@ bool grpc_base64_decode(struct td_slice s, uint8_t *out, size_t *ret_n)
     return good;
 }
 
+bool grpc_binary_decode(struct td_slice s, uint8_t *out, size_t *ret_n)
+{
+    if (s.n == 0 || s.p[0] != 0)
+        return grpc_base64_decode(s, out, ret_n);
+    *ret_n = s.n - 1;
+    memcpy(out, s.p + 1, s.n - 1);
+    return true;
+}
+
 bool grpc_parse_number(struct td_slice s, uint32_t *ret)
 {
     uint32_t value = 0;

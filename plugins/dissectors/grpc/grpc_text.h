@@ -35,6 +35,10 @@ size_t grpc_percent_decode(struct td_slice s, uint8_t *out);
  * else stands in it; *ret_n bytes before that are written. */
 bool grpc_base64_decode(struct td_slice s, uint8_t *out, size_t *ret_n);
 
+/* The value of a binary header field: base64, or as it is behind a zero, where both sides allow that (GRPC_ALLOW_TRUE_BINARY_METADATA). As
+ * above. */
+bool grpc_binary_decode(struct td_slice s, uint8_t *out, size_t *ret_n);
+
 /* grpc-timeout: digits and a unit: H M S m u n. False: not so, or more than fits. */
 bool grpc_parse_timeout(struct td_slice s, int64_t *ret_ns);
 

@@ -164,5 +164,7 @@ const char *http2_setting_name(uint32_t id)
                                         NULL,
                                         "ENABLE_CONNECT_PROTOCOL",
                                         "NO_RFC7540_PRIORITIES"};
+    if (id == 0xfe03)
+        return "GRPC_ALLOW_TRUE_BINARY_METADATA"; /* gRPC's own */
     return id < sizeof(names) / sizeof(names[0]) ? names[id] : NULL;
 }
