@@ -17,7 +17,7 @@ if [[ -z ${IN_NAMESPACE:-} && $(id -u) -ne 0 ]]; then
     exit 0
 fi
 
-start_capture "$work/grpc.pcap" -s 0 tcp port $port
+start_capture "$work/grpc.pcap" --immediate-mode -s 0 tcp port $port
 check "server and client talk" /usr/bin/python3 "$root/tests/integration/grpc_live.py" "$work" $port
 sleep 0.3
 stop_capture
