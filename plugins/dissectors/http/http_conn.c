@@ -16,12 +16,24 @@ static bool must_wait(struct http_conn *c, int dir, const struct http_input *in)
     return c->tunnel;
 }
 
+/* Whoever says this goes on in HTTP/2, even if the answer to the request to upgrade was lost. */
+static bool goes_on_in_http2(struct http_conn *c, int dir, const struct http_input *in)
+{
+    if (dir == TD_SERVER || c->tunnel || !td_starts(in->bytes, TD_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")))
+        return false;
+    c->over = true;
+    (void)c->out.http->host->takeover(c->out.conn, "http.upgrade", TD_LIT("h2c"));
+    return true;
+}
+
 static struct http_outcome step(struct http_conn *c, int dir, const struct http_input *in)
 {
     struct http_side *side = &c->side[dir];
     if (side->state <= HTTP_LOOKING && must_wait(c, dir, in))
         return http_wait_after(0);
     if (in->bytes.n == 0)
+        return http_wait_after(0);
+    if (side->state <= HTTP_LOOKING && goes_on_in_http2(c, dir, in))
         return http_wait_after(0);
     switch (side->state) {
     case HTTP_AT_START: return http_at_start(c, dir, in);

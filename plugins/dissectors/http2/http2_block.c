@@ -76,7 +76,7 @@ struct http2_stream *http2_stream_for(struct http2_conn *c, int dir, uint32_t id
         return s;
     if (dir == TD_CLIENT || id % 2 == 0)
         return id <= all->unseen ? http2_stream_open(all, id) : NULL;
-    return id > all->highest[TD_CLIENT] || id <= all->unseen ? http2_stream_open(all, id) : NULL;
+    return id > all->highest[TD_CLIENT] || id <= all->unseen || (id == 1 && !all->first_used) ? http2_stream_open(all, id) : NULL;
 }
 
 static void tell_settings(struct http2_conn *c, int dir, struct http2_stream *s)
@@ -99,19 +99,20 @@ static bool begins_half(struct http2_stream *s, int dir, const struct http2_list
     return (list->unknown || list->damaged) && !(end_stream && s->half[dir].content);
 }
 
-static void note_interim(struct http2_conn *c, const struct http2_stream *s, unsigned status)
+/* The status of an interim response; 0: it is none. */
+static unsigned interim_status(const struct http2_list *list, int dir, bool end_stream)
 {
-    if (http2_wants(&c->out, F_INFORMATIONAL))
-        c->out.http2->host->set_u64(s->call, F_INFORMATIONAL, status);
+    unsigned status = dir == TD_SERVER && !end_stream ? http2_list_status(list) : 0;
+    return status / 100 == 1 ? status : 0;
 }
 
 static void give_list(struct http2_conn *c, int dir, struct http2_stream *s, bool end_stream)
 {
     const struct http2_list *list = &c->list;
-    unsigned status = dir == TD_SERVER ? http2_list_status(list) : 0;
+    unsigned interim = interim_status(list, dir, end_stream);
     tell_settings(c, dir, s);
-    if (status / 100 == 1 && !end_stream) {
-        note_interim(c, s, status);
+    if (interim) {
+        http2_set_number(&c->out, s->call, F_INFORMATIONAL, interim);
         return;
     }
     if (s->half[dir].ended)
@@ -181,7 +182,8 @@ static void end_block(struct http2_conn *c, int dir, struct http2_block *b, stru
     s = stream_of_block(c, dir, b);
     if (!s)
         return;
-    c->out.http2->host->mark(s->call, dir, begin, end);
+    if (!interim_status(&c->list, dir, b->end_stream))
+        c->out.http2->host->mark(s->call, dir, begin, end);
     if (b->has_priority)
         http2_set_priority(&c->out, s->call, &b->priority);
     if (b->promised)

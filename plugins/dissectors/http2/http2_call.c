@@ -51,16 +51,17 @@ static size_t put(uint8_t *room, size_t at, struct td_slice s)
     return at + s.n;
 }
 
-/* RFC 9113 section 8.3.1. Without an authority, what there is of the target. */
+/* RFC 9113 section 8.3.1. Without an authority, what there is of the target; but not if it is only unknown. */
 static void set_url(const struct http2_out *out, struct td_call *call, const struct http2_list *list, struct td_slice host)
 {
     struct td_slice between = TD_LIT("://"), path = td_eq(list->path, TD_LIT("*")) ? td_bytes(NULL, 0) : list->path;
     size_t n = 0;
     uint8_t *room;
-    if (!http2_wants(out, F_URL))
+    if (!http2_wants(out, F_URL) || (list->unknown && !path.n))
         return;
     if (!host.n || !list->scheme.n) {
-        set_text(out, call, F_URL, list->path.n ? list->path : host);
+        if (!list->unknown)
+            set_text(out, call, F_URL, list->path.n ? list->path : host);
         return;
     }
     room = (uint8_t *)out->http2->host->scratch(out->conn, list->scheme.n + between.n + host.n + path.n);
@@ -77,7 +78,8 @@ static void set_target(const struct http2_out *out, struct td_call *call, const 
 {
     struct td_slice path = list->path, host = list->authority.n ? list->authority : list->host;
     const uint8_t *mark = path.n ? (const uint8_t *)memchr(path.p, '?', path.n) : NULL;
-    set_text(out, call, F_REQUEST_TARGET, path.n ? path : list->authority);
+    if (path.n || !list->unknown)
+        set_text(out, call, F_REQUEST_TARGET, path.n ? path : list->authority);
     if (mark) {
         set_text(out, call, F_QUERY_STRING, td_sub(path, (size_t)(mark - path.p) + 1, path.n));
         path.n = (size_t)(mark - path.p);

@@ -289,10 +289,30 @@ static struct outcome at_preface(struct http2_conn *c, int dir, const struct htt
     return go_on(0);
 }
 
+/* The beginning is there after all: nobody saw the SYN, that is all. */
+static void found_beginning(struct http2_conn *c)
+{
+    struct http2_side *server = &c->side[TD_SERVER];
+    c->midstream = false;
+    c->streams.unseen = 0;
+    http2_hpack_clear(&c->side[TD_CLIENT].hpack);
+    c->side[TD_CLIENT].hpack.lost = false;
+    c->side[TD_CLIENT].state = HTTP2_AT_PREFACE;
+    if (server->seen == 0 && server->state == HTTP2_LOOKING) {
+        server->hpack.lost = false;
+        server->state = HTTP2_AT_FRAME;
+    }
+}
+
 static struct outcome looking(struct http2_conn *c, int dir, const struct http2_input *in)
 {
     bool found;
-    size_t used = http2_look(c, dir, in, &found);
+    size_t used;
+    if (dir == TD_CLIENT && c->midstream && in->offset == 0 && td_starts(in->bytes, TD_LIT(HTTP2_PREFACE_TEXT))) {
+        found_beginning(c);
+        return go_on(0);
+    }
+    used = http2_look(c, dir, in, &found);
     if (!found)
         return wait_for(used, 0);
     c->side[dir].state = HTTP2_AT_FRAME;
@@ -336,6 +356,8 @@ struct td_step http2_data(void *state, struct td_conn *conn, int dir, const stru
     (void)conn;
     if (!c->begun)
         begin(c, chunk);
+    if (dir == TD_CLIENT)
+        c->streams.silent_client = false;
     /* Each round either uses bytes or changes the state to one that does. */
     for (;;) {
         struct http2_input in = {td_sub(chunk->bytes, at, chunk->bytes.n), chunk->offset + at, (chunk->flags & TD_CHUNK_LAST) != 0};
@@ -409,6 +431,7 @@ int http2_open(const void *self, struct td_conn *conn, const struct td_flow *flo
     http2_memory_init(&c->memory, http2->host, arena);
     c->streams.out = &c->out;
     c->streams.arena = arena;
+    c->streams.silent_client = true;
     c->midstream = flow->flags & TD_FLOW_MIDSTREAM;
     if (c->midstream)
         c->streams.unseen = UINT32_MAX;

@@ -63,6 +63,7 @@ struct http2_stream *http2_stream_open(struct http2_streams *all, uint32_t id)
     if (!s)
         return NULL;
     s->id = id;
+    all->first_used |= id == 1;
     s->call = host_of(all)->call(all->out->conn);
     http2_set_number(all->out, s->call, F_STREAM_ID, id);
     s->next = *bucket;
@@ -157,8 +158,8 @@ static void commit(struct http2_streams *all, struct http2_stream *s, int why)
 bool http2_stream_end(struct http2_streams *all, struct http2_stream *s, int dir, bool cut)
 {
     end_half(all, s, dir, cut);
-    /* A response whose request was lost: it never comes. */
-    if (dir == TD_SERVER && !s->half[TD_CLIENT].begun && !s->by_server && s->id <= all->unseen)
+    /* A response whose request was lost: it never comes if the client is past it, or if nothing at all is seen of the client. */
+    if (dir == TD_SERVER && !s->half[TD_CLIENT].begun && !s->by_server && (s->id <= all->highest[TD_CLIENT] || all->silent_client))
         end_half(all, s, TD_CLIENT, true);
     if (!s->half[!dir].ended)
         return false;

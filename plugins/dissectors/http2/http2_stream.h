@@ -44,6 +44,8 @@ struct http2_streams {
     uint32_t unseen;     /* client's streams up to this id may have requests that were lost */
     uint32_t n_headless; /* streams whose request may still come */
     uint32_t recent[HTTP2_RECENT], recent_n;
+    bool silent_client; /* nothing was seen of it */
+    bool first_used;    /* stream 1 was seen, which after an upgrade has no request here */
 };
 
 struct http2_stream *http2_stream_find(struct http2_streams *all, uint32_t id);

@@ -1,11 +1,43 @@
 /* Recognition: of a connection by its first bytes, and of the next frame where bytes were lost. */
 #include "http2_state.h"
 
-enum { ENOUGH = 3 /* frames one behind the other, each well-formed: no accident */ };
+enum {
+    ENOUGH = 3,        /* frames one behind the other, each well-formed: no accident */
+    FAR_STREAM = 20000 /* so much higher an id than any before is an accident */
+};
 
 /* ---- The next frame -------------------------------------------------------------------------------------------------- */
 
 enum verdict { NO, MAYBE, YES };
+
+/* Could this side send something on such a stream, going by those that were seen? */
+static bool is_likely_stream(const struct http2_conn *c, int dir, const struct http2_frame *f)
+{
+    const struct http2_streams *all = &c->streams;
+    uint32_t highest = all->highest[TD_CLIENT] > all->highest[TD_SERVER] ? all->highest[TD_CLIENT] : all->highest[TD_SERVER];
+    if (f->stream == 0)
+        return true;
+    if (dir == TD_CLIENT && f->stream % 2 == 0 && (f->type == HTTP2_DATA || f->type == HTTP2_HEADERS))
+        return false;
+    return highest == 0 || f->stream <= highest + FAR_STREAM;
+}
+
+/* What a HEADERS frame says for itself: 1 it begins a message of this side, 0 nothing, -1 it is none. */
+static int judge_headers(int dir, const struct http2_frame *f, struct td_slice in)
+{
+    bool cut = in.n < (size_t)HTTP2_FRAME_HEADER + f->length;
+    struct td_slice payload = td_sub(in, HTTP2_FRAME_HEADER, (size_t)HTTP2_FRAME_HEADER + f->length), block = payload;
+    struct http2_payload p;
+    int side;
+    if (!cut && !http2_read_payload(f, payload, &p))
+        block = p.content;
+    else if (f->flags & (HTTP2_PADDED | HTTP2_PRIORITY_FLAG))
+        return 0;
+    side = http2_hpack_side(block);
+    if (!http2_hpack_plausible(block, cut || !(f->flags & HTTP2_END_HEADERS)) || (side && side != dir + 1))
+        return -1;
+    return side != 0;
+}
 
 /* Does a frame begin at the front of `in`? `packet`: so does a packet. */
 static enum verdict judge(struct http2_conn *c, int dir, struct td_slice in, bool packet, bool last)
@@ -13,23 +45,19 @@ static enum verdict judge(struct http2_conn *c, int dir, struct td_slice in, boo
     struct http2_frame first;
     uint64_t end;
     unsigned n;
+    int headers = 0;
     bool known;
     if (!http2_read_header(in, &first))
         return last ? NO : MAYBE;
     n = http2_count_frames(in, HTTP2_MAX_FRAME_SEEN, ENOUGH, &end);
-    if (n == 0)
+    if (n == 0 || !is_likely_stream(c, dir, &first))
         return NO;
-    known = first.stream && http2_stream_find(&c->streams, first.stream);
-    if (first.type == HTTP2_HEADERS && first.flags == (HTTP2_END_HEADERS | (first.flags & HTTP2_END_STREAM))) {
-        bool cut = in.n < (size_t)HTTP2_FRAME_HEADER + first.length;
-        struct td_slice block = td_sub(in, HTTP2_FRAME_HEADER, (size_t)HTTP2_FRAME_HEADER + first.length);
-        if (!http2_hpack_plausible(block, cut) || (http2_hpack_side(block) && http2_hpack_side(block) != dir + 1))
-            return NO;
-        known = known || http2_hpack_side(block);
-    }
-    if (n == ENOUGH || (n > 1 && (packet || known)))
-        return YES;
-    if (packet && (end == in.n || known))
+    if (first.type == HTTP2_HEADERS)
+        headers = judge_headers(dir, &first, in);
+    if (headers < 0)
+        return NO;
+    known = headers > 0 || (first.stream && http2_stream_find(&c->streams, first.stream));
+    if (n == ENOUGH || (n > 1 && (known || end == in.n)) || (packet && (end == in.n || known)) || (headers > 0 && end == in.n))
         return YES;
     return last ? NO : MAYBE;
 }
@@ -46,8 +74,6 @@ size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, b
     size_t at, maybe = in->bytes.n;
     enum verdict verdict;
     *ret_found = true;
-    if (packet != SIZE_MAX && judge(c, dir, td_sub(in->bytes, packet, in->bytes.n), true, in->last) == YES)
-        return packet;
     for (at = 0; at < in->bytes.n; at++) {
         if (!may_begin(in->bytes.p + at, in->bytes.n - at))
             continue;
