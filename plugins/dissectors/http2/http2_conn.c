@@ -53,7 +53,10 @@ static void on_reset(struct http2_conn *c, int dir, const struct http2_frame *fr
     c->out.http2->host->mark(s->call, dir, begin, begin + HTTP2_FRAME_HEADER + frame->length);
     http2_set_number(&c->out, s->call, F_ERROR, error);
     http2_set_number(&c->out, s->call, F_RESET_BY, (uint64_t)dir);
-    http2_stream_finish(&c->streams, s, TD_CLOSE_RESET);
+    if (dir == TD_CLIENT)
+        http2_stream_linger(&c->streams, s, c->now_ns);
+    else
+        http2_stream_finish(&c->streams, s, TD_CLOSE_RESET);
 }
 
 static void on_settings(struct http2_conn *c, int dir, const struct http2_frame *frame, struct td_slice settings)
@@ -358,6 +361,8 @@ struct td_step http2_data(void *state, struct td_conn *conn, int dir, const stru
         begin(c, chunk);
     if (dir == TD_CLIENT)
         c->streams.silent_client = false;
+    c->now_ns = chunk->time_ns;
+    http2_streams_expire(&c->streams, c->now_ns);
     /* Each round either uses bytes or changes the state to one that does. */
     for (;;) {
         struct http2_input in = {td_sub(chunk->bytes, at, chunk->bytes.n), chunk->offset + at, (chunk->flags & TD_CHUNK_LAST) != 0};

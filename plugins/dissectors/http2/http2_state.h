@@ -50,6 +50,7 @@ struct http2_conn {
     struct http2_streams streams;
     struct http2_side side[2];
     struct http2_list list;
+    int64_t now_ns; /* of the newest packet */
     bool confirmed, midstream, begun;
 };
 

@@ -2,6 +2,8 @@
 
 #include "../content/content_text.h"
 
+enum { LINGER_NS = 1000 * 1000 * 1000 };
+
 static const struct td_host *host_of(const struct http2_streams *all)
 {
     return all->out->http2->host;
@@ -173,6 +175,35 @@ void http2_stream_finish(struct http2_streams *all, struct http2_stream *s, int 
     end_half(all, s, TD_CLIENT, true);
     end_half(all, s, TD_SERVER, true);
     commit(all, s, why);
+}
+
+static void end_oldest_lingering(struct http2_streams *all)
+{
+    struct http2_stream *s = http2_stream_find(all, all->lingering[all->lingering_first].id);
+    all->lingering_first = (all->lingering_first + 1) % HTTP2_LINGERING;
+    all->lingering_n--;
+    if (s)
+        http2_stream_finish(all, s, TD_CLOSE_RESET);
+}
+
+void http2_stream_linger(struct http2_streams *all, struct http2_stream *s, int64_t now_ns)
+{
+    struct http2_lingering *l;
+    end_half(all, s, TD_CLIENT, true);
+    if (s->half[TD_SERVER].ended) {
+        http2_stream_finish(all, s, TD_CLOSE_RESET);
+        return;
+    }
+    if (all->lingering_n == HTTP2_LINGERING)
+        end_oldest_lingering(all);
+    l = &all->lingering[(all->lingering_first + all->lingering_n++) % HTTP2_LINGERING];
+    *l = (struct http2_lingering){s->id, now_ns + LINGER_NS};
+}
+
+void http2_streams_expire(struct http2_streams *all, int64_t now_ns)
+{
+    while (all->lingering_n && all->lingering[all->lingering_first].until_ns < now_ns)
+        end_oldest_lingering(all);
 }
 
 void http2_streams_settle(struct http2_streams *all, uint32_t id)

@@ -10,6 +10,7 @@
 enum {
     HTTP2_MAX_STREAMS = 4096, /* that are open at a time; beyond that the oldest is given up */
     HTTP2_BUCKETS = 64,
+    HTTP2_LINGERING = 64, /* streams that the client has reset and that are kept for what is still on its way to it */
     HTTP2_RECENT = 32 /* streams that were over before their peer knew: what still comes of them is no news */
 };
 
@@ -44,6 +45,11 @@ struct http2_streams {
     uint32_t unseen;     /* client's streams up to this id may have requests that were lost */
     uint32_t n_headless; /* streams whose request may still come */
     uint32_t recent[HTTP2_RECENT], recent_n;
+    struct http2_lingering {
+        uint32_t id;
+        int64_t until_ns;
+    } lingering[HTTP2_LINGERING];
+    uint32_t lingering_first, lingering_n;
     bool silent_client; /* nothing was seen of it */
     bool first_used;    /* stream 1 was seen, which after an upgrade has no request here */
 };
@@ -58,6 +64,10 @@ bool http2_stream_was_open(const struct http2_streams *all, uint32_t id);
 bool http2_stream_end(struct http2_streams *all, struct http2_stream *s, int dir, bool cut);
 /* Both halves are over, whatever was seen of them. `why`: td_close_why, for the child. */
 void http2_stream_finish(struct http2_streams *all, struct http2_stream *s, int why);
+/* The client has reset it at this time: the response may still come, for a second. */
+void http2_stream_linger(struct http2_streams *all, struct http2_stream *s, int64_t now_ns);
+/* Ends what has lingered long enough by now. */
+void http2_streams_expire(struct http2_streams *all, int64_t now_ns);
 /* The client has opened this stream, so that requests of lower ids that were not seen never come. */
 void http2_streams_settle(struct http2_streams *all, uint32_t id);
 /* Nothing more will come: commits what is open. `why`: td_close_why. */
