@@ -103,7 +103,7 @@ bool http2_hpack_plausible(struct td_slice block, bool cut)
         return cut;
     while (td_left(&c)) {
         if (!next_representation(&c, &r))
-            return cut && td_pos(&c) == block.n;
+            return cut && c.failed;
         if (r.kind == TABLE_SIZE ? fields || r.index > HTTP2_MAX_TABLE * 16 : r.index > STATIC_ENTRIES + HTTP2_MAX_TABLE / 32)
             return false; /* sizes stand at the beginning (section 4.2) */
         fields |= r.kind != TABLE_SIZE;
