@@ -277,8 +277,8 @@ static bool is_unknown(json_t *value)
     return json_is_string(value) && strcmp(json_string_value(value), "<unknown>") == 0;
 }
 
-/* Does it say nothing else than the other, but for what it says is unknown? One level of objects and arrays in each other, which is all that
- * calls have. */
+/* Does it say nothing else than the other, but for what it says is unknown? Calls have objects in arrays in objects, and nothing
+ * deeper. */
 static bool says_less(json_t *mine, json_t *other)
 {
     const char *key;

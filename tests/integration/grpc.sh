@@ -21,6 +21,10 @@ start_capture "$work/grpc.pcap" --immediate-mode -s 0 tcp port $port
 check "server and client talk" /usr/bin/python3 "$root/tests/integration/grpc_live.py" "$work" $port
 sleep 0.3
 stop_capture
+start_capture "$work/web.pcap" --immediate-mode -s 0 tcp port 8080
+check "a browser's gRPC, over HTTP/1.1" /usr/bin/python3 "$root/tests/integration/grpc_web.py" "$work" 8080
+sleep 0.3
+stop_capture
 cat >"$work/config.yaml" <<EOF
 tap:
   dissectors:
@@ -33,6 +37,8 @@ check "with a descriptor set: each call is as the client knows it" \
 "$program" dissect -q -o json --payload "$work/grpc.pcap" >"$work/plain.jsonl" 2>>"$work/errors"
 check "without one: under field numbers" \
     python3 "$root/tests/integration/grpc_compare.py" "$work/truth.jsonl" "$work/plain.jsonl" plain
+"$program" dissect -q -o json --payload -c "$work/config.yaml" "$work/web.pcap" >"$work/web-calls.jsonl" 2>>"$work/errors"
+check "gRPC-Web: binary and base64" python3 "$root/tests/integration/grpc_compare.py" "$work/web.jsonl" "$work/web-calls.jsonl" named
 check "nothing to complain about" test ! -s "$work/errors"
 [[ -n ${KEEP:-} ]] && cp "$work"/*.jsonl "$work"/*.pcap "$work/shop.pb" "$KEEP/"
 echo "1..$number"

@@ -1,5 +1,7 @@
 #include "content_body.h"
 
+#include "content_text.h"
+
 /* Room for both buffers that stacked codings need, within what scratch() gives. */
 enum { MAX_STACKED = 32 * 1024 * 1024 };
 
@@ -55,4 +57,59 @@ uint32_t content_body_end(struct content_body *body, const struct content_sink *
         flags = decode(body, sink);
     body->kept = 0;
     return flags;
+}
+
+/* ---- Children --------------------------------------------------------------------------------------------------------- */
+
+void content_child_open(struct content_child *child, const struct content_sink *sink, struct td_slice content_type)
+{
+    struct td_slice type, grpc = TD_LIT("application/grpc");
+    if (child->sub || !sink->call || !content_next_element(&content_type, ';', &type))
+        return;
+    child->raw = td_eq_nocase(td_sub(type, 0, grpc.n), grpc);
+    child->sub = sink->host->sub_open(sink->conn, sink->call, "http.content", type);
+}
+
+/* It needs no more if it has ended its claim. */
+static void note(struct content_child *child, const struct content_sink *sink, int status)
+{
+    if (status == TD_OK)
+        return;
+    sink->host->sub_close(child->sub, TD_CLOSE_LOST);
+    child->sub = NULL;
+}
+
+void content_child_data(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir,
+                        struct td_slice content, uint64_t begin)
+{
+    if (content.n && content_child_follows(child, body))
+        note(child, sink, sink->host->sub_data(child->sub, dir, content, begin, begin + content.n));
+}
+
+void content_child_gap(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir, uint64_t n)
+{
+    if (content_child_follows(child, body))
+        note(child, sink, sink->host->sub_gap(child->sub, dir, n ? n : 1));
+}
+
+/* In pieces of its own, for what peek() gives does not outlive the child's setters. */
+static void give_decoded(struct content_child *child, const struct content_sink *sink, int dir, uint64_t end)
+{
+    uint8_t piece[4096];
+    size_t at;
+    for (at = 0; child->sub; at += sizeof(piece)) {
+        struct td_slice rest = td_sub(sink->host->peek(sink->call, sink->field), at, at + sizeof(piece));
+        if (!rest.n)
+            return;
+        memcpy(piece, rest.p, rest.n);
+        note(child, sink, sink->host->sub_data(child->sub, dir, td_bytes(piece, rest.n), end ? end - 1 : 0, end));
+    }
+}
+
+void content_child_end(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir, uint64_t end)
+{
+    if (child->sub && !content_child_follows(child, body))
+        give_decoded(child, sink, dir, end);
+    if (child->sub)
+        sink->host->sub_eof(child->sub, dir);
 }

@@ -2,6 +2,10 @@
 #ifndef CONTENT_BODY_H
 #define CONTENT_BODY_H
 
+#ifndef TD_TARGET_MINOR /* tests know the whole interface */
+#define TD_TARGET_MINOR 1
+#endif
+
 #include "content_decode.h"
 #include "tapedeck/plugin.h"
 
@@ -29,5 +33,27 @@ void content_body_add(struct content_body *body, const struct content_sink *sink
 void content_body_miss(struct content_body *body, uint64_t n);
 /* Decodes what was kept. Returns 0, or TD_PARTIAL when that was not possible to its end. */
 uint32_t content_body_end(struct content_body *body, const struct content_sink *sink, bool decode);
+
+/* What a child sees at the point "http.content" (plugin.h, sub_open()). Content of application/grpc* is given to it as it comes, with its
+ * content codings; other content that has some, decoded and at its end. */
+struct content_child {
+    struct td_conn *sub; /* NULL: there is none, or it has ended its claim */
+    bool raw;
+};
+
+/* Opens a child on this call if the media type in this Content-Type has one. */
+void content_child_open(struct content_child *child, const struct content_sink *sink, struct td_slice content_type);
+/* Is content given to it as it comes? */
+static inline bool content_child_follows(const struct content_child *child, const struct content_body *body)
+{
+    return child->sub && (child->raw || !body->n_codings);
+}
+/* Content, which stood at `begin` of what `dir` sends; content that is missing, `n` bytes or more. */
+void content_child_data(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir,
+                        struct td_slice content, uint64_t begin);
+void content_child_gap(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir, uint64_t n);
+/* Behind content_body_end(): the content's last byte stood before `end`. */
+void content_child_end(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir,
+                       uint64_t end);
 
 #endif

@@ -7,6 +7,7 @@
 enum {
     PREFIX = 5,         /* bytes before each message: compressed or not, and its length */
     MAX_SIZES = 100,    /* of messages that are listed */
+    MAX_TEXT = 1 << 17, /* bytes of base64 that are decoded at a time */
     MAX_METADATA = 8192 /* bytes of a binary value that is decoded */
 };
 
@@ -356,7 +357,7 @@ static bool grow_text(struct grpc_conn *c, struct side *side, size_t more)
         return true;
     while (cap - side->text_n < more)
         cap *= 2;
-    text = side->text_n + more <= c->grpc->config->max_message + 4096 ? (uint8_t *)host_of(c)->alloc(c->arena, cap, 1) : NULL;
+    text = side->text_n + more <= c->grpc->config->max_message + MAX_TEXT ? (uint8_t *)host_of(c)->alloc(c->arena, cap, 1) : NULL;
     if (!text)
         return false;
     if (side->text_n)
@@ -370,7 +371,7 @@ static bool grow_text(struct grpc_conn *c, struct side *side, size_t more)
 static size_t take_text(struct grpc_conn *c, int dir, struct td_slice in, bool last)
 {
     struct side *side = &c->side[dir];
-    size_t n = last ? in.n : in.n / 4 * 4, decoded, need;
+    size_t n = in.n > MAX_TEXT ? MAX_TEXT : last ? in.n : in.n / 4 * 4, decoded, need;
     uint64_t used;
     if (!grow_text(c, side, 3 * (n / 4 + 1)) || !grpc_base64_decode(td_sub(in, 0, n), side->text + side->text_n, &decoded)) {
         side->lost = true;
@@ -394,6 +395,16 @@ static size_t take_text(struct grpc_conn *c, int dir, struct td_slice in, bool l
     return n;
 }
 
+static size_t take_all_text(struct grpc_conn *c, int dir, const struct td_chunk *chunk)
+{
+    size_t used = 0, n;
+    do {
+        n = take_text(c, dir, td_sub(chunk->bytes, used, chunk->bytes.n), (chunk->flags & TD_CHUNK_LAST) != 0);
+        used += n;
+    } while (n && used < chunk->bytes.n);
+    return used;
+}
+
 /* ---- Callbacks ------------------------------------------------------------------------------------------------------------ */
 
 struct td_step grpc_data(void *state, struct td_conn *conn, int dir, const struct td_chunk *chunk)
@@ -407,7 +418,7 @@ struct td_step grpc_data(void *state, struct td_conn *conn, int dir, const struc
     if (side->lost)
         return td_used(chunk->bytes.n);
     if (c->text)
-        return td_used(take_text(c, dir, chunk->bytes, (chunk->flags & TD_CHUNK_LAST) != 0));
+        return td_used(take_all_text(c, dir, chunk));
     used = take_messages(c, dir, chunk->bytes, &need);
     if (used > chunk->bytes.n || need == 0)
         return td_used((size_t)used);

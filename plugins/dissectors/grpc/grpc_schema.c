@@ -42,12 +42,8 @@ static void *add_row(struct list *l, size_t size)
 
 static void *keep_memory(struct grpc_schema *s, size_t n)
 {
-    void *p = malloc(n ? n : 1), **row = p ? (void **)add_row(&s->pieces, sizeof(void *)) : NULL;
-    if (!row) {
-        free(p);
-        return NULL;
-    }
-    return *row = p;
+    void **row = (void **)add_row(&s->pieces, sizeof(void *));
+    return row ? *row = malloc(n ? n : 1) : NULL;
 }
 
 /* "a" + between + "b"; empty: out of memory, or too long. */

@@ -169,7 +169,7 @@ static unsigned body_field(int dir)
     return dir == TD_CLIENT ? F_REQUEST_BODY : F_RESPONSE_BODY;
 }
 
-static struct content_sink sink_of(const struct http_out *out, struct td_call *call, int dir)
+struct content_sink http_sink(const struct http_out *out, struct td_call *call, int dir)
 {
     return (struct content_sink){out->http->host, out->conn, call, body_field(dir), out->http->config->max_body};
 }
@@ -182,13 +182,13 @@ void http_body_begin(const struct http_out *out, int dir, const struct http_head
 
 void http_body_add(const struct http_out *out, struct td_call *call, int dir, struct content_body *body, struct td_slice content)
 {
-    struct content_sink sink = sink_of(out, call, dir);
+    struct content_sink sink = http_sink(out, call, dir);
     content_body_add(body, &sink, content);
 }
 
 uint32_t http_body_end(const struct http_out *out, struct td_call *call, int dir, struct content_body *body)
 {
-    struct content_sink sink = sink_of(out, call, dir);
+    struct content_sink sink = http_sink(out, call, dir);
     unsigned size_field = dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE;
     if (http_wants(out, size_field))
         out->http->host->set_u64(call, size_field, body->size);

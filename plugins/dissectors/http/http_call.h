@@ -67,6 +67,7 @@ void http_set_trailers(const struct http_out *out, struct td_call *call, int dir
 
 void http_body_begin(const struct http_out *out, int dir, const struct http_head *head, struct content_body *body);
 void http_body_add(const struct http_out *out, struct td_call *call, int dir, struct content_body *body, struct td_slice content);
+struct content_sink http_sink(const struct http_out *out, struct td_call *call, int dir);
 /* Sets the size and decodes what was kept. Returns 0, or TD_PARTIAL when that was not possible to its end. */
 uint32_t http_body_end(const struct http_out *out, struct td_call *call, int dir, struct content_body *body);
 

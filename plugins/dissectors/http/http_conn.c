@@ -123,6 +123,8 @@ int http_open(const void *self, struct td_conn *conn, const struct td_flow *flow
     c->out.conn = conn;
     for (field = 0; field < F_COUNT; field++)
         c->out.wanted |= http->host->wants(conn, field) ? 1u << field : 0;
+    c->full = c->out;
+    c->full.wanted = UINT32_MAX;
     c->keep_fields = http_wants(&c->out, F_REQUEST_HEADERS) || http_wants(&c->out, F_RESPONSE_HEADERS) ||
                      http_wants(&c->out, F_REQUEST_COOKIES) || http_wants(&c->out, F_RESPONSE_COOKIES);
     c->doubtful = !(flow->flags & (TD_FLOW_PORT_HINT | TD_FLOW_CONFIGURED));

@@ -3,8 +3,8 @@
 
 /* ---- Room ----------------------------------------------------------------------------------------------------------- */
 
-/* Room for what a block of `n` bytes may hold; false: memory is short. Kept for the next block. */
-static bool make_room(struct http2_conn *c, size_t n)
+/* Room for what a block of `n` bytes may hold, as far as there is memory. Kept for the next block. */
+static void make_room(struct http2_conn *c, size_t n)
 {
     const struct td_host *host = c->out.http2->host;
     struct http2_list *list = &c->list;
@@ -24,7 +24,6 @@ static bool make_room(struct http2_conn *c, size_t n)
             list->text_cap = cap;
         }
     }
-    return list->items && list->text;
 }
 
 static bool grow_block(struct http2_conn *c, struct http2_block *b, size_t more)
@@ -63,15 +62,19 @@ static bool is_request(const struct http2_list *list)
 struct http2_stream *http2_stream_for(struct http2_conn *c, int dir, uint32_t id)
 {
     struct http2_streams *all = &c->streams;
-    struct http2_stream *s = http2_stream_find(all, id);
-    if (dir == TD_CLIENT && id % 2 && id > all->highest[TD_CLIENT]) {
-        if (id > 1)
-            http2_streams_settle(all, id);
+    bool opens = dir == TD_CLIENT && id % 2 && id > all->highest[TD_CLIENT];
+    struct http2_stream *s;
+    if (opens) {
         all->highest[TD_CLIENT] = id;
+        all->opened++;
+        http2_streams_settle(all, id);
+        http2_streams_expire(all, c->now_ns);
         if (all->unseen == UINT32_MAX) /* bytes were lost before it */
             all->unseen = id - 1;
-        return s ? s : http2_stream_open(all, id);
     }
+    s = http2_stream_find(all, id);
+    if (opens)
+        return s ? s : http2_stream_open(all, id);
     if (s || http2_stream_was_open(all, id))
         return s;
     if (dir == TD_CLIENT || id % 2 == 0)
@@ -142,10 +145,8 @@ static void give_promise(struct http2_conn *c, struct http2_stream *s, uint32_t 
 static void read_list(struct http2_conn *c, int dir, struct td_slice block)
 {
     struct http2_side *side = &c->side[dir];
-    bool room = make_room(c, block.n);
+    make_room(c, block.n);
     http2_list_reset(&c->list);
-    if (!room)
-        c->list.items_cap = 0;
     c->list.block_size = block.n;
     switch (http2_hpack_read(&side->hpack, block, http2_list_add, &c->list)) {
     case HTTP2_HPACK_OK: http2_confirm(c); break;
@@ -163,6 +164,8 @@ static struct http2_stream *stream_of_block(struct http2_conn *c, int dir, const
     struct http2_stream *s;
     if (!b->promised)
         return http2_stream_for(c, dir, b->stream);
+    if (c->streams.highest[TD_SERVER] < b->promised)
+        c->streams.highest[TD_SERVER] = b->promised;
     s = http2_stream_find(&c->streams, b->promised);
     return s ? s : http2_stream_open(&c->streams, b->promised);
 }

@@ -311,7 +311,7 @@ static struct outcome looking(struct http2_conn *c, int dir, const struct http2_
 {
     bool found;
     size_t used;
-    if (dir == TD_CLIENT && c->midstream && in->offset == 0 && td_starts(in->bytes, TD_LIT(HTTP2_PREFACE_TEXT))) {
+    if (dir == TD_CLIENT && c->midstream && td_starts(in->bytes, TD_LIT(HTTP2_PREFACE_TEXT))) {
         found_beginning(c);
         return go_on(0);
     }

@@ -29,9 +29,10 @@ static void *take(size_t n, void *user)
 static void give_back(void *p, void *user)
 {
     struct http2_memory *m = (struct http2_memory *)user;
-    struct piece *piece = (struct piece *)p - 1;
+    struct piece *piece;
     if (!p)
         return;
+    piece = (struct piece *)p - 1;
     piece->next = (struct piece *)m->free[piece->class];
     m->free[piece->class] = piece;
 }
@@ -47,13 +48,17 @@ static void *take_zeroed(size_t n, size_t size, void *user)
 
 static void *take_more(void *p, size_t n, void *user)
 {
-    const struct piece *piece = (const struct piece *)p - 1;
-    size_t room = p ? ((size_t)1 << (piece->class + HTTP2_SMALLEST_CLASS)) - sizeof(*piece) : 0;
+    const struct piece *piece;
+    size_t room;
     void *larger;
-    if (p && n <= room)
+    if (!p)
+        return take(n, user);
+    piece = (const struct piece *)p - 1;
+    room = ((size_t)1 << (piece->class + HTTP2_SMALLEST_CLASS)) - sizeof(*piece);
+    if (n <= room)
         return p;
     larger = take(n, user);
-    if (larger && p) {
+    if (larger) {
         memcpy(larger, p, room);
         give_back(p, user);
     }

@@ -1,8 +1,7 @@
 #include "http2_stream.h"
 
-#include "../content/content_text.h"
-
-enum { LINGER_NS = 1000 * 1000 * 1000 };
+#define LINGER_NS INT64_C(60000000000)
+enum { LINGER_STREAMS = 4 /* that the client opens meanwhile: their answers come later than what was on its way before */ };
 
 static const struct td_host *host_of(const struct http2_streams *all)
 {
@@ -90,36 +89,11 @@ static struct content_sink sink_of(const struct http2_streams *all, const struct
     return (struct content_sink){host_of(all), all->out->conn, s->call, body_field(dir), all->out->http2->config->max_body};
 }
 
-/* The child has ended its claim. */
-static void drop_child(struct http2_streams *all, struct http2_stream *s)
-{
-    host_of(all)->sub_close(s->sub, TD_CLOSE_LOST);
-    s->sub = NULL;
-}
-
-/* A child that wants content decoded gets it here if it was coded: only now is it known. In pieces of their own, for what peek() gives
- * does not outlive the child's setters. */
-static void give_decoded(struct http2_streams *all, struct http2_stream *s, int dir)
-{
-    uint8_t piece[4096];
-    uint64_t end = s->half[dir].content_end;
-    size_t at;
-    for (at = 0; s->sub; at += sizeof(piece)) {
-        struct td_slice rest = host_of(all)->peek(s->call, body_field(dir));
-        rest = td_sub(rest, at, at + sizeof(piece));
-        if (!rest.n)
-            return;
-        memcpy(piece, rest.p, rest.n);
-        if (host_of(all)->sub_data(s->sub, dir, td_bytes(piece, rest.n), end - 1, end) != TD_OK)
-            drop_child(all, s);
-    }
-}
-
 static void end_body(struct http2_streams *all, struct http2_stream *s, int dir)
 {
     struct http2_half *h = &s->half[dir];
     struct content_sink sink = sink_of(all, s, dir);
-    bool decode = all->out->http2->config->decode_bodies && !(s->raw && s->sub);
+    bool decode = all->out->http2->config->decode_bodies;
     if (h->begun || h->content) {
         http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE, h->body.size);
         http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_DATA_FRAMES : F_RESPONSE_DATA_FRAMES, h->data_frames);
@@ -127,10 +101,7 @@ static void end_body(struct http2_streams *all, struct http2_stream *s, int dir)
     if (h->window)
         http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_WINDOW : F_RESPONSE_WINDOW, h->window);
     s->flags |= content_body_end(&h->body, &sink, decode);
-    if (s->sub && h->body.n_codings && !s->raw)
-        give_decoded(all, s, dir);
-    if (s->sub)
-        host_of(all)->sub_eof(s->sub, dir);
+    content_child_end(&s->child, &sink, &h->body, dir, h->content_end);
 }
 
 static void end_half(struct http2_streams *all, struct http2_stream *s, int dir, bool cut)
@@ -151,9 +122,10 @@ static void commit(struct http2_streams *all, struct http2_stream *s, int why)
 {
     if (s->padding)
         http2_set_number(all->out, s->call, F_PADDING, s->padding);
-    if (s->sub)
-        host_of(all)->sub_close(s->sub, why);
-    host_of(all)->commit(s->call, s->flags);
+    if (s->child.sub)
+        host_of(all)->sub_close(s->child.sub, why);
+    if (s->call)
+        host_of(all)->commit(s->call, s->flags);
     unlink_stream(all, s);
 }
 
@@ -197,13 +169,17 @@ void http2_stream_linger(struct http2_streams *all, struct http2_stream *s, int6
     if (all->lingering_n == HTTP2_LINGERING)
         end_oldest_lingering(all);
     l = &all->lingering[(all->lingering_first + all->lingering_n++) % HTTP2_LINGERING];
-    *l = (struct http2_lingering){s->id, now_ns + LINGER_NS};
+    *l = (struct http2_lingering){s->id, all->opened + LINGER_STREAMS, now_ns + LINGER_NS};
 }
 
 void http2_streams_expire(struct http2_streams *all, int64_t now_ns)
 {
-    while (all->lingering_n && all->lingering[all->lingering_first].until_ns < now_ns)
+    while (all->lingering_n) {
+        const struct http2_lingering *l = &all->lingering[all->lingering_first];
+        if (l->until_ns > now_ns && (int32_t)(l->until_opened - all->opened) > 0)
+            break;
         end_oldest_lingering(all);
+    }
 }
 
 void http2_streams_settle(struct http2_streams *all, uint32_t id)
@@ -236,7 +212,7 @@ static void note_list(struct http2_stream *s, const struct http2_list *list)
 static void begin_half(struct http2_streams *all, struct http2_stream *s, int dir, const struct http2_list *list)
 {
     struct http2_half *h = &s->half[dir];
-    bool keep = all->out->http2->config->max_body > 0 && (http2_wants(all->out, body_field(dir)) || (s->sub && list->n_codings));
+    bool keep = all->out->http2->config->max_body > 0 && (http2_wants(all->out, body_field(dir)) || (s->child.sub && list->n_codings));
     if (dir == TD_CLIENT && !h->begun && !h->ended)
         all->n_headless--;
     h->begun = true;
@@ -246,27 +222,19 @@ static void begin_half(struct http2_streams *all, struct http2_stream *s, int di
     note_list(s, list);
 }
 
-/* What the content is seen by, if anybody: a child at this media type. */
-static void open_child(struct http2_streams *all, struct http2_stream *s, struct td_slice content_type)
-{
-    struct td_slice type;
-    if (s->sub || !content_next_element(&content_type, ';', &type))
-        return;
-    s->raw = type.n >= 16 && td_eq_nocase(td_sub(type, 0, 16), TD_LIT("application/grpc"));
-    s->sub = host_of(all)->sub_open(all->out->conn, s->call, "http.content", type);
-}
-
 void http2_stream_request(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
 {
-    open_child(all, s, list->content_type);
+    struct content_sink sink = sink_of(all, s, TD_CLIENT);
+    content_child_open(&s->child, &sink, list->content_type);
     begin_half(all, s, TD_CLIENT, list);
     http2_set_request(all->out, s->call, list);
 }
 
 void http2_stream_response(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
 {
+    struct content_sink sink = sink_of(all, s, TD_SERVER);
     if (!s->half[TD_CLIENT].begun)
-        open_child(all, s, list->content_type);
+        content_child_open(&s->child, &sink, list->content_type);
     begin_half(all, s, TD_SERVER, list);
     http2_set_response(all->out, s->call, list, !s->half[TD_CLIENT].begun);
 }
@@ -279,14 +247,9 @@ void http2_stream_trailers(struct http2_streams *all, struct http2_stream *s, in
 
 /* ---- Content --------------------------------------------------------------------------------------------------------- */
 
-static bool streams_to_child(const struct http2_stream *s, int dir)
-{
-    return s->sub && (s->raw || !s->half[dir].body.n_codings);
-}
-
 bool http2_stream_may_skip(const struct http2_streams *all, const struct http2_stream *s, int dir)
 {
-    return !s || (!s->half[dir].body.keep && !streams_to_child(s, dir) &&
+    return !s || (!s->half[dir].body.keep && !content_child_follows(&s->child, &s->half[dir].body) &&
                   !http2_wants(all->out, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE));
 }
 
@@ -296,15 +259,15 @@ void http2_stream_data(struct http2_streams *all, struct http2_stream *s, int di
     s->half[dir].content = true;
     s->half[dir].content_end = begin + content.n;
     content_body_add(&s->half[dir].body, &sink, content);
-    if (content.n && streams_to_child(s, dir) && host_of(all)->sub_data(s->sub, dir, content, begin, begin + content.n) != TD_OK)
-        drop_child(all, s);
+    content_child_data(&s->child, &sink, &s->half[dir].body, dir, content, begin);
 }
 
 void http2_stream_miss(struct http2_streams *all, struct http2_stream *s, int dir, uint64_t n)
 {
-    if (s->half[dir].body.keep || streams_to_child(s, dir))
+    struct content_sink sink = sink_of(all, s, dir);
+    struct content_body *body = &s->half[dir].body;
+    if (body->keep || content_child_follows(&s->child, body))
         s->flags |= TD_PARTIAL;
-    content_body_miss(&s->half[dir].body, n);
-    if (streams_to_child(s, dir) && host_of(all)->sub_gap(s->sub, dir, n ? n : 1) != TD_OK)
-        drop_child(all, s);
+    content_body_miss(body, n);
+    content_child_gap(&s->child, &sink, body, dir, n);
 }

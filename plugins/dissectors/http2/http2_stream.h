@@ -11,7 +11,7 @@ enum {
     HTTP2_MAX_STREAMS = 4096, /* that are open at a time; beyond that the oldest is given up */
     HTTP2_BUCKETS = 64,
     HTTP2_LINGERING = 64, /* streams that the client has reset and that are kept for what is still on its way to it */
-    HTTP2_RECENT = 32 /* streams that were over before their peer knew: what still comes of them is no news */
+    HTTP2_RECENT = 32     /* streams that were over before their peer knew: what still comes of them is no news */
 };
 
 struct http2_half {
@@ -27,11 +27,10 @@ struct http2_stream {
     struct http2_stream *next; /* in its bucket, or in the list of free ones */
     struct http2_stream *older, *newer;
     struct td_call *call;
-    struct td_conn *sub; /* the child that sees its content, or NULL */
+    struct content_child child;
     struct http2_half half[2];
     uint32_t id, flags; /* td_commit_flag */
     uint32_t padding;
-    bool raw;       /* the child wants content as it was sent */
     bool by_server; /* a pushed one */
 };
 
@@ -47,9 +46,11 @@ struct http2_streams {
     uint32_t recent[HTTP2_RECENT], recent_n;
     struct http2_lingering {
         uint32_t id;
+        uint32_t until_opened; /* streams of the client's */
         int64_t until_ns;
     } lingering[HTTP2_LINGERING];
     uint32_t lingering_first, lingering_n;
+    uint32_t opened; /* how many streams the client has opened */
     bool silent_client; /* nothing was seen of it */
     bool first_used;    /* stream 1 was seen, which after an upgrade has no request here */
 };
@@ -64,7 +65,8 @@ bool http2_stream_was_open(const struct http2_streams *all, uint32_t id);
 bool http2_stream_end(struct http2_streams *all, struct http2_stream *s, int dir, bool cut);
 /* Both halves are over, whatever was seen of them. `why`: td_close_why, for the child. */
 void http2_stream_finish(struct http2_streams *all, struct http2_stream *s, int why);
-/* The client has reset it at this time: the response may still come, for a second. */
+/* The client has reset it at this time: what is on its way of the response may still come, until the client has opened a few more streams, or
+ * for a minute. */
 void http2_stream_linger(struct http2_streams *all, struct http2_stream *s, int64_t now_ns);
 /* Ends what has lingered long enough by now. */
 void http2_streams_expire(struct http2_streams *all, int64_t now_ns);
