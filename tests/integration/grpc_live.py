@@ -28,7 +28,8 @@ def compile_protocol(directory):
 def make_item(shop, number):
     item = shop.Item(name="lamp %d \u2603 \"quoted\"" % number, price_cents=-5 - 10 ** 12 * number, colour=shop.COLOUR_DEEP_BLUE,
                      tags=["a", "", "c"], picture=bytes(range(number % 200)), weight=1 / 3, height=2.5, offset=-number,
-                     far_offset=-10 ** 15, code=0xffffffff, long_code=2 ** 64 - 1, signed_code=-7, signed_long_code=-8, sold=number % 2 == 1, count=number,
+                     far_offset=-10 ** 15, code=0xffffffff, long_code=2 ** 64 - 1, signed_code=-7, signed_long_code=-8,
+                     sold=number % 2 == 1, count=number,
                      serial=2 ** 63, sizes=[1, -2, 300], ratios=[0.1, 1e300], country="de")
     item.stock["here"] = number
     item.part.name = "bulb"

@@ -27,11 +27,15 @@ static const struct td_name type_names[] = {{GRPC_UNARY, "unary"},
 #define ENUM_FIELD(name, flags, doc, names) { name, TD_ENUM, flags, doc, TD_TABLE(names) }
 /* clang-format on */
 
+/* The first ones are the HTTP call's, which are read. */
 static const struct td_field fields[] = {
-    [F_PATH] = FIELD("path", TD_STRING, TD_F_REQUEST, "The HTTP call's."),
-    [F_REQUEST_HEADERS] = FIELD("request.headers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "The HTTP call's."),
-    [F_RESPONSE_HEADERS] = FIELD("response.headers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "The HTTP call's."),
-    [F_RESPONSE_TRAILERS] = FIELD("response.trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "The HTTP call's."),
+    [F_PATH] = FIELD("path", TD_STRING, TD_F_REQUEST, "Path of the request target, without the query (RFC 3986 section 3.3)."),
+    [F_REQUEST_HEADERS] = FIELD("request.headers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+                                "Header fields of the request, in order, names as on the wire; in HTTP/2 with those of its own (:method)."),
+    [F_RESPONSE_HEADERS] =
+        FIELD("response.headers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE,
+              "Header fields of the response, in order, names as on the wire; in HTTP/2 with those of its own (:status)."),
+    [F_RESPONSE_TRAILERS] = FIELD("response.trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Trailer fields of the response."),
     [F_SERVICE] =
         FIELD("grpc_service", TD_STRING, TD_F_REQUEST | TD_F_TARGET, "Full name of the service: the last but one segment of the path."),
     [F_METHOD] = FIELD("grpc_method", TD_STRING, TD_F_REQUEST | TD_F_METHOD, "Name of the method: the last segment of the path."),

@@ -1,7 +1,8 @@
 /* The HTTP/2 dissector (RFC 9113): prior knowledge, after an upgrade from HTTP/1.1, and from the middle of a connection.
  *
- * Each stream is one call; a pushed one as well. What the content of a call is, others may say: those that claim ("http.content", its
- * media type) see it, without frames and padding.
+ * Each stream is one call; a pushed one as well. Header fields that refer to what was lost have "<unknown>" as name, value or both, and
+ * their call is partial. What the content of a call is, others may say: those that claim ("http.content", its media type) see it, without
+ * frames and padding.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "http2_state.h"
@@ -34,30 +35,32 @@ static const struct td_name side_names[] = {{TD_CLIENT, "client"}, {TD_SERVER, "
 /* clang-format on */
 
 static const struct td_field fields[] = {
-    [F_METHOD] = FIELD("method", TD_STRING, TD_F_REQUEST | TD_F_METHOD, ":method of the request (RFC 9113 section 8.3.1)."),
+    [F_METHOD] = FIELD("method", TD_STRING, TD_F_REQUEST | TD_F_METHOD, "Request method, as on the wire (RFC 9110 section 9)."),
     [F_URL] =
         FIELD("url", TD_STRING, TD_F_REQUEST, "Absolute URL: :scheme, :authority (or the host field) and :path; what there is of them."),
-    [F_PATH] = FIELD("path", TD_STRING, TD_F_REQUEST, ":path without the query."),
-    [F_QUERY_STRING] = FIELD("query_string", TD_STRING, TD_F_REQUEST, "Query of :path, without the question mark."),
+    [F_PATH] = FIELD("path", TD_STRING, TD_F_REQUEST, "Path of the request target, without the query (RFC 3986 section 3.3)."),
+    [F_QUERY_STRING] = FIELD("query_string", TD_STRING, TD_F_REQUEST, "Query of the request target, without the question mark."),
     [F_REQUEST_TARGET] =
         FIELD("http_request_target", TD_STRING, TD_F_REQUEST | TD_F_TARGET, ":path as on the wire; of CONNECT :authority."),
     [F_HOST] = FIELD("http_host", TD_STRING, TD_F_REQUEST, ":authority, port included; without one, the host field."),
-    [F_HTTP_VERSION] = FIELD("http_version", TD_STRING, TD_F_REQUEST | TD_F_RESPONSE, "\"2\"."),
-    [F_RESPONSE_VERSION] = FIELD("http_response_version", TD_STRING, TD_F_RESPONSE, "\"2\"."),
-    [F_STATUS_CODE] = FIELD("status_code", TD_U64, TD_F_RESPONSE | TD_F_STATUS, ":status of the final response."),
+    [F_HTTP_VERSION] =
+        FIELD("http_version", TD_STRING, TD_F_REQUEST | TD_F_RESPONSE, "Version of the request, or of a lone response: \"1.1\", \"2\"."),
+    [F_RESPONSE_VERSION] = FIELD("http_response_version", TD_STRING, TD_F_RESPONSE, "Version of the final response: \"1.1\", \"2\"."),
+    [F_STATUS_CODE] = FIELD("status_code", TD_U64, TD_F_RESPONSE | TD_F_STATUS, "Status code of the final response (RFC 9110 section 15)."),
     [F_INFORMATIONAL] =
         FIELD("http_informational", TD_U64, TD_F_RESPONSE | TD_F_LIST, "Status codes (1xx) of the interim responses before the final one."),
-    [F_USER_AGENT] = FIELD("http_user_agent", TD_STRING, TD_F_REQUEST, "user-agent field."),
+    [F_USER_AGENT] = FIELD("http_user_agent", TD_STRING, TD_F_REQUEST, "User-Agent field."),
     [F_REQUEST_CONTENT_TYPE] =
-        FIELD("request_content_type", TD_STRING, TD_F_REQUEST, "content-type field of the request, with parameters."),
+        FIELD("request_content_type", TD_STRING, TD_F_REQUEST, "Content-Type field of the request, with parameters."),
     [F_RESPONSE_CONTENT_TYPE] =
-        FIELD("response_content_type", TD_STRING, TD_F_RESPONSE, "content-type field of the response, with parameters."),
+        FIELD("response_content_type", TD_STRING, TD_F_RESPONSE, "Content-Type field of the response, with parameters."),
     [F_REQUEST_HEADERS] = FIELD("request.headers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
-                                "Header list of the request, in order, with its pseudo-header fields (:method); what the lost beginning of "
-                                "a connection makes unknowable is <unknown>."),
+                                "Header fields of the request, in order, names as on the wire; in HTTP/2 with those of its own (:method)."),
     [F_RESPONSE_HEADERS] =
-        FIELD("response.headers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Header list of the response, in order, with :status."),
-    [F_REQUEST_TRAILERS] = FIELD("request.trailers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Trailer fields of the request."),
+        FIELD("response.headers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE,
+              "Header fields of the response, in order, names as on the wire; in HTTP/2 with those of its own (:status)."),
+    [F_REQUEST_TRAILERS] =
+        FIELD("request.trailers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Trailer fields of the request (RFC 9110 section 6.5)."),
     [F_RESPONSE_TRAILERS] = FIELD("response.trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Trailer fields of the response."),
     [F_REQUEST_COOKIES] = FIELD("request.cookies", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Cookies that the client sent (RFC 6265)."),
     [F_RESPONSE_COOKIES] =
@@ -67,9 +70,9 @@ static const struct td_field fields[] = {
     [F_RESPONSE_HEADERS_SIZE] =
         FIELD("response_headers_size", TD_U64, TD_F_RESPONSE, "Bytes of the final response's header block as sent, compressed."),
     [F_REQUEST_BODY_SIZE] =
-        FIELD("request_body_size", TD_U64, TD_F_REQUEST, "Bytes of the request's content as transferred: without padding, not decoded."),
+        FIELD("request_body_size", TD_U64, TD_F_REQUEST, "Bytes of the request's content as transferred: without framing, not decoded."),
     [F_RESPONSE_BODY_SIZE] =
-        FIELD("response_body_size", TD_U64, TD_F_RESPONSE, "Bytes of the response's content as transferred: without padding, not decoded."),
+        FIELD("response_body_size", TD_U64, TD_F_RESPONSE, "Bytes of the response's content as transferred: without framing, not decoded."),
     [F_REQUEST_BODY] = FIELD("request.body", TD_BYTES, TD_F_REQUEST | TD_F_BODY | TD_F_SENSITIVE,
                              "Content of the request, decoded, up to maxBodySize bytes."),
     [F_RESPONSE_BODY] = FIELD("response.body", TD_BYTES, TD_F_RESPONSE | TD_F_BODY | TD_F_SENSITIVE,

@@ -50,7 +50,7 @@ struct http2_streams {
         int64_t until_ns;
     } lingering[HTTP2_LINGERING];
     uint32_t lingering_first, lingering_n;
-    uint32_t opened; /* how many streams the client has opened */
+    uint32_t opened;    /* how many streams the client has opened */
     bool silent_client; /* nothing was seen of it */
     bool first_used;    /* stream 1 was seen, which after an upgrade has no request here */
 };
@@ -65,8 +65,8 @@ bool http2_stream_was_open(const struct http2_streams *all, uint32_t id);
 bool http2_stream_end(struct http2_streams *all, struct http2_stream *s, int dir, bool cut);
 /* Both halves are over, whatever was seen of them. `why`: td_close_why, for the child. */
 void http2_stream_finish(struct http2_streams *all, struct http2_stream *s, int why);
-/* The client has reset it at this time: what is on its way of the response may still come, until the client has opened a few more streams, or
- * for a minute. */
+/* The client has reset it at this time: what is on its way of the response may still come, until the client has opened a few more
+ * streams, or for a minute. */
 void http2_stream_linger(struct http2_streams *all, struct http2_stream *s, int64_t now_ns);
 /* Ends what has lingered long enough by now. */
 void http2_streams_expire(struct http2_streams *all, int64_t now_ns);
