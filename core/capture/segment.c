@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "capture/ring_internal.h"
@@ -174,22 +175,14 @@ static int begin_access(struct segment *s, struct error *err)
 
 static int read_fully(int fd, uint64_t offset, void *p, size_t n, uint64_t sequence, struct error *err)
 {
-    uint8_t *to = p;
-    while (n) {
-        ssize_t one = pread(fd, to, n, (off_t)offset);
-        if (one < 0 && errno == EINTR)
-            continue;
-        if (one < 0)
-            return error_set(err, TD_E_DENIED, "segment %llu, offset %llu: %s", (unsigned long long)sequence, (unsigned long long)offset,
-                             strerror(errno));
-        if (one == 0)
-            return error_set(err, TD_E_CORRUPT, "segment %llu ends at %llu, before its index says", (unsigned long long)sequence,
-                             (unsigned long long)offset);
-        to += one;
-        offset += (uint64_t)one;
-        n -= (size_t)one;
-    }
-    return TD_OK;
+    ssize_t got = file_read_at(fd, offset, p, n);
+    if (got == (ssize_t)n)
+        return TD_OK;
+    if (got < 0)
+        return error_set(err, TD_E_DENIED, "segment %llu, offset %llu: %s", (unsigned long long)sequence, (unsigned long long)offset,
+                         strerror(errno));
+    return error_set(err, TD_E_CORRUPT, "segment %llu ends at %llu, before its index says", (unsigned long long)sequence,
+                     (unsigned long long)(offset + (uint64_t)got));
 }
 
 /* From the disk, or from the blocks on the way to it. */

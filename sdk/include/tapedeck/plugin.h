@@ -520,7 +520,9 @@ enum td_put_flag {
 struct td_put {
     uint32_t size, flags;  /* td_put_flag */
     uint64_t expected;     /* bytes that are going to be written, for choosing how to send; UINT64_MAX: unknown. A hint */
-    const uint8_t *sha256; /* 32 bytes: of all that is going to be written. To be checked and kept by the backend where it can */
+    /* 32 bytes: of all that is going to be written. Kept where the backend can, but never of other bytes than the object has: it is
+     * compared with what is sent, parts included that a former try has sent, before the object is there (TD_E_CORRUPT). */
+    const uint8_t *sha256;
     /* What save() was told when this very file was put before and did not come to its end, perhaps in another process; "": nothing. What
      * turns out to be there of it need not be sent again. */
     const char *state;
@@ -542,8 +544,9 @@ typedef int td_folder_fn(void *ctx, const char *name);
 struct td_storage {
     uint32_t size, flags; /* flags: reserved, 0 */
 
-    /* Once, before all others: is the place there, are the credentials accepted? Also cleans up what a process that was killed has
-     * left behind. That objects can be put, read, listed and removed, the core proves itself, with an object of its own. */
+    /* Once, before all others: is the place there, are the credentials accepted? Of what a process that was killed has left behind it
+     * removes only what can be nobody's any more; the rest is for sweep(). That objects can be put, read, listed and removed, the core
+     * proves itself, with an object of its own. */
     int (*check)(void *self);
     int (*head)(void *self, const char *key, struct td_object *ret);
     /* Gives bytes [offset, offset + n) to `sink`, in order; n UINT64_MAX: to the end. Not 0 from `sink`: stops and returns it. The
