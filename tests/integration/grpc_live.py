@@ -135,7 +135,8 @@ class Client:
 def talk(shop, grpc, port):
     query = shop.Query
     client = Client(shop, grpc, port)
-    client.call("Find", [query(text="lamp", limit=5)], metadata=(("user", "me"), ("grpc-trace-bin", b"\x00\xff\x10")))
+    client.call("Find", [query(text="lamp", limit=5)], metadata=(
+        ("user", "me"), ("grpc-trace-bin", b"\x00\xff\x10"), ("x-token-bin", b"a,b"), ("x-token-bin", b"")))
     client.call("Find", [query(text="missing")])
     client.call("Find", [query(text="fail")])
     client.call("Find", [query(text="slow")], timeout=0.2)

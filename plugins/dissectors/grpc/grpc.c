@@ -71,11 +71,10 @@ static const struct td_field fields[] = {
                                    "How many of the client's messages were compressed; only set if some were."),
     [F_RESPONSE_COMPRESSED] = FIELD("grpc_response_compressed_count", TD_U64, TD_F_RESPONSE,
                                     "How many of the server's messages were compressed; only set if some were."),
-    [F_REQUEST_METADATA] = FIELD(
-        "request.metadata", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
-        "Binary metadata of gRPC's own in the request (grpc-trace-bin ...), decoded from base64; that of others is in request.headers."),
+    [F_REQUEST_METADATA] = FIELD("request.metadata", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+                                 "Binary metadata of the request (names that end in -bin), decoded from base64; the rest is in request.headers."),
     [F_RESPONSE_METADATA] = FIELD("response.metadata", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE,
-                                  "Binary metadata of gRPC's own in the response and its trailers, likewise."),
+                                  "Binary metadata of the response and its trailers, likewise; without grpc-status-details-bin."),
     [F_RESPONSE_TRAILING] =
         FIELD("grpc_web_trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Trailers that stand behind the messages in gRPC-Web."),
     [F_REQUEST_MESSAGES] =
@@ -85,7 +84,8 @@ static const struct td_field fields[] = {
         FIELD("response.messages", TD_BYTES, TD_F_RESPONSE | TD_F_BODY | TD_F_SENSITIVE, "The server's messages, likewise."),
 };
 
-_Static_assert(sizeof(fields) / sizeof(fields[0]) == F_COUNT, "one row for each field");
+/* The field's bit must fit into grpc_conn.wanted. */
+_Static_assert(sizeof(fields) / sizeof(fields[0]) == F_COUNT && F_COUNT <= 64, "one row for each field");
 
 static const struct td_option options[] = {
     TD_SIZE_OPT(struct grpc_config, max_message, "maxMessageSize", "1Mi", 0, 16 << 20,
