@@ -71,8 +71,9 @@ static const struct td_field fields[] = {
                                    "How many of the client's messages were compressed; only set if some were."),
     [F_RESPONSE_COMPRESSED] = FIELD("grpc_response_compressed_count", TD_U64, TD_F_RESPONSE,
                                     "How many of the server's messages were compressed; only set if some were."),
-    [F_REQUEST_METADATA] = FIELD("request.metadata", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
-                                 "Binary metadata of the request (names that end in -bin), decoded from base64; the rest is in request.headers."),
+    [F_REQUEST_METADATA] =
+        FIELD("request.metadata", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+              "Binary metadata of the request (names that end in -bin), decoded from base64; others are in request.headers."),
     [F_RESPONSE_METADATA] = FIELD("response.metadata", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE,
                                   "Binary metadata of the response and its trailers, likewise; without grpc-status-details-bin."),
     [F_RESPONSE_TRAILING] =

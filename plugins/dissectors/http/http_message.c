@@ -64,8 +64,18 @@ static void hand_over(struct http_conn *c, const struct http_head *head)
             name[i] = td_ascii_lower(protocol.p[i]);
         key = td_bytes(name, i);
     }
+    if (c->holding)
+        key = TD_LIT("h2c");
     c->over = true;
     (void)c->out.http->host->takeover(c->out.conn, key.n ? "http.upgrade" : NULL, key);
+}
+
+/* The answer to a request for h2c, if it is not refused, comes in HTTP/2, where the request is known only if it is seen again. One with
+ * content is not kept for that, nor one that names other protocols as well. */
+static void hold(struct http_conn *c, const struct http_input *in, const struct http_head *head)
+{
+    c->holding = head->connection_upgrade && td_eq_nocase(head->upgrade, TD_LIT("h2c"));
+    c->held = in->offset;
 }
 
 static bool opens_tunnel(const struct http_exchange *e, const struct http_head *head)
@@ -121,6 +131,8 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
         return http_wait_after(head->size);
     }
     framing = http_framing(head, kind, e->is_head);
+    if (dir == TD_CLIENT && framing == HTTP_BODY_NONE && head->upgrade.n)
+        hold(c, in, head);
     if (e->lone && framing != HTTP_BODY_NONE) {
         http_mark(c, dir, in->offset, in->offset + head->size);
         side->state = HTTP_IN_QUESTION;

@@ -79,6 +79,8 @@ static inline void http2_confirm(struct http2_conn *c)
 void http2_on_headers(struct http2_conn *c, int dir, const struct http2_frame *frame, const struct http2_payload *payload, uint64_t begin);
 /* The stream that a header list belongs to, perhaps a new one; NULL: none, as it is over or memory is short. */
 struct http2_stream *http2_stream_for(struct http2_conn *c, int dir, uint32_t id);
+/* The HTTP/1.1 request at the front of `in` that asked to go on here: into the connection's list. Returns its bytes; 0: there is none. */
+size_t http2_take_upgrade(struct http2_conn *c, struct td_slice in);
 /* The block that is being put together, or the next one, is not to be read. */
 void http2_lose_blocks(struct http2_conn *c, int dir);
 
