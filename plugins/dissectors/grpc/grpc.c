@@ -102,16 +102,8 @@ static const struct td_option options[] = {
 
 static const struct td_claim claims[] = {
     {TD_ON_POINT, 0, 0, "http.content", "application/grpc"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc+proto"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc+json"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc+thrift"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc+flatbuffers"},
     {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web+proto"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web+json"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web+thrift"},
     {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web-text"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web-text+proto"},
 };
 
 /* ---- The component ----------------------------------------------------------------------------------------------- */

@@ -5,10 +5,11 @@
 #include "tapedeck/cursor.h"
 
 enum {
-    PREFIX = 5,         /* bytes before each message: compressed or not, and its length */
-    MAX_SIZES = 100,    /* of messages that are listed */
-    MAX_TEXT = 1 << 17, /* bytes of base64 that are decoded at a time */
-    MAX_METADATA = 8192 /* bytes of a binary value that is decoded */
+    PREFIX = 5,          /* bytes before each message: compressed or not, and its length */
+    MAX_SIZES = 100,     /* of messages that are listed */
+    MAX_TEXT = 1 << 17,  /* bytes of base64 that are decoded at a time */
+    MAX_METADATA = 8192, /* bytes of a binary value that is decoded */
+    MAX_UNREAD = 8       /* messages too large or damaged once decompressed, after which no more are tried */
 };
 
 enum prefix_flag { COMPRESSED = 0x01, WEB_TRAILERS = 0x80 };
@@ -17,10 +18,11 @@ enum prefix_flag { COMPRESSED = 0x01, WEB_TRAILERS = 0x80 };
 struct side {
     uint64_t skip; /* bytes of a message that are passed over */
     uint64_t count, compressed;
-    uint64_t json; /* bytes in its field */
-    bool lost;     /* where the next message begins is not known */
-    bool full;     /* no more JSON has room */
-    uint8_t *text; /* grpc-web-text: decoded, not yet read */
+    uint64_t json;  /* bytes in its field */
+    bool lost;      /* where the next message begins is not known */
+    bool full;      /* no more JSON has room */
+    uint8_t unread; /* messages that could not be decompressed */
+    uint8_t *text;  /* grpc-web-text: decoded, not yet read */
     size_t text_n, text_cap;
 };
 
@@ -304,8 +306,12 @@ static void decode_message(struct grpc_conn *c, int dir, struct td_slice message
         encoding = td_bytes(name, encoding.n);
     }
     room = (uint8_t *)host_of(c)->scratch(c->conn, plain_cap + cap);
-    if (!room || (compressed && !grpc_decompress(encoding, message, room, plain_cap, &plain)))
+    if (!room)
         return;
+    if (compressed && !grpc_decompress(encoding, message, room, plain_cap, &plain)) {
+        c->side[dir].full = ++c->side[dir].unread == MAX_UNREAD;
+        return;
+    }
     out.p = room + plain_cap;
     put_plain(c, dir, &out, plain);
     if (out.full)

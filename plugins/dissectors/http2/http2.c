@@ -134,7 +134,8 @@ static const struct td_claim claims[] = {
 static const struct td_point points[] = {
     {"http.content",
      "The content of a call's request and response, without framing. The key is the media type of the request, or of a lone response, "
-     "without parameters: application/json. Content of application/grpc* as it was sent, other content without its content codings.",
+     "without parameters: application/json; of application/grpc* without +json and the like. Such content comes as it was sent, other "
+     "content without its codings.",
      TD_POINT_CALL},
 };
 

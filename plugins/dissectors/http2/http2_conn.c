@@ -310,14 +310,14 @@ static void found_beginning(struct http2_conn *c)
 static struct outcome looking(struct http2_conn *c, int dir, const struct http2_input *in)
 {
     bool found;
-    size_t used;
+    size_t used, need;
     if (dir == TD_CLIENT && c->midstream && td_starts(in->bytes, TD_LIT(HTTP2_PREFACE_TEXT))) {
         found_beginning(c);
         return go_on(0);
     }
-    used = http2_look(c, dir, in, &found);
+    used = http2_look(c, dir, in, &found, &need);
     if (!found)
-        return wait_for(used, 0);
+        return wait_for(used, need);
     c->side[dir].state = HTTP2_AT_FRAME;
     return go_on(used);
 }

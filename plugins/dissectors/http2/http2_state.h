@@ -86,8 +86,9 @@ void http2_lose_blocks(struct http2_conn *c, int dir);
 
 /* http2_sync.c */
 
-/* How many bytes of the input lie before the next frame; *ret_found: one begins there. */
-size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, bool *ret_found);
+/* How many bytes of the input lie before the next frame; *ret_found: one begins there. Else *ret_need bytes must be there behind them
+ * before it is worth to look again, 0: any. */
+size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, bool *ret_found, size_t *ret_need);
 int http2_probe(const void *self, const struct td_flow *flow, int dir, struct td_slice in);
 
 #endif
