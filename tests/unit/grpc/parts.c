@@ -45,6 +45,33 @@ static void texts(void)
     ok(grpc_binary_decode(TD_LIT("\0,a"), out, &n) && n == 2 && memcmp(out, ",a", 2) == 0, "binary metadata as it is, behind a zero");
 }
 
+static void time_is(bool duration, int64_t seconds, int32_t nanos, const char *want)
+{
+    char room[64];
+    struct grpc_out out = {(uint8_t *)room, 0, sizeof(room) - 1, false};
+    ok((duration ? grpc_put_duration : grpc_put_timestamp)(&out, seconds, nanos) == (*want != 0), "%lld s", (long long)seconds);
+    room[out.n] = 0;
+    is_str(room, want, "as JSON has it");
+}
+
+static void times(void)
+{
+    time_is(false, 0, 0, "\"1970-01-01T00:00:00Z\"");
+    time_is(false, 951782400, 0, "\"2000-02-29T00:00:00Z\"");
+    time_is(false, 1709251199, 21000000, "\"2024-02-29T23:59:59.021Z\"");
+    time_is(false, -1, 999999000, "\"1969-12-31T23:59:59.999999Z\"");
+    time_is(false, -62135596800, 1, "\"0001-01-01T00:00:00.000000001Z\"");
+    time_is(false, -2203891200, 0, "\"1900-03-01T00:00:00Z\"");
+    time_is(false, 253402300799, 0, "\"9999-12-31T23:59:59Z\"");
+    time_is(false, 253402300800, 0, "");
+    time_is(false, 0, -1, "");
+    time_is(true, 1, 340012000, "\"1.340012s\"");
+    time_is(true, 0, -500000000, "\"-0.500s\"");
+    time_is(true, -3, 0, "\"-3s\"");
+    time_is(true, 1, -1, "");
+    time_is(true, INT64_MIN, 0, "");
+}
+
 /* ---- Compressions --------------------------------------------------------------------------------------------------- */
 
 static void unpacks(const char *encoding, const void *bytes, size_t n, const char *plain)
@@ -185,6 +212,7 @@ static void schemas(void)
 int main(void)
 {
     texts();
+    times();
     compressions();
     guesses();
     schemas();
