@@ -382,7 +382,7 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
     call->flags = flags;
     uint32_t index = w->set->kinds[call->component].dissector;
     w->stats.calls[index]++;
-    w->stats.incomplete[index] += !call_half_complete(&call->half[0]) || !call_half_complete(&call->half[1]);
+    w->stats.incomplete[index] += !call_complete(call);
     w->on_call(w->on_call_ctx, call, &w->out);
     release_call(c, call);
 }

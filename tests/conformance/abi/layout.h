@@ -282,6 +282,8 @@ VALUE(TD_KIND_DISSECTOR, 2);
 VALUE(TD_KIND_EXPORTER, 3);
 
 #if TD_ABI_MINOR >= 1 && TD_TARGET_MINOR >= 1
+VALUE(TD_ONE_WAY, 8);
+
 GROWS(td_object, 184);
 AT(td_object, size, 0);
 AT(td_object, flags, 4);

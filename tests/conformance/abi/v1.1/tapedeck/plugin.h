@@ -190,7 +190,10 @@ struct td_field {
 enum td_commit_flag {
     TD_REQUEST_CUT = 1u << 0,  /* the request's end was not seen */
     TD_RESPONSE_CUT = 1u << 1, /* the response's end was not seen */
-    TD_PARTIAL = 1u << 2       /* something could not be decoded; what stands is right */
+    TD_PARTIAL = 1u << 2,      /* something could not be decoded; what stands is right */
+#if TD_TARGET_MINOR >= 1
+    TD_ONE_WAY = 1u << 3 /* nothing answers it, as Kafka's Produce with acks=0: its other half is not missed */
+#endif
 };
 
 enum td_dir { TD_CLIENT = 0, TD_SERVER = 1 }; /* who sent it: the client (requests) or the server */
