@@ -133,9 +133,10 @@ static size_t buffer_cost(size_t n)
 /* Takes what a buffer of the call's costs more if it grows from `n` to `to` bytes; false: over the connection's limit. */
 static bool charge(struct td_call *call, size_t n, size_t to)
 {
-    size_t before = buffer_cost(n), after = buffer_cost(to);
-    if (after <= before)
+    size_t before = buffer_cost(n);
+    if (to <= before)
         return true;
+    size_t after = buffer_cost(to);
     struct shard *shard = call->conn->shard;
     if (!flow_take(shard->flows, call->conn->flow, after - before)) {
         shard->worker->stats.over_limit++;

@@ -33,7 +33,6 @@ struct grpc_conn {
     struct td_arena *arena;
     struct side side[2];
     const struct grpc_method *method;
-    uint64_t wanted; /* a bit for each field that somebody will look at */
     bool begun, text, json, wants_json[2];
     bool has_status; /* it came in the content's trailers, as gRPC-Web has them */
 };
@@ -45,7 +44,7 @@ static const struct td_host *host_of(const struct grpc_conn *c)
 
 static bool wants(const struct grpc_conn *c, uint32_t field)
 {
-    return c->wanted >> field & 1;
+    return c->grpc->host->wants(c->conn, field);
 }
 
 static bool find(const struct grpc_conn *c, uint32_t map, struct td_slice name, struct td_slice *ret)
@@ -517,7 +516,6 @@ int grpc_open(const void *self, struct td_conn *conn, const struct td_flow *flow
     const struct grpc *grpc = (const struct grpc *)self;
     struct td_call *call = grpc->host->layer(conn);
     struct grpc_conn *c;
-    uint32_t field;
     (void)flow;
     if (!call)
         return TD_E_UNSUPPORTED;
@@ -528,8 +526,6 @@ int grpc_open(const void *self, struct td_conn *conn, const struct td_flow *flow
     c->conn = conn;
     c->call = call;
     c->arena = arena;
-    for (field = F_LENT; field < F_COUNT; field++)
-        c->wanted |= grpc->host->wants(conn, field) ? UINT64_C(1) << field : 0;
     c->wants_json[TD_CLIENT] = wants(c, F_REQUEST_MESSAGES) && grpc->config->max_messages > 2;
     c->wants_json[TD_SERVER] = wants(c, F_RESPONSE_MESSAGES) && grpc->config->max_messages > 2;
     *ret_state = c;
