@@ -139,6 +139,12 @@ static int share_field(struct field_registry *r, uint32_t at, const struct field
     return field->owner && field->doc ? TD_OK : error_nomem(err);
 }
 
+/* What a filter sees of a call without the field; of gRPC's status 0 would be OK. */
+static int64_t absent_of(const char *name)
+{
+    return strcmp(name, "grpc_status") == 0 ? -1 : 0;
+}
+
 static int add_field(struct field_registry *r, const struct field *f, const char *protocol, uint32_t *ret_at, struct error *err)
 {
     int32_t at = find_linear(r, f->name);
@@ -155,6 +161,7 @@ static int add_field(struct field_registry *r, const struct field *f, const char
                                      .sensitive = (f->flags & TD_F_SENSITIVE) != 0,
                                      .summary = (f->flags & (TD_F_METHOD | TD_F_TARGET | TD_F_STATUS)) != 0,
                                      .values = names_of(r, f, &fine),
+                                     .absent = absent_of(f->name),
                                      .owner = protocol};
     *ret_at = r->n++;
     return fine ? TD_OK : error_nomem(err);

@@ -1,12 +1,55 @@
 /* Start lines and heads: what begins a message, and which call it belongs to. */
+#include "../content/content_text.h"
 #include "http_state.h"
 
-static void begin_request(struct http_conn *c, const struct http_head *head, struct http_exchange *e)
+/* The same head with its fields, which nobody but a child looks at. */
+static bool reread(const struct http_input *in, enum http_kind kind, struct http_field *fields, struct http_head *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->fields = fields;
+    return http_parse_head(in->bytes, kind, true, ret) == HTTP_OK;
+}
+
+/* For a call with a child. */
+static void set_all(struct http_conn *c, const struct http_input *in, const struct http_head *head, struct http_exchange *e, int dir)
+{
+    struct http_field fields[HTTP_MAX_FIELDS];
+    struct http_head again;
+    if (!head->fields && reread(in, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, fields, &again))
+        head = &again;
+    if (dir == TD_CLIENT)
+        http_set_request(&c->full, e->call, head);
+    else
+        http_set_response(&c->full, e->call, head, e->lone);
+}
+
+static void open_child(struct http_conn *c, int dir, const struct http_head *head, struct http_exchange *e)
+{
+    struct content_sink sink = http_sink(&c->out, e->call, dir);
+    if (head->content_type.n && e->call)
+        content_child_open(&e->child, &sink, head->content_type);
+}
+
+static void begin_request(struct http_conn *c, const struct http_input *in, const struct http_head *head, struct http_exchange *e)
 {
     e->is_head = td_eq(head->method, TD_LIT("HEAD"));
     e->is_connect = td_eq(head->method, TD_LIT("CONNECT"));
     e->is_upgrade = head->connection_upgrade && head->upgrade.n;
-    http_set_request(&c->out, e->call, head);
+    open_child(c, TD_CLIENT, head, e);
+    if (e->child.sub)
+        set_all(c, in, head, e, TD_CLIENT);
+    else
+        http_set_request(&c->out, e->call, head);
+}
+
+static void begin_response(struct http_conn *c, const struct http_input *in, const struct http_head *head, struct http_exchange *e)
+{
+    if (e->lone)
+        open_child(c, TD_SERVER, head, e);
+    if (e->child.sub)
+        set_all(c, in, head, e, TD_SERVER);
+    else
+        http_set_response(&c->out, e->call, head, e->lone);
 }
 
 /* The connection goes on in another protocol: a tunnel's content, or what the Upgrade field names. */
@@ -15,14 +58,24 @@ static void hand_over(struct http_conn *c, const struct http_head *head)
     uint8_t name[32];
     struct td_slice list = head->upgrade, protocol, key = {NULL, 0};
     size_t i;
-    if (head->status == 101 && http_next_element(&list, ',', &protocol)) {
+    if (head->status == 101 && content_next_element(&list, ',', &protocol)) {
         /* "TLS/1.2": the name is the key, the version the child's affair. */
         for (i = 0; i < protocol.n && i < sizeof(name) && protocol.p[i] != '/'; i++)
             name[i] = td_ascii_lower(protocol.p[i]);
         key = td_bytes(name, i);
     }
+    if (c->holding)
+        key = TD_LIT("h2c");
     c->over = true;
     (void)c->out.http->host->takeover(c->out.conn, key.n ? "http.upgrade" : NULL, key);
+}
+
+/* The answer to a request for h2c, if it is not refused, comes in HTTP/2, where the request is known only if it is seen again. One with
+ * content is not kept for that, nor one that names other protocols as well. */
+static void hold(struct http_conn *c, const struct http_input *in, const struct http_head *head)
+{
+    c->holding = head->connection_upgrade && td_eq_nocase(head->upgrade, TD_LIT("h2c"));
+    c->held = in->offset;
 }
 
 static bool opens_tunnel(const struct http_exchange *e, const struct http_head *head)
@@ -57,9 +110,9 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
         return http_lost();
     side->exchange = e;
     if (dir == TD_CLIENT)
-        begin_request(c, head, e);
+        begin_request(c, in, head, e);
     else
-        http_set_response(&c->out, e->call, head, e->lone);
+        begin_response(c, in, head, e);
     if (head->dropped_fields)
         e->flags |= TD_PARTIAL;
     http_body_begin(&c->out, dir, head, &side->body);
@@ -78,6 +131,8 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
         return http_wait_after(head->size);
     }
     framing = http_framing(head, kind, e->is_head);
+    if (dir == TD_CLIENT && framing == HTTP_BODY_NONE && head->upgrade.n)
+        hold(c, in, head);
     if (e->lone && framing != HTTP_BODY_NONE) {
         http_mark(c, dir, in->offset, in->offset + head->size);
         side->state = HTTP_IN_QUESTION;

@@ -26,18 +26,24 @@ struct http_side {
     uint64_t seen;     /* stream offset up to which bytes were shown before: a packet begins there */
     size_t scanned;    /* of the unused bytes: no head or trailer section ends in them */
     uint64_t body_end; /* HTTP_IN_LENGTH: stream offset. HTTP_IN_QUESTION: the length */
+    uint64_t content;  /* where the newest byte of the body ends */
     uint64_t marked;   /* the message's bytes before this offset are marked */
     struct http_chunked chunked;
-    struct http_body body;
+    struct content_body body;
     struct http_exchange *exchange; /* of the message that is being read */
 };
 
 struct http_conn {
     struct http_out out;
+    struct http_out full; /* for calls with a child, which may read any field */
     struct http_pairing pairing;
     struct http_side side[2];
     /* A request to tunnel or to upgrade. Until its answer is known, what the client sends next may be HTTP or not. */
     struct http_exchange *tunnel;
+    /* The client's bytes from `held` to `handled` are such a request, for h2c. They are not reported as used while `holding`: HTTP/2, which
+     * answers it, shall see them again. */
+    uint64_t held, handled;
+    bool holding;
     bool confirmed;
     bool keep_fields; /* somebody wants header fields or cookies */
     bool doubtful;    /* neither a port nor the user speaks for HTTP */

@@ -280,6 +280,9 @@ struct td_host {
     struct td_call *(*layer)(struct td_conn *);
     /* The first value that a MAP has under this name, letters' case ignored; false: none. Valid until the next setter on this call. */
     bool (*find_pair)(struct td_call *, uint32_t field, struct td_slice name, struct td_slice *ret);
+    /* The pairs of a MAP one by one: *at is 0 before the first, and the core's own from then on; false: there is none any more. What is
+     * returned is valid until the next setter on this call, *at beyond that. */
+    bool (*next_pair)(struct td_call *, uint32_t field, uint32_t *at, struct td_slice *ret_name, struct td_slice *ret_value);
 #endif
 };
 

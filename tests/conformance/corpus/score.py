@@ -8,6 +8,11 @@ from .checks import FULL
 BARS = {
     "http1": {"recall": 99.5, "precision": 99.5, "endpoints": 99.5, "method": 99.5, "uri": 99.5, "version": 99.5, "host": 99.5,
               "status": 99.5, "phrase": 97, "headers": 97, "body_len": 97, "body_sha256": 97, "body_size": 97, "pairs": 97},
+    "http2": {"recall": 99, "precision": 99, "endpoints": 99, "method": 99, "path": 99, "authority": 99, "scheme": 99, "status": 99,
+              "headers": 99, "trailers": 99, "data_len": 99, "data_sha256": 99, "data_frames": 99, "complete": 99, "stream_id": 99,
+              "pairs": 99},
+    "grpc": {"recall": 99, "precision": 99, "endpoints": 99, "service": 99, "method": 99, "status": 99, "status_message": 99,
+             "message_count": 99, "message_sizes": 99, "compressed": 99, "pairs": 99},
     "dns": {"recall": 99.5, "precision": 99.5, "endpoints": 99.5, "id": 99.5, "name": 99.5, "type": 99.5, "rcode": 99.5,
             "opcode": 99.5, "class": 97, "counts": 97, "records": 97, "pairs": 97},
 }

@@ -1,0 +1,234 @@
+#include "http2_hpack.h"
+
+#include "tapedeck/cursor.h"
+
+enum {
+    STATIC_ENTRIES = 61,  /* RFC 7541 appendix A */
+    MAX_STRING = 1 << 20, /* bytes of a literal; longer ones are none */
+    MAX_JUDGED = 128      /* representations by which a block is judged */
+};
+
+void http2_hpack_init(struct http2_hpack *h, nghttp2_mem *memory, bool lost)
+{
+    h->inflater = NULL;
+    h->memory = memory;
+    h->lost = lost;
+}
+
+void http2_hpack_clear(struct http2_hpack *h)
+{
+    if (h->inflater)
+        nghttp2_hd_inflate_del(h->inflater);
+    h->inflater = NULL;
+}
+
+void http2_hpack_lose(struct http2_hpack *h)
+{
+    http2_hpack_clear(h);
+    h->lost = true;
+}
+
+/* ---- Representations ------------------------------------------------------------------------------------------------- */
+
+/* RFC 7541 section 6. */
+enum kind { INDEXED, INSERTED, PLAIN, NEVER, TABLE_SIZE };
+
+struct representation {
+    enum kind kind;
+    uint32_t index;        /* of the field, or of the name; 0: the name is a literal. TABLE_SIZE: the size */
+    struct td_slice all;   /* its bytes */
+    struct td_slice value; /* the value with its length, as in the block */
+};
+
+/* Section 5.1: the rest of the first byte, then seven bits a byte. */
+static uint32_t read_integer(struct td_cursor *c, uint8_t first, unsigned bits)
+{
+    uint32_t mask = (1u << bits) - 1, value = first & mask;
+    unsigned shift = 0;
+    uint8_t more;
+    if (value < mask)
+        return value;
+    do {
+        more = td_u8(c);
+        if (shift > 21)
+            c->failed = true; /* nothing needs 2^28 */
+        else
+            value += (uint32_t)(more & 0x7f) << shift;
+        shift += 7;
+    } while (more & 0x80 && !c->failed);
+    return value;
+}
+
+static void skip_string(struct td_cursor *c)
+{
+    uint32_t n = read_integer(c, td_u8(c), 7);
+    if (n > MAX_STRING)
+        c->failed = true;
+    td_skip(c, n);
+}
+
+/* The next representation; false: it is cut or nonsense. */
+static bool next_representation(struct td_cursor *c, struct representation *r)
+{
+    const uint8_t *begin = c->p;
+    uint8_t first = td_u8(c);
+    const uint8_t *value;
+    if (first & 0x80)
+        r->kind = INDEXED;
+    else if (first & 0x40)
+        r->kind = INSERTED;
+    else if (first & 0x20)
+        r->kind = TABLE_SIZE;
+    else
+        r->kind = first & 0x10 ? NEVER : PLAIN;
+    r->index = read_integer(c, first, r->kind == INDEXED ? 7 : r->kind == INSERTED ? 6 : r->kind == TABLE_SIZE ? 5 : 4);
+    if (r->kind >= TABLE_SIZE || r->kind == INDEXED) {
+        r->all = td_bytes(begin, (size_t)(c->p - begin));
+        return !c->failed && !(r->kind == INDEXED && r->index == 0);
+    }
+    if (r->index == 0)
+        skip_string(c);
+    value = c->p;
+    skip_string(c);
+    r->all = td_bytes(begin, (size_t)(c->p - begin));
+    r->value = td_bytes(value, (size_t)(c->p - value));
+    return !c->failed;
+}
+
+bool http2_hpack_plausible(struct td_slice block, bool cut)
+{
+    struct td_cursor c = td_cursor(block);
+    struct representation r;
+    bool fields = false;
+    unsigned n;
+    if (block.n == 0)
+        return cut;
+    for (n = 0; td_left(&c) && n < MAX_JUDGED; n++) {
+        if (!next_representation(&c, &r))
+            return cut && c.failed;
+        if (r.kind == TABLE_SIZE ? fields || r.index > HTTP2_MAX_TABLE * 16 : r.index > STATIC_ENTRIES + HTTP2_MAX_TABLE / 32)
+            return false; /* sizes stand at the beginning (section 4.2) */
+        fields |= r.kind != TABLE_SIZE;
+    }
+    return fields;
+}
+
+int http2_hpack_side(struct td_slice block)
+{
+    struct td_cursor c = td_cursor(block);
+    struct representation r;
+    unsigned n;
+    for (n = 0; n < MAX_JUDGED && td_left(&c) && next_representation(&c, &r); n++) {
+        if (r.kind == TABLE_SIZE)
+            continue;
+        if (r.index >= 1 && r.index <= 7)
+            return 1;
+        if (r.index >= 8 && r.index <= 14)
+            return 2;
+        if (r.index)
+            return 0;
+        /* Literal names, perhaps Huffman-coded (appendix B): ":status" and ":method" as some servers and clients write them. */
+        if (td_starts(td_sub(r.all, 1, r.all.n), TD_LIT("\x07:status")))
+            return 2;
+        return td_starts(td_sub(r.all, 1, r.all.n), TD_LIT("\x07:method")) ? 1 : 0;
+    }
+    return 0;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------- */
+
+static bool make_inflater(struct http2_hpack *h)
+{
+    /* "The table may have this size" as an encoder says it: the largest one, as it is not known what was agreed on. */
+    static const uint8_t largest[] = {0x3f, 0xe1, 0xff, 0x03};
+    nghttp2_nv field;
+    int flags = 0;
+    if (h->inflater)
+        return true;
+    if (nghttp2_hd_inflate_new2(&h->inflater, h->memory) != 0)
+        return false;
+    /* What the receiver allows is in its SETTINGS, but the sender repeats it in its blocks, at the place from which on it
+     * holds (section 4.2). */
+    (void)nghttp2_hd_inflate_change_table_size(h->inflater, HTTP2_MAX_TABLE);
+    if (h->lost && nghttp2_hd_inflate_hd2(h->inflater, &field, &flags, largest, sizeof(largest), 0) != (ssize_t)sizeof(largest)) {
+        http2_hpack_clear(h);
+        return false;
+    }
+    return true;
+}
+
+static bool give(http2_field_fn *fn, void *ctx, const nghttp2_nv *nv)
+{
+    unsigned flags = nv->flags & NGHTTP2_NV_FLAG_NO_INDEX ? HTTP2_NEVER_INDEXED : 0;
+    struct td_slice name = td_bytes(nv->name, nv->namelen), value = td_bytes(nv->value, nv->valuelen);
+    /* An entry that was inserted under a name that is not known. */
+    if (td_eq(name, TD_LIT(HTTP2_UNKNOWN)))
+        flags |= HTTP2_NAME_UNKNOWN;
+    return fn(ctx, name, value, flags);
+}
+
+/* Feeds whole representations. */
+static enum http2_hpack_result inflate_part(struct http2_hpack *h, struct td_slice part, bool final, http2_field_fn *fn, void *ctx)
+{
+    while (part.n || final) {
+        nghttp2_nv nv;
+        int flags = 0;
+        ssize_t n = nghttp2_hd_inflate_hd2(h->inflater, &nv, &flags, part.p, part.n, final);
+        if (n < 0)
+            return n == NGHTTP2_ERR_NOMEM ? HTTP2_HPACK_NOMEM : HTTP2_HPACK_BAD;
+        part = td_sub(part, (size_t)n, part.n);
+        if (flags & NGHTTP2_HD_INFLATE_EMIT && !give(fn, ctx, &nv))
+            return HTTP2_HPACK_BAD;
+        if (flags & NGHTTP2_HD_INFLATE_FINAL)
+            break;
+        if (n == 0 && !(flags & NGHTTP2_HD_INFLATE_EMIT))
+            return HTTP2_HPACK_BAD;
+    }
+    return HTTP2_HPACK_OK;
+}
+
+/* A literal whose name is an entry that is not known: the value is read under a name that says so. */
+static enum http2_hpack_result inflate_nameless(struct http2_hpack *h, const struct representation *r, http2_field_fn *fn, void *ctx)
+{
+    uint8_t name[2 + sizeof(HTTP2_UNKNOWN) - 1];
+    enum http2_hpack_result result;
+    name[0] = r->kind == INSERTED ? 0x40 : r->kind == NEVER ? 0x10 : 0;
+    name[1] = sizeof(HTTP2_UNKNOWN) - 1;
+    memcpy(name + 2, HTTP2_UNKNOWN, sizeof(HTTP2_UNKNOWN) - 1);
+    result = inflate_part(h, td_bytes(name, sizeof(name)), false, fn, ctx);
+    return result == HTTP2_HPACK_OK ? inflate_part(h, r->value, false, fn, ctx) : result;
+}
+
+static enum http2_hpack_result inflate_lossy(struct http2_hpack *h, struct td_slice block, http2_field_fn *fn, void *ctx)
+{
+    struct td_cursor c = td_cursor(block);
+    struct representation r;
+    enum http2_hpack_result result = HTTP2_HPACK_OK;
+    while (td_left(&c) && result == HTTP2_HPACK_OK) {
+        bool known;
+        if (!next_representation(&c, &r))
+            return HTTP2_HPACK_BAD;
+        known = r.index <= nghttp2_hd_inflate_get_num_table_entries(h->inflater);
+        if (r.kind == TABLE_SIZE && r.index > HTTP2_MAX_TABLE)
+            continue;
+        if (r.kind == TABLE_SIZE || known)
+            result = inflate_part(h, r.all, false, fn, ctx);
+        else if (r.kind != INDEXED)
+            result = inflate_nameless(h, &r, fn, ctx);
+        else if (!fn(ctx, TD_LIT(HTTP2_UNKNOWN), TD_LIT(HTTP2_UNKNOWN), HTTP2_NAME_UNKNOWN | HTTP2_VALUE_UNKNOWN))
+            result = HTTP2_HPACK_BAD;
+    }
+    return result;
+}
+
+enum http2_hpack_result http2_hpack_read(struct http2_hpack *h, struct td_slice block, http2_field_fn *fn, void *ctx)
+{
+    enum http2_hpack_result result = HTTP2_HPACK_NOMEM;
+    if (make_inflater(h)) {
+        result = h->lost ? inflate_lossy(h, block, fn, ctx) : inflate_part(h, block, true, fn, ctx);
+        (void)nghttp2_hd_inflate_end_headers(h->inflater);
+    }
+    if (result != HTTP2_HPACK_OK)
+        http2_hpack_lose(h);
+    return result;
+}
