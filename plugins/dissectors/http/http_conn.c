@@ -121,6 +121,7 @@ int http_open(const void *self, struct td_conn *conn, const struct td_flow *flow
         return TD_E_NOMEM;
     c->out.http = http;
     c->out.conn = conn;
+    c->arena = arena;
     for (field = 0; field < F_COUNT; field++)
         c->out.wanted |= http->host->wants(conn, field) ? 1u << field : 0;
     c->full = c->out;

@@ -2,8 +2,7 @@
 #include "../content/content_text.h"
 #include "http_state.h"
 
-/* The same head with its fields, which nobody but a child looks at. */
-static bool reread(const struct http_input *in, enum http_kind kind, struct http_field *fields, struct http_head *ret)
+bool http_reread(const struct http_input *in, enum http_kind kind, struct http_field *fields, struct http_head *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->fields = fields;
@@ -15,7 +14,7 @@ static void set_all(struct http_conn *c, const struct http_input *in, const stru
 {
     struct http_field fields[HTTP_MAX_FIELDS];
     struct http_head again;
-    if (!head->fields && reread(in, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, fields, &again))
+    if (!head->fields && http_reread(in, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, fields, &again))
         head = &again;
     if (dir == TD_CLIENT)
         http_set_request(&c->full, e->call, head);
@@ -35,6 +34,8 @@ static void begin_request(struct http_conn *c, const struct http_input *in, cons
     e->is_head = td_eq(head->method, TD_LIT("HEAD"));
     e->is_connect = td_eq(head->method, TD_LIT("CONNECT"));
     e->is_upgrade = head->connection_upgrade && head->upgrade.n;
+    if (e->is_upgrade)
+        http_note_upgrade(c, e, head);
     open_child(c, TD_CLIENT, head, e);
     if (e->child.sub)
         set_all(c, in, head, e, TD_CLIENT);
@@ -50,22 +51,6 @@ static void begin_response(struct http_conn *c, const struct http_input *in, con
         set_all(c, in, head, e, TD_SERVER);
     else
         http_set_response(&c->out, e->call, head, e->lone);
-}
-
-/* The connection goes on in another protocol: a tunnel's content, or what the Upgrade field names. */
-static void hand_over(struct http_conn *c, const struct http_head *head)
-{
-    uint8_t name[32];
-    struct td_slice list = head->upgrade, protocol, key = {NULL, 0};
-    size_t i;
-    if (head->status == 101 && content_next_element(&list, ',', &protocol)) {
-        /* "TLS/1.2": the name is the key, the version the child's affair. */
-        for (i = 0; i < protocol.n && i < sizeof(name) && protocol.p[i] != '/'; i++)
-            name[i] = td_ascii_lower(protocol.p[i]);
-        key = td_bytes(name, i);
-    }
-    c->over = true;
-    (void)c->out.http->host->takeover(c->out.conn, key.n ? "http.upgrade" : NULL, key);
 }
 
 static bool opens_tunnel(const struct http_exchange *e, const struct http_head *head)
@@ -116,8 +101,8 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
     }
     if (dir == TD_SERVER && opens_tunnel(e, head)) {
         http_mark(c, dir, in->offset, in->offset + head->size);
+        http_hand_over(c, in, e, head);
         http_end_message(c, dir, false);
-        hand_over(c, head);
         return http_wait_after(head->size);
     }
     framing = http_framing(head, kind, e->is_head);

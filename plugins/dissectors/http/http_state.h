@@ -33,13 +33,22 @@ struct http_side {
     struct http_exchange *exchange; /* of the message that is being read */
 };
 
+/* The newest request to upgrade. */
+struct http_asked {
+    uint64_t number; /* of its exchange */
+    size_t target_n, host_n;
+    uint8_t bytes[1024]; /* the target, then the host; 0: longer than this */
+};
+
 struct http_conn {
     struct http_out out;
+    struct td_arena *arena;
     struct http_out full; /* for calls with a child, which may read any field */
     struct http_pairing pairing;
     struct http_side side[2];
     /* A request to tunnel or to upgrade. Until its answer is known, what the client sends next may be HTTP or not. */
     struct http_exchange *tunnel;
+    struct http_asked *asked; /* NULL: nobody asked to upgrade yet */
     bool confirmed;
     bool keep_fields; /* somebody wants header fields or cookies */
     bool doubtful;    /* neither a port nor the user speaks for HTTP */
@@ -111,7 +120,18 @@ void http_abandon_message(struct http_conn *c, int dir, bool line_start);
 /* `line_start`: the next byte begins a line, or may do so. */
 void http_look_for_start(struct http_side *side, bool line_start);
 
+/* http_upgrade.c: handing the connection over. */
+
+/* Keeps what a request to upgrade asked for, until its answer. */
+void http_note_upgrade(struct http_conn *c, const struct http_exchange *e, const struct http_head *head);
+/* The connection goes on in another protocol: a tunnel's content, or what the Upgrade field names. Its dissector is told ":status", what
+ * is known of ":path" and ":authority", and the fields of the 101 response. */
+void http_hand_over(struct http_conn *c, const struct http_input *in, const struct http_exchange *e, const struct http_head *head);
+
 /* http_message.c: start lines and heads. */
+
+/* The same head with its fields; `fields` has HTTP_MAX_FIELDS. */
+bool http_reread(const struct http_input *in, enum http_kind kind, struct http_field *fields, struct http_head *ret);
 
 struct http_outcome http_at_start(struct http_conn *c, int dir, const struct http_input *in);
 struct http_outcome http_looking(struct http_conn *c, int dir, const struct http_input *in);
