@@ -79,6 +79,18 @@ static void note(struct content_child *child, const struct content_sink *sink, i
     child->sub = NULL;
 }
 
+void content_child_open_query(struct content_child *child, const struct content_sink *sink)
+{
+    if (!child->sub && sink->call)
+        child->sub = sink->host->sub_open(sink->conn, sink->call, "http.content", TD_LIT("application/x-www-form-urlencoded"));
+}
+
+void content_child_query(struct content_child *child, const struct content_sink *sink, struct td_slice query, uint64_t begin)
+{
+    if (child->sub)
+        note(child, sink, sink->host->sub_data(child->sub, TD_CLIENT, query, begin, begin + query.n));
+}
+
 void content_child_data(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir,
                         struct td_slice content, uint64_t begin)
 {

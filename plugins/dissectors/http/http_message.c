@@ -31,16 +31,24 @@ static void open_child(struct http_conn *c, int dir, const struct http_head *hea
 
 static void begin_request(struct http_conn *c, const struct http_input *in, const struct http_head *head, struct http_exchange *e)
 {
+    struct content_sink sink = http_sink(&c->out, e->call, TD_CLIENT);
+    struct td_slice query = {NULL, 0};
     e->is_head = td_eq(head->method, TD_LIT("HEAD"));
     e->is_connect = td_eq(head->method, TD_LIT("CONNECT"));
     e->is_upgrade = head->connection_upgrade && head->upgrade.n;
     if (e->is_upgrade)
         http_note_upgrade(c, e, head);
     open_child(c, TD_CLIENT, head, e);
+    if (!head->content_type.n)
+        query = content_query(head->target);
+    if (query.n)
+        content_child_open_query(&e->child, &sink);
     if (e->child.sub)
         set_all(c, in, head, e, TD_CLIENT);
     else
         http_set_request(&c->out, e->call, head);
+    if (query.n)
+        content_child_query(&e->child, &sink, query, in->offset + (uint64_t)(query.p - in->bytes.p));
 }
 
 static void begin_response(struct http_conn *c, const struct http_input *in, const struct http_head *head, struct http_exchange *e)
@@ -90,7 +98,7 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
         begin_response(c, in, head, e);
     if (head->dropped_fields)
         e->flags |= TD_PARTIAL;
-    http_body_begin(&c->out, dir, head, &side->body);
+    http_body_begin(e->child.sub && head->n_codings ? &c->full : &c->out, dir, head, &side->body);
     if (e == c->tunnel || c->pairing.lost)
         c->tunnel = NULL;
     side->marked = in->offset;

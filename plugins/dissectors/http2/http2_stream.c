@@ -222,12 +222,28 @@ static void begin_half(struct http2_streams *all, struct http2_stream *s, int di
     note_list(s, list);
 }
 
+/* An extended CONNECT (RFC 8441): what its content is, :protocol says. */
+static void open_tunnel(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
+{
+    if (s->call && !s->child.sub)
+        s->child.sub = host_of(all)->sub_open(all->out->conn, s->call, "http.upgrade", list->protocol);
+    s->child.raw = s->child.sub != NULL;
+}
+
 void http2_stream_request(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
 {
     struct content_sink sink = sink_of(all, s, TD_CLIENT);
-    content_child_open(&s->child, &sink, list->content_type);
+    struct td_slice query = list->content_type.n ? td_bytes(NULL, 0) : content_query(list->path);
+    if (list->protocol.n)
+        open_tunnel(all, s, list);
+    else if (query.n)
+        content_child_open_query(&s->child, &sink);
+    else
+        content_child_open(&s->child, &sink, list->content_type);
     begin_half(all, s, TD_CLIENT, list);
     http2_set_request(all->out, s->call, list);
+    if (query.n && !list->protocol.n)
+        content_child_query(&s->child, &sink, query, 0);
 }
 
 void http2_stream_response(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
