@@ -124,6 +124,11 @@ int http_open(const void *self, struct td_conn *conn, const struct td_flow *flow
     c->arena = arena;
     for (field = 0; field < F_COUNT; field++)
         c->out.wanted |= http->host->wants(conn, field) ? 1u << field : 0;
+    c->forms.pairs = F_REQUEST_FORM;
+    c->forms.names = F_PART_NAMES;
+    c->forms.file_names = F_PART_FILE_NAMES;
+    c->forms.sizes = F_PART_SIZES;
+    content_forms_init(&c->forms, http->host, conn, arena);
     c->full = c->out;
     c->full.wanted = UINT32_MAX;
     c->keep_fields = http_wants(&c->out, F_REQUEST_HEADERS) || http_wants(&c->out, F_RESPONSE_HEADERS) ||

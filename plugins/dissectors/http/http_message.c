@@ -83,6 +83,7 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
     enum http_kind kind = dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE;
     bool interim = kind == HTTP_RESPONSE && head->status / 100 == 1 && head->status != 101;
     struct http_exchange *e;
+    const struct http_asked *asked;
     enum http_framing framing;
     if (interim) {
         note_interim(c, head);
@@ -99,6 +100,8 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
     if (head->dropped_fields)
         e->flags |= TD_PARTIAL;
     http_body_begin(e->child.sub && head->n_codings ? &c->full : &c->out, dir, head, &side->body);
+    if (dir == TD_CLIENT && head->content_type.n && !head->n_codings)
+        side->form = content_form_begin(&c->forms, head->content_type);
     if (e == c->tunnel || c->pairing.lost)
         c->tunnel = NULL;
     side->marked = in->offset;
@@ -109,8 +112,9 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
     }
     if (dir == TD_SERVER && opens_tunnel(e, head)) {
         http_mark(c, dir, in->offset, in->offset + head->size);
-        http_hand_over(c, in, e, head);
+        asked = http_asked_of(c, e);
         http_end_message(c, dir, false);
+        http_hand_over(c, in, asked, head);
         return http_wait_after(head->size);
     }
     framing = http_framing(head, kind, e->is_head);

@@ -30,6 +30,7 @@ struct http_side {
     uint64_t marked;   /* the message's bytes before this offset are marked */
     struct http_chunked chunked;
     struct content_body body;
+    struct content_form *form;      /* that the body is; NULL: none */
     struct http_exchange *exchange; /* of the message that is being read */
 };
 
@@ -45,6 +46,7 @@ struct http_conn {
     struct td_arena *arena;
     struct http_out full; /* for calls with a child, which may read any field */
     struct http_pairing pairing;
+    struct content_forms forms;
     struct http_side side[2];
     /* A request to tunnel or to upgrade. Until its answer is known, what the client sends next may be HTTP or not. */
     struct http_exchange *tunnel;
@@ -124,9 +126,11 @@ void http_look_for_start(struct http_side *side, bool line_start);
 
 /* Keeps what a request to upgrade asked for, until its answer. */
 void http_note_upgrade(struct http_conn *c, const struct http_exchange *e, const struct http_head *head);
+/* What this exchange's request asked for; NULL: not known. */
+const struct http_asked *http_asked_of(const struct http_conn *c, const struct http_exchange *e);
 /* The connection goes on in another protocol: a tunnel's content, or what the Upgrade field names. Its dissector is told ":status", what
  * is known of ":path" and ":authority", and the fields of the 101 response. */
-void http_hand_over(struct http_conn *c, const struct http_input *in, const struct http_exchange *e, const struct http_head *head);
+void http_hand_over(struct http_conn *c, const struct http_input *in, const struct http_asked *asked, const struct http_head *head);
 
 /* http_message.c: start lines and heads. */
 

@@ -18,6 +18,11 @@ void http_note_upgrade(struct http_conn *c, const struct http_exchange *e, const
         memcpy(asked->bytes + asked->target_n, head->host.p, asked->host_n);
 }
 
+const struct http_asked *http_asked_of(const struct http_conn *c, const struct http_exchange *e)
+{
+    return c->asked && e->is_upgrade && c->asked->number == e->number ? c->asked : NULL;
+}
+
 static void tell(const struct http_conn *c, struct td_slice name, struct td_slice value)
 {
     if (value.n)
@@ -25,14 +30,13 @@ static void tell(const struct http_conn *c, struct td_slice name, struct td_slic
 }
 
 /* What does not fit is left out. */
-static void tell_all(const struct http_conn *c, const struct http_input *in, const struct http_exchange *e, const struct http_head *head)
+static void tell_all(const struct http_conn *c, const struct http_input *in, const struct http_asked *asked, const struct http_head *head)
 {
     struct http_field fields[HTTP_MAX_FIELDS];
     struct http_head again;
-    const struct http_asked *asked = c->asked;
     size_t i;
     tell(c, TD_LIT(":status"), TD_LIT("101"));
-    if (asked && e->is_upgrade && asked->number == e->number) {
+    if (asked) {
         tell(c, TD_LIT(":path"), td_bytes(asked->bytes, asked->target_n));
         tell(c, TD_LIT(":authority"), td_bytes(asked->bytes + asked->target_n, asked->host_n));
     }
@@ -42,7 +46,7 @@ static void tell_all(const struct http_conn *c, const struct http_input *in, con
         tell(c, head->fields[i].name, head->fields[i].value);
 }
 
-void http_hand_over(struct http_conn *c, const struct http_input *in, const struct http_exchange *e, const struct http_head *head)
+void http_hand_over(struct http_conn *c, const struct http_input *in, const struct http_asked *asked, const struct http_head *head)
 {
     const struct td_host *host = c->out.http->host;
     uint8_t name[32];
@@ -56,5 +60,5 @@ void http_hand_over(struct http_conn *c, const struct http_input *in, const stru
     }
     c->over = true;
     if (host->takeover(c->out.conn, key.n ? "http.upgrade" : NULL, key) == TD_OK && key.n && TD_HAS(host, tell))
-        tell_all(c, in, e, head);
+        tell_all(c, in, asked, head);
 }

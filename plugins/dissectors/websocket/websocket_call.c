@@ -27,7 +27,6 @@ void ws_message_begin(const struct ws_out *out, struct ws_message *m, int dir, c
     set_text(out, m->call, F_PATH, out->path);
     set_text(out, m->call, F_QUERY_STRING, out->query);
     set_text(out, m->call, F_HOST, out->host);
-    set_text(out, m->call, F_SUBPROTOCOL, out->subprotocol);
     set_text(out, m->call, F_EXTENSIONS, out->extensions);
     set_number(out, m->call, F_OPCODE, m->opcode);
     set_number(out, m->call, dir == TD_CLIENT ? F_REQUEST : F_RESPONSE, 1);
@@ -35,6 +34,10 @@ void ws_message_begin(const struct ws_out *out, struct ws_message *m, int dir, c
     m->broken = m->partial = m->opcode == WS_CONTINUATION;
     if (m->opcode == WS_TEXT && out->subprotocol.n && m->call)
         m->child = host->sub_open(out->conn, m->call, "websocket.message", out->subprotocol);
+    if (m->child) /* which may read it, even if nobody else does */
+        host->set_bytes(m->call, F_SUBPROTOCOL, out->subprotocol);
+    else
+        set_text(out, m->call, F_SUBPROTOCOL, out->subprotocol);
 }
 
 /* ---- Content --------------------------------------------------------------------------------------------------------- */
