@@ -241,13 +241,6 @@ static bool looks_like_request(struct td_slice text)
            has(text, TD_LIT("\"doc_id\""));
 }
 
-static bool is_whole(struct td_slice text)
-{
-    while (text.n && (text.p[text.n - 1] == ' ' || text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
-        text.n--;
-    return text.n && (text.p[text.n - 1] == '}' || text.p[text.n - 1] == ']');
-}
-
 /* ---- Answers --------------------------------------------------------------------------------------------------------------- */
 
 static void take_error(struct conn *c, struct td_slice error)
@@ -281,7 +274,7 @@ static void take_errors(struct conn *c, struct td_slice errors)
 static void take_result(struct conn *c, struct td_slice object)
 {
     struct td_slice rest = object, key, value;
-    bool cut;
+    bool cut, within = false;
     while (gql_json_member(&rest, &key, &value, &cut)) {
         char kind = gql_json_kind(value);
         if (td_eq(key, TD_LIT("data"))) {
@@ -289,8 +282,9 @@ static void take_result(struct conn *c, struct td_slice object)
             c->has_data |= kind != 'n';
         } else if (td_eq(key, TD_LIT("errors")) && kind == '[') {
             take_errors(c, value);
-        } else if (td_eq(key, TD_LIT("payload")) && kind == '{') {
+        } else if (td_eq(key, TD_LIT("payload")) && kind == '{' && !within) {
             rest = value; /* of an event of a subscription */
+            within = true;
         }
     }
 }
@@ -371,7 +365,7 @@ static enum verdict judge_request(struct conn *c, struct td_slice text, bool las
     bool full = last || text.n > c->graphql->config->max_document, json = is_type(type, "application/json");
     uint8_t copy[256];
     if (json && !looks_like_request(text))
-        return full || text.n >= GLANCE || is_whole(text) ? NO : MORE;
+        return full || text.n >= GLANCE || gql_json_value(text).n ? NO : MORE;
     if (!full)
         return MORE;
     if (type.n > sizeof(copy))
