@@ -48,7 +48,7 @@ static const struct td_field fields[] = {
     [F_REQUEST] = FIELD("ws_request", TD_BOOL, TD_F_REQUEST, "Did the client send it?"),
     [F_RESPONSE] = FIELD("ws_response", TD_BOOL, TD_F_RESPONSE, "Did the server send it?"),
     [F_REQUEST_DATA] = FIELD("ws_request_payload_data", TD_STRING, TD_F_REQUEST | TD_F_SENSITIVE,
-                             "Text of the client's message, decompressed, up to 1024 bytes; also of others that are UTF-8."),
+                             "Text of the client's message, decompressed, up to 1024 bytes; also of others that are text."),
     [F_RESPONSE_DATA] =
         FIELD("ws_response_payload_data", TD_STRING, TD_F_RESPONSE | TD_F_SENSITIVE, "Text of the server's message, likewise."),
     [F_REQUEST_LENGTH] = FIELD("ws_request_payload_length", TD_U64, TD_F_REQUEST, "Bytes of the client's message, decompressed."),

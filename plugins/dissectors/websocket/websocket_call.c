@@ -146,7 +146,7 @@ static void set_preview(const struct ws_out *out, struct ws_message *m, int dir)
         text = td_sub(text, 2, text.n);
     if (m->size > m->preview_n)
         text = utf8_whole_characters(text);
-    if (m->opcode != WS_TEXT && (!utf8_add(&utf8, text) || !utf8_is_whole(&utf8)))
+    if (m->opcode != WS_TEXT && (!ws_is_printable(text) || !utf8_add(&utf8, text) || !utf8_is_whole(&utf8)))
         return;
     set_text(out, m->call, dir == TD_CLIENT ? F_REQUEST_DATA : F_RESPONSE_DATA, text);
 }

@@ -80,11 +80,11 @@ bool ws_is_close_code(unsigned code)
 
 enum { LOOK = 512 /* bytes of a text that are looked at */, MUCH = 24 /* of them that are no chance */ };
 
-static bool is_printable(const uint8_t *text, size_t n)
+bool ws_is_printable(struct td_slice text)
 {
     size_t i;
-    for (i = 0; i < n; i++)
-        if (text[i] < ' ' && text[i] != '\t' && text[i] != '\n' && text[i] != '\r')
+    for (i = 0; i < text.n; i++)
+        if (text.p[i] < ' ' && text.p[i] != '\t' && text.p[i] != '\n' && text.p[i] != '\r')
             return false;
     return true;
 }
@@ -104,7 +104,7 @@ static int judge_payload(const struct ws_frame *frame, struct td_slice in)
     }
     if (frame->opcode != WS_TEXT || frame->rsv)
         return whole ? 15 : 5;
-    if (!utf8_add(&utf8, td_bytes(text, n)) || !is_printable(text, n))
+    if (!utf8_add(&utf8, td_bytes(text, n)) || !ws_is_printable(td_bytes(text, n)))
         return 0;
     if (n >= MUCH)
         return whole ? 75 : 60;

@@ -36,6 +36,8 @@ void ws_unmask(const uint8_t mask[4], uint64_t at, const uint8_t *in, size_t n, 
 /* Status codes that may stand in a close frame (section 7.4, and those that IANA has registered). */
 bool ws_is_close_code(unsigned code);
 
+/* Has the text no control characters but tabs and line ends? */
+bool ws_is_printable(struct td_slice text);
 /* Do these bytes look as if frames began here? 0: no. -1: nothing speaks against it, but more must be seen. Else up to 100: the
  * more there is that cannot be chance. */
 int ws_plausible(struct td_slice in, bool from_client);
