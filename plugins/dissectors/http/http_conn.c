@@ -81,6 +81,7 @@ int http_gap(void *state, struct td_conn *conn, int dir, uint64_t offset, uint64
     http_pairing_gap(&c->pairing, dir, c->side[TD_CLIENT].kept_back);
     if (dir == TD_SERVER && c->tunnel) {
         /* The answer may be lost. If the client goes on in HTTP, its requests will be found. */
+        http_lose_answer(c, c->tunnel);
         c->tunnel = NULL;
         http_look_for_start(&c->side[TD_CLIENT], true);
     }

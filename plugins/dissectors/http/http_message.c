@@ -106,6 +106,8 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
         c->tunnel = NULL;
     side->marked = in->offset;
     if (head->cut) {
+        if (head->status == 101)
+            http_lose_answer(c, e);
         http_mark(c, dir, in->offset, in->offset + head->size);
         http_abandon_message(c, dir, false);
         return http_go_on(head->size);
@@ -223,6 +225,8 @@ struct http_outcome http_looking(struct http_conn *c, int dir, const struct http
 {
     struct http_side *side = &c->side[dir];
     bool found;
+    if (dir == TD_CLIENT && c->asked && c->asked->answer_lost && http_plausible(in->bytes, HTTP_REQUEST) == HTTP_BAD && http_try_asked(c))
+        return http_wait_after(0);
     size_t used = pass_over(side, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, in, &found);
     if (used && dir == TD_SERVER)
         http_pairing_doubt(&c->pairing);

@@ -37,8 +37,10 @@ struct http_side {
 /* The newest request to upgrade. */
 struct http_asked {
     uint64_t number; /* of its exchange */
-    size_t target_n, host_n;
-    uint8_t bytes[1024]; /* the target, then the host; 0: longer than this */
+    bool answer_lost;
+    size_t protocol_n, target_n, host_n;
+    uint8_t protocol[32]; /* in lower case, without version */
+    uint8_t bytes[1024];  /* the target, then the host; 0: longer than this */
 };
 
 struct http_conn {
@@ -126,6 +128,10 @@ void http_look_for_start(struct http_side *side, bool line_start);
 
 /* Keeps what a request to upgrade asked for, until its answer. */
 void http_note_upgrade(struct http_conn *c, const struct http_exchange *e, const struct http_head *head);
+/* The answer to this one was lost, or its end: what comes that is no HTTP may be the protocol that was asked for. */
+void http_lose_answer(struct http_conn *c, const struct http_exchange *e);
+/* No HTTP is found where the client goes on. True: the connection is handed over. */
+bool http_try_asked(struct http_conn *c);
 /* What this exchange's request asked for; NULL: not known. */
 const struct http_asked *http_asked_of(const struct http_conn *c, const struct http_exchange *e);
 /* The connection goes on in another protocol: a tunnel's content, or what the Upgrade field names. Its dissector is told ":status", what

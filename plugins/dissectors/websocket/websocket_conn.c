@@ -9,10 +9,16 @@ enum {
     GOOD_FRAMES = 3  /* after which it is one */
 };
 
-enum state { AT_FRAME, IN_PAYLOAD, LOOKING };
+enum state {
+    AT_FRAME,
+    IN_PAYLOAD,
+    AT_FIRST, /* probably at a frame */
+    LOOKING
+};
 
 struct side {
     uint8_t state;
+    bool begun;    /* something was shown */
     uint64_t seen; /* stream offset up to which bytes were shown before: a packet begins there */
     uint64_t at;   /* IN_PAYLOAD: bytes of the payload so far */
     struct ws_frame frame;
@@ -304,6 +310,8 @@ static struct outcome step(struct conn *c, int dir, const struct input *in)
         return in_payload(c, dir, in);
     if (in->bytes.n == 0)
         return outcome(0, WAIT, 0);
+    if (side->state == AT_FIRST)
+        side->state = in->bytes.p[0] & 0x80 && ws_plausible(in->bytes, dir == TD_CLIENT) == 0 ? LOOKING : AT_FRAME;
     return side->state == AT_FRAME ? at_frame(c, dir, in) : looking(c, dir, in);
 }
 
@@ -312,6 +320,9 @@ struct td_step ws_data(void *state, struct td_conn *conn, int dir, const struct 
     struct conn *c = (struct conn *)state;
     size_t at = 0;
     (void)conn;
+    if (!c->side[dir].begun)
+        c->side[dir].seen = chunk->offset;
+    c->side[dir].begun = true;
     /* Each round either uses bytes or changes the state to one that does. */
     for (;;) {
         struct input in = {td_sub(chunk->bytes, at, chunk->bytes.n), chunk->offset + at, (chunk->flags & TD_CHUNK_LAST) != 0};
@@ -388,8 +399,8 @@ int ws_open(const void *self, struct td_conn *conn, const struct td_flow *flow, 
     for (dir = 0; dir < 2; dir++) {
         ws_deflate_init(&c->side[dir].deflate, ws->host, arena);
         /* Behind a gap, frames of the client may have been passed over while the answer was waited for. */
-        if (!c->within && flow->flags & TD_FLOW_MIDSTREAM && (dir == TD_CLIENT || !c->handed_over))
-            c->side[dir].state = LOOKING;
+        if (!c->within && flow->flags & TD_FLOW_MIDSTREAM)
+            c->side[dir].state = c->handed_over ? AT_FIRST : LOOKING;
     }
     *ret_state = c;
     return TD_OK;

@@ -132,7 +132,8 @@ int ws_plausible(struct td_slice in, bool from_client)
         score += one;
         if (payload.n < frame.length)
             return score >= 50 ? score > 100 ? 100 : score : -1;
-        frames++;
+        if (++frames == 2)
+            score += 10; /* one that fits behind another */
         in = td_sub(in, frame.header + payload.n, in.n);
         if (in.n == 0)
             score += 20 + (from_client ? 10 : 0); /* it ends where the packet does */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Records the captures of this folder: what the live test's servers and clients say. Needs python3-websockets, node, tcpdump and the right
-# to capture. Usage: record.sh [DIR] (default: this folder)
+# Records the capture of this folder: what the live test's server and clients say. Needs python3-websockets, tcpdump and the right to
+# capture. Usage: record.sh [DIR] (default: this folder)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../../.." && pwd)
@@ -11,8 +11,4 @@ start_capture "$work/chat.pcap" --immediate-mode -s 0 tcp port 8765
 /usr/bin/python3 "$root/tests/integration/websocket_live.py" "$work" 8765 300
 sleep 0.5
 stop_capture
-start_capture "$work/http2.pcap" --immediate-mode -s 0 tcp port 8080
-node "$root/tests/integration/websocket_h2.mjs" 8080
-sleep 0.5
-stop_capture
-cp "$work/chat.pcap" "$work/http2.pcap" "$out/"
+cp "$work/chat.pcap" "$out/"
