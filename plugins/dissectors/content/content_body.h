@@ -43,9 +43,9 @@ struct content_child {
 
 /* Opens a child on this call if the media type in this Content-Type has one. */
 void content_child_open(struct content_child *child, const struct content_sink *sink, struct td_slice content_type);
-/* A request without content has its query string for it, which is a form: opens a child for these; gives it the query, which stood at
- * `begin` of what the client sends, once the call's fields are set. */
-void content_child_open_query(struct content_child *child, const struct content_sink *sink);
+/* A request without content has its query string for it, which is a form, if it has one of the parameters in which GraphQL asks: opens a
+ * child for these; gives it the query, which stood at `begin` of what the client sends, once the call's fields are set. */
+void content_child_open_query(struct content_child *child, const struct content_sink *sink, struct td_slice query);
 void content_child_query(struct content_child *child, const struct content_sink *sink, struct td_slice query, uint64_t begin);
 /* The query of a request target. */
 static inline struct td_slice content_query(struct td_slice target)

@@ -214,31 +214,30 @@ static bool is_type(struct td_slice content_type, const char *type)
            (content_type.n == n || content_type.p[n] == ';' || content_type.p[n] == ' ');
 }
 
-static bool has(struct td_slice text, struct td_slice word)
-{
-    size_t i;
-    for (i = 0; i + word.n <= text.n; i++) {
-        const uint8_t *found = (const uint8_t *)memchr(text.p + i, word.p[0], text.n - word.n + 1 - i);
-        if (!found)
-            return false;
-        i = (size_t)(found - text.p);
-        if (memcmp(found, word.p, word.n) == 0)
-            return true;
-    }
-    return false;
-}
+enum verdict { NO, MORE, YES };
 
-/* Could it be one? As soon as there is enough of it, since most JSON is none. */
-static bool looks_like_request(struct td_slice text)
+/* Could it be one? The first member says so, or it is none: most JSON is not GraphQL's, and this is asked of all of it. */
+static enum verdict glance(struct td_slice text)
 {
-    size_t i = 0;
-    while (i < text.n && (text.p[i] == ' ' || text.p[i] == '\n' || text.p[i] == '\r' || text.p[i] == '\t'))
+    static const char *const first[] = {"query", "operationName", "variables", "extensions", "documentId", "doc_id", "id"};
+    const uint8_t *end;
+    size_t i = 0, k;
+    while (i < text.n &&
+           (text.p[i] == ' ' || text.p[i] == '\n' || text.p[i] == '\r' || text.p[i] == '\t' || text.p[i] == '[' || text.p[i] == '{'))
         i++;
-    if (i < text.n && text.p[i] != '{' && text.p[i] != '[')
-        return false;
-    text = td_sub(text, 0, GLANCE);
-    return has(text, TD_LIT("\"query\"")) || has(text, TD_LIT("\"persistedQuery\"")) || has(text, TD_LIT("\"documentId\"")) ||
-           has(text, TD_LIT("\"doc_id\""));
+    if (i == text.n)
+        return i < GLANCE ? MORE : NO;
+    text = td_sub(text, i, i + 20);
+    if (text.p[0] != '"')
+        return NO;
+    text = td_sub(text, 1, text.n);
+    end = text.n ? (const uint8_t *)memchr(text.p, '"', text.n) : NULL;
+    if (!end)
+        return text.n < 19 ? MORE : NO;
+    for (k = 0; k < sizeof(first) / sizeof(first[0]); k++)
+        if (td_eq(td_bytes(text.p, (size_t)(end - text.p)), td_str(first[k])))
+            return YES;
+    return NO;
 }
 
 /* ---- Answers --------------------------------------------------------------------------------------------------------------- */
@@ -357,15 +356,16 @@ static bool take_message(struct conn *c, struct td_slice text)
 
 /* ---- Callbacks -------------------------------------------------------------------------------------------------------------- */
 
-enum verdict { NO, MORE, YES };
-
 static enum verdict judge_request(struct conn *c, struct td_slice text, bool last)
 {
     struct td_slice type = host_of(c)->peek(c->layer, F_CONTENT_TYPE);
     bool full = last || text.n > c->graphql->config->max_document, json = is_type(type, "application/json");
     uint8_t copy[256];
-    if (json && !looks_like_request(text))
-        return full || text.n >= GLANCE || gql_json_value(text).n ? NO : MORE;
+    if (json) {
+        enum verdict first = glance(text);
+        if (first == NO || (first == MORE && full))
+            return NO;
+    }
     if (!full)
         return MORE;
     if (type.n > sizeof(copy))

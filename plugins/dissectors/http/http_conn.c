@@ -132,6 +132,8 @@ int http_open(const void *self, struct td_conn *conn, const struct td_flow *flow
     content_forms_init(&c->forms, http->host, conn, arena);
     c->full = c->out;
     c->full.wanted = UINT32_MAX;
+    c->more = c->out;
+    c->more.wanted |= 1u << F_METHOD | 1u << F_PATH | 1u << F_REQUEST_CONTENT_TYPE | 1u << F_RESPONSE_CONTENT_TYPE;
     c->keep_fields = http_wants(&c->out, F_REQUEST_HEADERS) || http_wants(&c->out, F_RESPONSE_HEADERS) ||
                      http_wants(&c->out, F_REQUEST_COOKIES) || http_wants(&c->out, F_RESPONSE_COOKIES);
     c->doubtful = !(flow->flags & (TD_FLOW_PORT_HINT | TD_FLOW_CONFIGURED));

@@ -14,12 +14,13 @@ static void set_all(struct http_conn *c, const struct http_input *in, const stru
 {
     struct http_field fields[HTTP_MAX_FIELDS];
     struct http_head again;
-    if (!head->fields && http_reread(in, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, fields, &again))
+    /* Who sees content of application/grpc* looks at header fields; others have the fields that are set of them. */
+    if (!head->fields && e->child.raw && http_reread(in, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, fields, &again))
         head = &again;
     if (dir == TD_CLIENT)
-        http_set_request(&c->full, e->call, head);
+        http_set_request(e->child.raw ? &c->full : &c->more, e->call, head);
     else
-        http_set_response(&c->full, e->call, head, e->lone);
+        http_set_response(e->child.raw ? &c->full : &c->more, e->call, head, e->lone);
 }
 
 static void open_child(struct http_conn *c, int dir, const struct http_head *head, struct http_exchange *e)
@@ -42,7 +43,7 @@ static void begin_request(struct http_conn *c, const struct http_input *in, cons
     if (!head->content_type.n)
         query = content_query(head->target);
     if (query.n)
-        content_child_open_query(&e->child, &sink);
+        content_child_open_query(&e->child, &sink, query);
     if (e->child.sub)
         set_all(c, in, head, e, TD_CLIENT);
     else

@@ -46,7 +46,8 @@ struct http_asked {
 struct http_conn {
     struct http_out out;
     struct td_arena *arena;
-    struct http_out full; /* for calls with a child, which may read any field */
+    struct http_out full; /* for calls with a child that sees the content as it was sent: it may read any field */
+    struct http_out more; /* for calls with another child: what content is can be read */
     struct http_pairing pairing;
     struct content_forms forms;
     struct http_side side[2];

@@ -246,7 +246,7 @@ void http2_stream_request(struct http2_streams *all, struct http2_stream *s, con
     if (list->protocol.n)
         open_tunnel(all, s, list);
     else if (query.n)
-        content_child_open_query(&s->child, &sink);
+        content_child_open_query(&s->child, &sink, query);
     else
         content_child_open(&s->child, &sink, list->content_type);
     begin_half(all, s, TD_CLIENT, list);

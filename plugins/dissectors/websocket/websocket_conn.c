@@ -1,12 +1,12 @@
 #include "websocket_conn.h"
 
 enum {
-    PIECE = 4096,    /* bytes whose mask is taken off at a time */
-    MAX_LOOK = 4096, /* bytes that are kept while looking for a frame */
-    AT_PACKET = 35,  /* plausibility that is enough where a packet begins */
-    ANYWHERE = 70,   /* and elsewhere */
-    ALONE = 50,      /* for a connection that has nothing else to be known by: as the core counts */
-    GOOD_FRAMES = 3  /* after which it is one */
+    PIECE = 4096,      /* bytes whose mask is taken off at a time */
+    MAX_LOOK = 4096,   /* bytes that are kept while looking for a frame */
+    AT_PACKET = 35,    /* plausibility that is enough where a packet begins */
+    ANYWHERE = 70,     /* and elsewhere */
+    FULL_PACKET = 500, /* bytes of a packet that may well not be all of a message */
+    GOOD_FRAMES = 3    /* after which it is one */
 };
 
 enum state {
@@ -370,11 +370,10 @@ int ws_probe(const void *self, const struct td_flow *flow, int dir, struct td_sl
     (void)self;
     if (!(flow->flags & TD_FLOW_MIDSTREAM))
         return 0;
-    if (in.n < 2)
-        return in.n == 0 || (in.p[0] >= 0x81 && in.p[0] <= 0x8a) ? -2 : 0;
     score = ws_plausible(in, dir == TD_CLIENT);
+    /* Most messages are whole in their packets. To wait for more of what is none would hide the beginning of the next one. */
     if (score < 0)
-        return in.n < WS_MAX_PROBE && in.n < 256 ? -(int)(in.n + 1) : 0;
+        return in.n >= FULL_PACKET && in.n < WS_MAX_PROBE ? -(int)(in.n + 1) : 0;
     return score < AT_PACKET ? 0 : score > 85 ? 85 : score;
 }
 
