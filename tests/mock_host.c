@@ -345,6 +345,39 @@ static int host_takeover(struct td_conn *conn, const char *point, struct td_slic
     return TD_OK;
 }
 
+static int host_tell(struct td_conn *conn, struct td_slice name, struct td_slice value)
+{
+    struct mock *m = mock_of(conn);
+    if (m->claimed)
+        breach(m, "tell() before takeover()");
+    if (!(m->options & MOCK_QUIET)) {
+        buf_lit(&m->out, "  ");
+        put_escaped(&m->out, name);
+        buf_lit(&m->out, ": ");
+        put_escaped(&m->out, value);
+        buf_putc(&m->out, '\n');
+    }
+    return TD_OK;
+}
+
+static bool host_told(struct td_conn *conn, struct td_slice name, struct td_slice *ret)
+{
+    const char *const *at = mock_of(conn)->told;
+    for (; at && at[0]; at += 2)
+        if (td_eq_nocase(td_str(at[0]), name)) {
+            *ret = td_str(at[1]);
+            return true;
+        }
+    return false;
+}
+
+/* Nobody is a child here. */
+static struct td_call *host_layer(struct td_conn *conn)
+{
+    (void)conn;
+    return NULL;
+}
+
 /* Nobody claims a point here: what children see is tested with the real engine. */
 static struct td_conn *host_sub_open(struct td_conn *conn, struct td_call *call, const char *point, struct td_slice key)
 {
@@ -517,6 +550,9 @@ static const struct td_host host_table = {
     .commit = host_commit,
     .takeover = host_takeover,
     .sub_open = host_sub_open,
+    .layer = host_layer,
+    .tell = host_tell,
+    .told = host_told,
 };
 
 static void set_option(struct mock *m, const struct td_option *o, uint64_t value)

@@ -14,7 +14,7 @@
  *       request: 0-18
  *       flags: response-cut
  *
- * and a line for each takeover, for the claim's end, and (if asked for) each violation. */
+ * and a line for each takeover, for what is told with it, for the claim's end, and (if asked for) each violation. */
 #ifndef TESTS_MOCK_HOST_H
 #define TESTS_MOCK_HOST_H
 
@@ -49,7 +49,8 @@ struct mock {
     void **memory; /* what alloc() gave out */
     size_t n_memory;
     void *scratch;
-    int64_t now_ns; /* time of what is fed next; the test sets it */
+    const char *const *told; /* names and values, ending with NULL: by the dissector before; NULL: nothing. The test sets it */
+    int64_t now_ns;          /* time of what is fed next; the test sets it */
     uint64_t chunk_offset[2];
     int dir_at_hand;
     unsigned options;

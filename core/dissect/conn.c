@@ -133,6 +133,8 @@ void conn_free(struct td_conn *c)
         flow_give(flows, c->flow, c->mark_cap * sizeof(*c->marks));
         mem_free(c->marks);
     }
+    flow_give(flows, c->flow, c->told.n);
+    buf_clear(&c->told);
     flow_give(flows, c->flow, sizeof(*c));
     if (w->conn_pool_n < CONN_POOL) {
         c->pool_next = w->conn_pool;

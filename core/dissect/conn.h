@@ -107,6 +107,7 @@ struct td_conn {
     bool takeover; /* asked for there */
     const char *takeover_point;
     char takeover_key[64];
+    struct buf told; /* by the owner before, or for the one that follows: two lengths, a name, a value, and so on */
     alignas(16) uint8_t first_memory[320];
 };
 

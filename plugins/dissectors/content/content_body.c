@@ -83,6 +83,33 @@ static void note(struct content_child *child, const struct content_sink *sink, i
     child->sub = NULL;
 }
 
+/* Is there a parameter of this name? */
+static bool has_parameter(struct td_slice query, struct td_slice name)
+{
+    while (query.n) {
+        const uint8_t *end = (const uint8_t *)memchr(query.p, '&', query.n);
+        if (td_starts(query, name))
+            return true;
+        query = td_sub(query, end ? (size_t)(end - query.p) + 1 : query.n, query.n);
+    }
+    return false;
+}
+
+/* Nearly all queries are of no interest to anybody else, and a child costs as much as all the rest of a small call. */
+void content_child_open_query(struct content_child *child, const struct content_sink *sink, struct td_slice query)
+{
+    if (!has_parameter(query, TD_LIT("query=")) && !has_parameter(query, TD_LIT("extensions=")))
+        return;
+    if (!child->sub && sink->call)
+        child->sub = sink->host->sub_open(sink->conn, sink->call, "http.content", TD_LIT("application/x-www-form-urlencoded"));
+}
+
+void content_child_query(struct content_child *child, const struct content_sink *sink, struct td_slice query, uint64_t begin)
+{
+    if (child->sub)
+        note(child, sink, sink->host->sub_data(child->sub, TD_CLIENT, query, begin, begin + query.n));
+}
+
 void content_child_data(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir,
                         struct td_slice content, uint64_t begin)
 {

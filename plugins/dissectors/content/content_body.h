@@ -43,6 +43,16 @@ struct content_child {
 
 /* Opens a child on this call if the media type in this Content-Type has one. */
 void content_child_open(struct content_child *child, const struct content_sink *sink, struct td_slice content_type);
+/* A request without content has its query string for it, which is a form, if it has one of the parameters in which GraphQL asks: opens a
+ * child for these; gives it the query, which stood at `begin` of what the client sends, once the call's fields are set. */
+void content_child_open_query(struct content_child *child, const struct content_sink *sink, struct td_slice query);
+void content_child_query(struct content_child *child, const struct content_sink *sink, struct td_slice query, uint64_t begin);
+/* The query of a request target. */
+static inline struct td_slice content_query(struct td_slice target)
+{
+    const uint8_t *mark = target.n ? (const uint8_t *)memchr(target.p, '?', target.n) : NULL;
+    return mark ? td_sub(target, (size_t)(mark - target.p) + 1, target.n) : td_bytes(NULL, 0);
+}
 /* Is content given to it as it comes? */
 static inline bool content_child_follows(const struct content_child *child, const struct content_body *body)
 {

@@ -444,6 +444,11 @@ int http2_open(const void *self, struct td_conn *conn, const struct td_flow *flo
     c->out.conn = conn;
     for (field = 0; field < F_COUNT; field++)
         c->out.wanted |= http2->host->wants(conn, field) ? UINT64_C(1) << field : 0;
+    c->streams.forms.pairs = F_REQUEST_FORM;
+    c->streams.forms.names = F_PART_NAMES;
+    c->streams.forms.file_names = F_PART_FILE_NAMES;
+    c->streams.forms.sizes = F_PART_SIZES;
+    content_forms_init(&c->streams.forms, http2->host, conn, arena);
     http2_memory_init(&c->memory, http2->host, arena);
     c->streams.out = &c->out;
     c->streams.arena = arena;
