@@ -91,6 +91,26 @@ static size_t put_number(char *out, size_t room, const char *prefix, int value)
     return n;
 }
 
+static void summarise(struct kafka_call *p, struct td_slice text, bool topic)
+{
+    if (!topic && p->summary_n)
+        return;
+    if (topic && !p->summary_is_topics) {
+        p->summary_n = 0; /* topics tell more than what stands there */
+        p->summary_is_topics = true;
+    } else if (topic && p->summary_n + 2 + text.n <= KAFKA_SUMMARY) {
+        memcpy(p->summary + p->summary_n, ", ", 2);
+        p->summary_n = (uint16_t)(p->summary_n + 2);
+    } else if (topic) {
+        return;
+    }
+    if (text.n > (size_t)KAFKA_SUMMARY - p->summary_n)
+        text.n = (size_t)KAFKA_SUMMARY - p->summary_n;
+    if (text.n)
+        memcpy(p->summary + p->summary_n, text.p, text.n);
+    p->summary_n = (uint16_t)(p->summary_n + text.n);
+}
+
 static void set_header(const struct kafka_calls *calls, struct kafka_call *p, const struct kafka_header *h)
 {
     char unknown[16];
@@ -106,6 +126,8 @@ static void set_header(const struct kafka_calls *calls, struct kafka_call *p, co
     set_u64(calls, p, F_API_VERSION, (uint64_t)h->api_version);
     set_text(calls, p, F_CLIENT_ID, h->client_id);
     set_u64(calls, p, F_REQUEST_SIZE, h->length);
+    if (h->api_key == KAFKA_API_VERSIONS) /* about nothing but the client itself */
+        summarise(p, h->client_id, false);
 }
 
 struct kafka_call *kafka_call_new(struct kafka_calls *calls, const struct kafka_header *h, int32_t correlation_id)
@@ -203,25 +225,6 @@ void kafka_calls_close(struct kafka_calls *calls)
 }
 
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
-
-static void summarise(struct kafka_call *p, struct td_slice text, bool topic)
-{
-    if (!topic && p->summary_n)
-        return;
-    if (topic && !p->summary_is_topics) {
-        p->summary_n = 0; /* topics tell more than what stands there */
-        p->summary_is_topics = true;
-    } else if (topic && p->summary_n + 2 + text.n <= KAFKA_SUMMARY) {
-        memcpy(p->summary + p->summary_n, ", ", 2);
-        p->summary_n = (uint16_t)(p->summary_n + 2);
-    } else if (topic) {
-        return;
-    }
-    if (text.n > (size_t)KAFKA_SUMMARY - p->summary_n)
-        text.n = (size_t)KAFKA_SUMMARY - p->summary_n;
-    memcpy(p->summary + p->summary_n, text.p, text.n);
-    p->summary_n = (uint16_t)(p->summary_n + text.n);
-}
 
 static uint64_t hash(struct td_slice s)
 {

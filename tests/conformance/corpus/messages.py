@@ -9,7 +9,7 @@ MISSING = "(message not found)"
 
 
 def compare(protocol, capture, calls):
-    """All checks of this protocol (the module http1 or dns) on this capture."""
+    """All checks of this protocol (the module http1, dns or kafka) on this capture."""
     checks = Checks(capture.id, protocol.KIND)
     facts = protocol.known(capture.facts)
     expected = [protocol.expected_message(fact) for fact in facts]

@@ -10,6 +10,8 @@ BARS = {
               "status": 99.5, "phrase": 97, "headers": 97, "body_len": 97, "body_sha256": 97, "body_size": 97, "pairs": 97},
     "dns": {"recall": 99.5, "precision": 99.5, "endpoints": 99.5, "id": 99.5, "name": 99.5, "type": 99.5, "rcode": 99.5,
             "opcode": 99.5, "class": 97, "counts": 97, "records": 97, "pairs": 97},
+    "kafka": {"recall": 99, "precision": 99, "endpoints": 99, "correlation_id": 99, "length": 99, "api_key": 99, "api_name": 99,
+              "api_version": 99, "client_id": 99, "group_id": 99, "topics": 99, "partitions": 99, "errors": 99, "pairs": 99},
 }
 EXACT = ("survive", "container")  # every field of these must always agree
 
