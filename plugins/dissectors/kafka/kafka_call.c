@@ -160,11 +160,17 @@ struct kafka_call *kafka_call_find(const struct kafka_calls *calls, int32_t corr
 void kafka_call_answered(struct kafka_calls *calls, struct kafka_call *p)
 {
     p->responded = true;
-    if (p->older)
+    if (p->older && !p->older->doubtful)
         set_u64(calls, p, F_OUT_OF_ORDER, 1);
     for (struct kafka_call *older = p->older; older && !older->overtaken; older = older->older)
         older->overtaken = true;
     take_out(calls, p);
+}
+
+void kafka_calls_doubt(struct kafka_calls *calls)
+{
+    for (struct kafka_call *p = calls->newest; p && !p->doubtful; p = p->older)
+        p->doubtful = true;
 }
 
 /* ---- Ends -------------------------------------------------------------------------------------------------------- */

@@ -78,6 +78,7 @@ struct kafka_call {
     int32_t correlation_id;
     int16_t api_key, api_version, acks;
     bool known, flexible, responded, overtaken, waits, has_acks;
+    bool doubtful; /* its response may have been missed */
     bool group, member, transaction, producer, mechanism, error_text;
     uint32_t flags; /* for commit() */
     uint32_t request_size, response_size;
@@ -122,6 +123,8 @@ struct kafka_call *kafka_call_new(struct kafka_calls *calls, const struct kafka_
 struct kafka_call *kafka_call_find(const struct kafka_calls *calls, int32_t correlation_id);
 /* Its response has begun. */
 void kafka_call_answered(struct kafka_calls *calls, struct kafka_call *p);
+/* Some responses were missed: those of the calls that wait now may be among them. */
+void kafka_calls_doubt(struct kafka_calls *calls);
 /* Commits it; the entry may be reused from now on. */
 void kafka_call_end(struct kafka_calls *calls, struct kafka_call *p);
 /* Commits all that is open. */

@@ -140,7 +140,8 @@ static void begin_nothing(struct connection *c, int dir, uint64_t begin, uint64_
     side->call = NULL;
     side->frame_end = begin + KAFKA_LENGTH + length;
     pass_rest(side);
-    (void)c;
+    if (dir == TD_SERVER)
+        kafka_calls_doubt(&c->calls);
 }
 
 /* ---- SASL without requests --------------------------------------------------------------------------------------- */
@@ -317,8 +318,10 @@ static struct outcome at_response(struct connection *c, const struct input *in)
 
 /* ---- Finding the next frame -------------------------------------------------------------------------------------- */
 
-static bool is_response_here(struct connection *c, struct td_slice bytes)
+/* `packet`: one begins here, as responses do. */
+static bool is_response_here(struct connection *c, struct td_slice bytes, bool packet)
 {
+    enum { ENOUGH = 16 /* bytes of a body that is not there whole */ };
     struct td_cursor cursor = td_cursor(bytes);
     uint32_t length = td_be32(&cursor);
     int32_t id = (int32_t)td_be32(&cursor);
@@ -333,7 +336,7 @@ static bool is_response_here(struct connection *c, struct td_slice bytes)
     struct td_slice body = td_sub(bytes, KAFKA_LENGTH + CORRELATION_ID, bytes.n);
     if (kafka_body_fits(body, length - CORRELATION_ID, p->api->response, version, flexible, kafka_response_is_tagged(p->api_key, flexible),
                         &whole))
-        return whole || body.n >= 16;
+        return whole || (packet && body.n >= ENOUGH);
     return p->api_key == KAFKA_API_VERSIONS && kafka_body_fits(body, length - CORRELATION_ID, p->api->response, 0, false, false, &whole) &&
            whole;
 }
@@ -362,7 +365,8 @@ static bool is_found(struct connection *c, int dir, const struct input *in, size
         return false;
     if (dir == TD_CLIENT)
         return kafka_request_score(rest, KAFKA_MAX_PROBE) >= CERTAIN;
-    return is_response_here(c, rest) || (in->offset + at == c->side[dir].seen && rest.n >= 8 && is_chain_here(c, rest));
+    bool packet = in->offset + at == c->side[dir].seen;
+    return is_response_here(c, rest, packet) || (packet && rest.n >= KAFKA_LENGTH + CORRELATION_ID && is_chain_here(c, rest));
 }
 
 /* With each packet that comes; what may begin at the end of one, before enough of it is there to tell, is kept. */
@@ -374,6 +378,8 @@ static struct outcome look(struct connection *c, int dir, const struct input *in
         if (!is_found(c, dir, in, at))
             continue;
         c->side[dir].state = AT_FRAME;
+        if (dir == TD_SERVER)
+            kafka_calls_doubt(&c->calls);
         return go_on(at);
     }
     if (in->last)

@@ -4,13 +4,15 @@
 
 enum {
     SHORTEST = 8, /* key, version, correlation id */
+    NAMED = 3,    /* characters of a client's id that are no accident */
     EXCESS = 4    /* bytes that old clients sent behind a message: an empty array with ApiVersions of version 0 */
 };
 
-static bool is_text(struct td_slice s)
+/* Clients may call themselves as they like; but what is not ASCII proves nothing. */
+static bool is_text(struct td_slice s, bool strict)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < 0x20 || s.p[i] == 0x7f)
+        if (s.p[i] < 0x20 || s.p[i] == 0x7f || (strict && s.p[i] > 0x7f))
             return false;
     return true;
 }
@@ -26,7 +28,7 @@ static bool possible_key(struct kafka_header *h, bool strict)
 }
 
 /* The client's id: a string that may be null, also where others are compact (KIP-482). */
-static enum kafka_parsed client_id(struct td_cursor *c, struct kafka_header *h, size_t *ret_need)
+static enum kafka_parsed client_id(struct td_cursor *c, struct kafka_header *h, bool strict, size_t *ret_need)
 {
     int16_t n = (int16_t)td_be16(c);
     if (c->failed) {
@@ -39,10 +41,31 @@ static enum kafka_parsed client_id(struct td_cursor *c, struct kafka_header *h, 
     size_t size = n > 0 ? (size_t)n : 0;
     bool there = td_left(c) >= size;
     h->client_id = td_take(c, there ? size : td_left(c));
-    if (!is_text(h->client_id))
+    if (!is_text(h->client_id, strict))
         return KAFKA_NONE;
     *ret_need = KAFKA_LENGTH + SHORTEST + 2 + size;
     return there ? KAFKA_OK : KAFKA_MORE;
+}
+
+static uint32_t longest(bool strict)
+{
+    return strict ? KAFKA_REQUEST_MAX : KAFKA_FRAME_MAX;
+}
+
+/* Of a few bytes: what they tell so far. To ask for more costs what begins behind them, if they are none. */
+static bool possible_start(struct td_slice bytes, bool strict)
+{
+    struct td_cursor c = td_cursor(bytes);
+    if (bytes.n && bytes.p[0] > longest(strict) >> 24)
+        return false;
+    uint32_t length = td_be32(&c);
+    if (!c.failed && (length < SHORTEST || length > longest(strict)))
+        return false;
+    uint16_t key = td_be16(&c);
+    if (!c.failed && (strict ? !kafka_api((int16_t)key) : key > KAFKA_KEY_MAX))
+        return false;
+    uint16_t version = td_be16(&c);
+    return c.failed || (strict ? version <= kafka_api((int16_t)key)->max_version : version < LAST);
 }
 
 enum kafka_parsed kafka_request_header(struct td_slice bytes, bool strict, struct kafka_header *h, size_t *ret_need)
@@ -50,13 +73,14 @@ enum kafka_parsed kafka_request_header(struct td_slice bytes, bool strict, struc
     struct td_cursor c = td_cursor(bytes);
     memset(h, 0, sizeof(*h));
     *ret_need = KAFKA_LENGTH + SHORTEST;
-    if (bytes.n >= KAFKA_LENGTH) {
+    if (bytes.n < KAFKA_LENGTH + SHORTEST && !possible_start(bytes, strict))
+        return KAFKA_NONE;
+    if (bytes.n >= KAFKA_LENGTH)
         h->length = td_be32(&c);
-        if (h->length < SHORTEST || h->length > KAFKA_FRAME_MAX)
-            return KAFKA_NONE;
-    }
     if (bytes.n < KAFKA_LENGTH + SHORTEST)
         return KAFKA_MORE;
+    if (h->length < SHORTEST || h->length > longest(strict))
+        return KAFKA_NONE;
     h->api_key = (int16_t)td_be16(&c);
     h->api_version = (int16_t)td_be16(&c);
     h->correlation_id = (int32_t)td_be32(&c);
@@ -64,7 +88,7 @@ enum kafka_parsed kafka_request_header(struct td_slice bytes, bool strict, struc
         return KAFKA_NONE;
     enum kafka_parsed parsed = KAFKA_OK;
     if (h->api_key != KAFKA_CONTROLLED_SHUTDOWN || h->api_version > 0)
-        parsed = h->length < SHORTEST + 2 ? KAFKA_NONE : client_id(&c, h, ret_need);
+        parsed = h->length < SHORTEST + 2 ? KAFKA_NONE : client_id(&c, h, strict, ret_need);
     h->size = td_pos(&c);
     return parsed;
 }
@@ -106,7 +130,8 @@ int kafka_request_score(struct td_slice bytes, size_t max_probe)
     if (h.api->request &&
         !kafka_body_fits(td_sub(bytes, h.size, bytes.n), left, h.api->request, (unsigned)h.api_version, h.flexible, h.flexible, &whole))
         return 0;
+    bool named = h.client_id.n >= NAMED;
     if (whole)
-        return h.client_id.n || left > 8 ? 95 : 80;
-    return h.client_id.n ? (h.api->request ? 85 : 60) : 30;
+        return named || left > SHORTEST ? 100 : 80;
+    return named ? (h.api->request ? 85 : 60) : 30;
 }

@@ -11,9 +11,10 @@
 
 enum {
     KAFKA_LENGTH = 4,
-    KAFKA_FRAME_MAX = 512 << 20, /* bytes; brokers take 100 MiB, and answers may be as large as what was asked for */
-    KAFKA_CLIENT_ID_MAX = 1024,  /* bytes */
-    KAFKA_KEY_MAX = 1023         /* of an API that was not known when this was written */
+    KAFKA_FRAME_MAX = 512 << 20,   /* bytes; answers may be as large as what was asked for */
+    KAFKA_REQUEST_MAX = 100 << 20, /* what brokers take (socket.request.max.bytes) */
+    KAFKA_CLIENT_ID_MAX = 1024,    /* bytes */
+    KAFKA_KEY_MAX = 1023           /* of an API that was not known when this was written */
 };
 
 struct kafka_header {

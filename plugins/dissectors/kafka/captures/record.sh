@@ -16,7 +16,7 @@ for client in rdkafka python; do
     wait_for broker test -s "$work/address"
     read -r host port <"$work/address"
     start_capture "$work/$client.pcap" -s 0 "port $port"
-    RECORDS=2 /usr/bin/python3 "$clients" "$client" "$host:$port" >/dev/null || die "$client failed"
+    RECORDS=2 ONE_WAY=0 /usr/bin/python3 "$clients" "$client" "$host:$port" >/dev/null || die "$client failed"
     sleep 0.5
     stop_capture
     stop broker
