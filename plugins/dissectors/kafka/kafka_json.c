@@ -195,7 +195,9 @@ static void put_escaped(struct kafka_json *j, struct td_slice s)
         put(j, s.p, n);
         j->room -= n;
         s = td_sub(s, n, s.n);
-        if (j->full || !s.n || is_plain[s.p[0]])
+        if (j->full)
+            return;
+        if (!s.n || is_plain[s.p[0]])
             continue;
         size_t character = utf8_length(s.p, s.n);
         const char *replacement = "\xef\xbf\xbd";
