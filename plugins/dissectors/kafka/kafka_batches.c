@@ -1,7 +1,5 @@
 #include "kafka_batches.h"
 
-enum { SIZE_AND_OFFSET = 12, CONTROL_KEY = 4 };
-
 static struct td_slice as_slice(const struct td_cursor *c)
 {
     return td_bytes(c->p, td_left(c));
@@ -148,7 +146,7 @@ static void compressed_batch(struct kafka_batches *b, struct kafka_filling *f, s
 
 /* ---- Messages of magic 0 and 1 ----------------------------------------------------------------------------------- */
 
-/* Calls `each` for the messages in a wrapper's content; their number and the offset of the last. */
+/* What a wrapper's content tells before it is gone through. */
 struct inner {
     uint32_t count;
     int64_t last_offset;

@@ -20,8 +20,6 @@ enum {
 /* One direction. */
 struct side {
     uint8_t state;
-    bool tagged;             /* the response's header has tagged fields */
-    bool seen_frame;         /* at least one */
     uint64_t frame_end;      /* stream offsets */
     uint64_t skip_to;        /* nothing before this is looked at */
     uint64_t seen;           /* up to here bytes were shown before: a packet begins there */
@@ -119,7 +117,6 @@ static void begin_body(struct connection *c, int dir, struct kafka_call *p, uint
     struct side *side = &c->side[dir];
     const struct kafka_rows *rows = p->known ? (dir == TD_CLIENT ? p->api->request : p->api->response) : NULL;
     side->call = p;
-    side->seen_frame = true;
     side->frame_end = begin + KAFKA_LENGTH + length;
     side->skip_to = begin + header;
     c->calls.host->mark(p->call, dir, begin, side->frame_end);
@@ -217,9 +214,10 @@ static struct outcome at_request(struct connection *c, const struct input *in)
             stop(&c->side[TD_CLIENT], TD_PARTIAL);
             return outcome;
         }
-        if (in->bytes.n >= KAFKA_LENGTH)
-            begin_nothing(c, TD_CLIENT, in->offset, h.length);
-        return go_on(in->bytes.n);
+        if (in->bytes.n < KAFKA_LENGTH)
+            return go_on(in->bytes.n);
+        begin_nothing(c, TD_CLIENT, in->offset, h.length);
+        return go_on(KAFKA_LENGTH);
     case KAFKA_OK: break;
     }
     if (raw)
@@ -297,9 +295,10 @@ static struct outcome at_response(struct connection *c, const struct input *in)
     if (cursor.failed) {
         if (!in->last)
             return wait_for(0, KAFKA_LENGTH + CORRELATION_ID);
-        if (in->bytes.n >= KAFKA_LENGTH)
-            begin_nothing(c, TD_SERVER, in->offset, length);
-        return go_on(in->bytes.n);
+        if (in->bytes.n < KAFKA_LENGTH)
+            return go_on(in->bytes.n);
+        begin_nothing(c, TD_SERVER, in->offset, length);
+        return go_on(KAFKA_LENGTH);
     }
     if (length < CORRELATION_ID || length > KAFKA_FRAME_MAX || (!p && id < 0)) {
         c->calls.host->violation(c->calls.conn, "not a response header");
@@ -475,11 +474,9 @@ static struct outcome in_records(struct connection *c, int dir, const struct inp
 static struct outcome step(struct connection *c, int dir, const struct input *in)
 {
     struct side *side = &c->side[dir];
-    if (side->state > LOOKING && in->offset == side->frame_end) {
-        if (side->state == IN_REST) {
-            end_message(c, dir, false);
-            return go_on(0);
-        }
+    if (side->state == IN_REST && in->offset >= side->frame_end) {
+        end_message(c, dir, false);
+        return go_on(0);
     }
     if (in->bytes.n == 0 && (side->state <= LOOKING || in->offset < side->frame_end))
         return wait_for(0, 1);

@@ -8,7 +8,7 @@ static void read_batch(struct td_cursor *c, struct kafka_batch *b)
 {
     td_skip(c, 4); /* checksum */
     uint16_t attributes = td_be16(c);
-    int32_t last = (int32_t)td_be32(c);
+    td_skip(c, 4); /* the last offset's distance: in a compacted batch more than the count */
     b->base_timestamp = (int64_t)td_be64(c);
     b->max_timestamp = (int64_t)td_be64(c);
     b->producer_id = (int64_t)td_be64(c);
@@ -20,7 +20,6 @@ static void read_batch(struct td_cursor *c, struct kafka_batch *b)
     b->transactional = attributes & TRANSACTIONAL;
     b->control = attributes & CONTROL;
     b->header = KAFKA_BATCH_HEADER;
-    (void)last; /* of a compacted batch more than the count */
 }
 
 static void read_message(struct td_cursor *c, struct kafka_batch *b)
