@@ -26,7 +26,8 @@ fi
 start_capture "$work/traffic.pcap" -s 0 -U --immediate-mode "port $port"
 "$python" "$here/kafka_clients.py" rdkafka "$host:$port" >"$work/did.rdkafka" 2>"$work/errors.rdkafka" &
 rdkafka=$!
-"$python" "$here/kafka_clients.py" python "$host:$port" >"$work/did.python" 2>"$work/errors.python" || die "$(tail -n 5 "$work/errors.python")"
+"$python" "$here/kafka_clients.py" python "$host:$port" >"$work/did.python" 2>"$work/errors.python" ||
+    die "$(tail -n 5 "$work/errors.python")"
 wait "$rdkafka" || die "$(tail -n 5 "$work/errors.rdkafka")"
 sleep 0.3
 stop_capture

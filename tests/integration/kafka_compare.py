@@ -67,8 +67,8 @@ def produce(calls, did):
             records += [record[1:] for record in found]
         if call["kafka_record_count"] != seen:
             return "kafka_record_count is %s, the body has %d" % (call["kafka_record_count"], seen)
-        offsets += [partition["baseOffset"] for topic in body(call, "response").get("responses", []) for partition in topic["partitionResponses"]
-                    if partition["errorCode"] == 0]
+        offsets += [partition["baseOffset"] for topic in body(call, "response").get("responses", [])
+                    for partition in topic["partitionResponses"] if partition["errorCode"] == 0]
     if records != did["records"]:
         return "records %s" % json.dumps(records)[:600]
     if codecs - {"none"} != {did["codec"]} - {"none"} or magics != {did["magic"]}:

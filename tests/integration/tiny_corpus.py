@@ -127,8 +127,8 @@ def write(directory):
         for frame, time in zip(frames, times):
             out.write(struct.pack("<4I", time // 10**9, time % 10**9 // 1000, len(frame), len(frame)) + frame)
     save(directory, facts(frames, times))
-    entry = {"id": "own/tiny", "file": "captures/tiny.pcap", "facts": "facts/tiny.json", "kinds": ["http1", "dns-udp", "kafka"], "expect": "parse",
-             "decode_as": []}
+    entry = {"id": "own/tiny", "file": "captures/tiny.pcap", "facts": "facts/tiny.json", "kinds": ["http1", "dns-udp", "kafka"],
+             "expect": "parse", "decode_as": []}
     with open(os.path.join(directory, "manifest.json"), "w", encoding="ascii") as out:
         json.dump({"captures": [entry]}, out)
 

@@ -234,11 +234,16 @@ static void test_soundness(void)
 
 /* ---- Messages as others wrote them ------------------------------------------------------------------------------- */
 
+static unsigned digit(char c)
+{
+    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
 static struct td_slice unhex(const char *text, uint8_t *room)
 {
     size_t n = 0;
-    for (unsigned digit; sscanf(text + 2 * n, "%2x", &digit) == 1; n++)
-        room[n] = (uint8_t)digit;
+    for (; text[2 * n]; n++)
+        room[n] = (uint8_t)(digit(text[2 * n]) << 4 | digit(text[2 * n + 1]));
     return td_bytes(room, n);
 }
 
