@@ -146,7 +146,7 @@ struct kafka_filling {
 
 void kafka_filling_begin(struct kafka_filling *f, struct kafka_calls *calls, struct kafka_call *p, bool response);
 /* Around each stretch of values. */
-enum { KAFKA_BUFFER = 4096 };
+enum { KAFKA_BUFFER = 16 * 1024 };
 void kafka_filling_borrow(struct kafka_filling *f, uint8_t buffer[KAFKA_BUFFER]);
 void kafka_filling_flush(struct kafka_filling *f);
 /* Closes what is open of the body. */

@@ -1,9 +1,13 @@
 #include "kafka_json.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 
-enum { LEAST = 24 /* room without which nothing is begun any more */ };
+enum {
+    LEAST = 24, /* room without which nothing is begun any more */
+    LOW = 256   /* of the buffer, below which it is flushed before much is put */
+};
 
 void kafka_json_init(struct kafka_json *j, uint64_t max)
 {
@@ -27,13 +31,22 @@ void kafka_json_flush(struct kafka_json *j)
     j->n = 0;
 }
 
-/* Without regard for the room. */
-static void put(struct kafka_json *j, const void *p, size_t n)
+static void put_after_flush(struct kafka_json *j, const void *p, size_t n)
 {
-    if (n > j->cap - j->n)
-        kafka_json_flush(j);
+    kafka_json_flush(j);
     if (n > j->cap) {
         j->sink(j->ctx, td_bytes(p, n));
+        return;
+    }
+    memcpy(j->buffer, p, n);
+    j->n = n;
+}
+
+/* Without regard for the room. */
+static inline void put(struct kafka_json *j, const void *p, size_t n)
+{
+    if (n > j->cap - j->n) {
+        put_after_flush(j, p, n);
         return;
     }
     memcpy(j->buffer + j->n, p, n);
@@ -182,11 +195,47 @@ static size_t plain_run(const uint8_t *p, size_t n)
     return i;
 }
 
+/* As plain_run(), with quotes and backslashes; those escaped, into the buffer, as far as it reaches. Much of what is sent through Kafka
+ * is JSON: each quote costs no more than the bytes before it. Returns how much of the text it has put. There must be room. */
+static size_t put_ascii(struct kafka_json *j, struct td_slice s)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    uint8_t *to = j->buffer + j->n, *limit = j->buffer + j->cap - 16;
+    size_t i = 0;
+    while (i + 8 <= s.n && to <= limit) {
+        uint64_t w;
+        memcpy(&w, s.p + i, 8);
+        uint64_t quote = w ^ ones * '"', slash = w ^ ones * '\\', rubout = w ^ ones * 0x7f;
+        uint64_t odd = (w | (w - ones * 0x20) | (quote - ones) | (slash - ones) | (rubout - ones)) & highs;
+        memcpy(to, &w, 8);
+        size_t plain = odd ? (size_t)__builtin_ctzll(le64toh(odd)) / 8 : 8;
+        i += plain;
+        to += plain;
+        if (!odd)
+            continue;
+        if (s.p[i] != '"' && s.p[i] != '\\')
+            break;
+        *to++ = '\\';
+        *to++ = s.p[i++];
+    }
+    j->room -= (size_t)(to - j->buffer) - j->n;
+    j->n = (size_t)(to - j->buffer);
+    return i;
+}
+
 /* The text between quotes, escaped; as much of it as there is room for. */
 static void put_escaped(struct kafka_json *j, struct td_slice s)
 {
     static const char hex[] = "0123456789abcdef";
     while (s.n) {
+        if (j->room > j->cap && s.n >= 8) {
+            if (j->cap - j->n < LOW)
+                kafka_json_flush(j);
+            size_t done = put_ascii(j, s);
+            s = td_sub(s, done, s.n);
+            if (!s.n || (done >= 8 && s.n >= 8 && is_plain[s.p[0]]))
+                continue;
+        }
         size_t n = plain_run(s.p, s.n);
         if (n > j->room) {
             j->full = true;
@@ -226,10 +275,26 @@ void kafka_json_text(struct kafka_json *j, const char *name, struct td_slice tex
     put_byte(j, '"');
 }
 
+/* How many bytes from `p` on are ASCII without control characters. */
+static size_t ascii_run(const uint8_t *p, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t w;
+        memcpy(&w, p + i, 8);
+        if ((w | (w - ones * 0x20) | ((w ^ ones * 0x7f) - ones)) & highs)
+            break;
+    }
+    while (i < n && p[i] >= 0x20 && p[i] < 0x7f)
+        i++;
+    return i;
+}
+
 static bool is_readable(struct td_slice s)
 {
     while (s.n) {
-        size_t n = plain_run(s.p, s.n);
+        size_t n = ascii_run(s.p, s.n);
         s = td_sub(s, n, s.n);
         if (!s.n)
             return true;
