@@ -1,6 +1,9 @@
 #include "base/utf8.h"
 
 #include <endian.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 size_t utf8_plain_run(const uint8_t *p, size_t n)
 {
@@ -45,6 +48,35 @@ static void put_escaped(struct buf *out, uint8_t c)
     }
 }
 
+/* As put_doubled(), sixteen bytes at a time, as far as thirty-two are there: where a backslash is, the bytes from it on are stored once
+ * more, one further. */
+static uint8_t *put_wide(const uint8_t *text, size_t *at, size_t end, uint8_t *to)
+{
+#ifdef __SSE2__
+    for (; *at + 32 <= end; *at += 16) {
+        const uint8_t *p = text + *at;
+        __m128i v = _mm_loadu_si128((const void *)p);
+        /* As signed numbers: control characters, and all that is not ASCII. */
+        __m128i others = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+        unsigned slashes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+        if (_mm_movemask_epi8(others))
+            break;
+        _mm_storeu_si128((void *)to, v);
+        for (; slashes; slashes &= slashes - 1) {
+            unsigned slash = (unsigned)__builtin_ctz(slashes);
+            to++;
+            _mm_storeu_si128((void *)(to + slash), _mm_loadu_si128((const void *)(p + slash)));
+        }
+        to += 16;
+    }
+#else
+    (void)text;
+    (void)at;
+    (void)end;
+#endif
+    return to;
+}
+
 /* Text that quotes text, such as JSON in JSON, is full of backslashes: puts what is ASCII, eight bytes at a time, and each of these
  * twice. Returns how much of the text it has put; what stops it is for others. */
 static size_t put_doubled(struct buf *out, struct td_slice text)
@@ -54,9 +86,9 @@ static size_t put_doubled(struct buf *out, struct td_slice text)
     size_t i = 0;
     while (i + 8 <= text.n) {
         size_t end = text.n - i < BLOCK ? text.n : i + BLOCK;
-        if (!buf_reserve(out, 2 * BLOCK + 8))
+        if (!buf_reserve(out, 2 * BLOCK + 32))
             return i;
-        uint8_t *to = out->p + out->n;
+        uint8_t *to = put_wide(text.p, &i, end, out->p + out->n);
         while (i + 8 <= end) {
             uint64_t v;
             memcpy(&v, text.p + i, 8);

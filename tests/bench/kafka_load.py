@@ -15,9 +15,8 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 def order(number):
     return json.dumps({"order": number, "customer": "c-%05d" % (number * 7919 % 20011), "state": random.choice(("new", "paid", "sent")),
-                       "items": [{"sku": "A-%04d" % (number * k % 4711), "name": "Armchair, oak and linen", "count": k,
-                                  "price": {"amount": round(random.uniform(1, 500), 2), "currency": "EUR"}} for k in range(1, 3)],
-                       "note": "leave at the door"}).encode()
+                       "items": [{"sku": "A-%04d" % (number * k % 4711), "name": "Armchair, oak and linen", "count": k}
+                                 for k in range(1, 2)], "total": round(random.uniform(1, 500), 2), "currency": "EUR"}).encode()
 
 
 def produce(address, codec):
@@ -29,7 +28,7 @@ def produce(address, codec):
         number += 1
         try:
             producer.produce("orders-" + codec, key="c-%05d" % (number % 20011), value=orders[number % 3000],
-                             headers=[("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("source", b"shop")])
+                             headers=[("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")])
         except BufferError:
             producer.poll(0.05)
         if number % 200 == 0:

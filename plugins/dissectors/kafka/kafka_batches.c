@@ -40,11 +40,8 @@ static void json_headers(struct kafka_json *j, struct kafka_record *r)
 
 static void json_record(struct kafka_json *j, struct kafka_record *r, bool control)
 {
-    if (!kafka_json_open(j, NULL, '}'))
+    if (!kafka_json_open_with(j, "offset", r->offset, "timestamp", r->timestamp))
         return;
-    kafka_json_integer(j, "offset", r->offset);
-    if (r->timestamp >= 0)
-        kafka_json_integer(j, "timestamp", r->timestamp);
     if (control) {
         json_control(j, r->key);
     } else {

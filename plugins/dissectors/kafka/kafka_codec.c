@@ -16,19 +16,34 @@ const char *kafka_codec_name(unsigned codec)
     return codec < KAFKA_CODECS ? names[codec] : NULL;
 }
 
+/* Bytes before the deflated content of a gzip member with a plain header (RFC 1952 section 2.3); 0: another one, or zlib's. */
+static size_t plain_gzip_header(struct td_slice in)
+{
+    enum { HEADER = 10, FLAGS_AT = 3 };
+    return in.n > HEADER && td_starts(in, TD_LIT("\x1f\x8b\x08")) && in.p[FLAGS_AT] == 0 ? HEADER : 0;
+}
+
+/* Checksums are left out where that can be: what came through TCP is as it was sent. */
 static size_t decode_gzip(struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)
 {
+    enum { TRAILER = 8 };
     z_stream z = {0};
-    int result = Z_OK;
-    if (in.n > UINT_MAX || cap > UINT_MAX || inflateInit2(&z, 15 + 32) != Z_OK) /* 32: gzip or zlib, as the header says */
+    size_t header = plain_gzip_header(in);
+    if (in.n > UINT_MAX || cap > UINT_MAX || inflateInit2(&z, header ? -15 : 15 + 32) != Z_OK) /* 32: gzip or zlib, as the header says */
         return 0;
-    z.next_in = (Bytef *)(uintptr_t)in.p;
-    z.avail_in = (uInt)in.n;
+    z.next_in = (Bytef *)(uintptr_t)in.p + header;
+    z.avail_in = (uInt)(in.n - header);
     z.next_out = room;
     z.avail_out = (uInt)cap;
-    result = inflate(&z, Z_FINISH);
-    while (result == Z_STREAM_END && z.avail_in && z.avail_out && inflateReset(&z) == Z_OK)
-        result = inflate(&z, Z_FINISH); /* members may follow each other */
+    int result = inflate(&z, Z_FINISH);
+    bool more = z.avail_in > (header ? TRAILER : 0);
+    while (result == Z_STREAM_END && more && z.avail_out) { /* members may follow each other */
+        z.next_in += header ? TRAILER : 0;
+        z.avail_in -= header ? TRAILER : 0;
+        header = 0;
+        result = inflateReset2(&z, 15 + 32) == Z_OK ? inflate(&z, Z_FINISH) : Z_DATA_ERROR;
+        more = z.avail_in > 0;
+    }
     size_t n = cap - z.avail_out;
     *ret_whole = result == Z_STREAM_END;
     inflateEnd(&z);
@@ -111,14 +126,13 @@ static size_t decode_lz4(struct td_slice in, uint8_t *room, size_t cap, bool *re
     return lz4_descriptor(&c, &checksums) ? lz4_blocks(&c, checksums, room, cap, ret_whole) : 0;
 }
 
-static size_t decode_zstd(struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)
+/* What there is room for, or what comes before a damage. */
+static size_t zstd_beginning(ZSTD_DCtx *ctx, struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)
 {
-    ZSTD_DCtx *ctx = ZSTD_createDCtx();
     ZSTD_inBuffer from = {in.p, in.n, 0};
     ZSTD_outBuffer to = {room, cap, 0};
     size_t result = 1;
-    if (!ctx)
-        return 0;
+    (void)ZSTD_DCtx_reset(ctx, ZSTD_reset_session_only);
     (void)ZSTD_DCtx_setParameter(ctx, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG);
     while (from.pos < from.size && !ZSTD_isError(result)) {
         size_t in_before = from.pos, out_before = to.pos;
@@ -127,8 +141,20 @@ static size_t decode_zstd(struct td_slice in, uint8_t *room, size_t cap, bool *r
             break; /* no room */
     }
     *ret_whole = result == 0 && from.pos == from.size;
-    ZSTD_freeDCtx(ctx);
     return to.pos;
+}
+
+static size_t decode_zstd(struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)
+{
+    ZSTD_DCtx *ctx = ZSTD_createDCtx();
+    if (!ctx)
+        return 0;
+    size_t n = ZSTD_decompressDCtx(ctx, room, cap, in.p, in.n); /* without a window of its own */
+    *ret_whole = !ZSTD_isError(n);
+    if (!*ret_whole)
+        n = zstd_beginning(ctx, in, room, cap, ret_whole);
+    ZSTD_freeDCtx(ctx);
+    return n;
 }
 
 size_t kafka_decode(unsigned codec, struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)

@@ -3,6 +3,9 @@
 #include <endian.h>
 #include <math.h>
 #include <stdio.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum {
     LEAST = 24, /* room without which nothing is begun any more */
@@ -71,21 +74,27 @@ static bool take(struct kafka_json *j, size_t n)
     return true;
 }
 
-/* Comma and name; `more`: bytes that must have room behind it. */
-static bool begin(struct kafka_json *j, const char *name, size_t more)
+/* Comma and name; `more`: bytes that must have room behind it, at most LOW / 2 of them. */
+static inline bool begin(struct kafka_json *j, const char *name, size_t more)
 {
     size_t n = name ? strlen(name) : 0;
     if (!take(j, n + 4 + more))
         return false;
+    if (j->cap - j->n < LOW)
+        kafka_json_flush(j);
+    uint8_t *to = j->buffer + j->n;
     if (j->depth && j->filled >> (j->depth - 1) & 1)
-        put_byte(j, ',');
+        *to++ = ',';
     if (j->depth)
         j->filled |= 1u << (j->depth - 1);
     if (name) {
-        put_byte(j, '"');
-        put(j, name, n);
-        put(j, "\":", 2);
+        *to++ = '"';
+        memcpy(to, name, n);
+        to += n;
+        *to++ = '"';
+        *to++ = ':';
     }
+    j->n = (size_t)(to - j->buffer);
     return true;
 }
 
@@ -104,25 +113,64 @@ bool kafka_json_open(struct kafka_json *j, const char *name, uint8_t closer)
     return true;
 }
 
+static size_t decimal(char out[24], int64_t value)
+{
+    uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char digits[24];
+    size_t at = sizeof(digits);
+    for (; v >= 100; v /= 100) {
+        unsigned pair = (unsigned)(v % 100);
+        digits[--at] = (char)('0' + pair % 10);
+        digits[--at] = (char)('0' + pair / 10);
+    }
+    if (v >= 10)
+        digits[--at] = (char)('0' + v % 10);
+    digits[--at] = (char)('0' + (v >= 10 ? v / 10 : v));
+    if (value < 0)
+        digits[--at] = '-';
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}
+
+static uint8_t *put_member(uint8_t *to, const char *name, int64_t value)
+{
+    size_t n = strlen(name);
+    *to++ = '"';
+    memcpy(to, name, n);
+    to += n;
+    *to++ = '"';
+    *to++ = ':';
+    return to + decimal((char *)to, value);
+}
+
+bool kafka_json_open_with(struct kafka_json *j, const char *name, int64_t value, const char *second, int64_t second_value)
+{
+    if (j->full || j->room < LOW || j->depth == 0 || j->depth == KAFKA_JSON_DEPTH) {
+        j->full = true; /* also if a little of it would fit */
+        return false;
+    }
+    if (j->cap - j->n < LOW)
+        kafka_json_flush(j);
+    uint8_t *to = j->buffer + j->n;
+    if (j->filled >> (j->depth - 1) & 1)
+        *to++ = ',';
+    *to++ = '{';
+    to = put_member(to, name, value);
+    if (second_value >= 0) {
+        *to++ = ',';
+        to = put_member(to, second, second_value);
+    }
+    j->room -= (size_t)(to - j->buffer) - j->n;
+    j->n = (size_t)(to - j->buffer);
+    j->filled |= 1u << (j->depth - 1) | 1u << j->depth;
+    j->closers[j->depth++] = '}';
+    return true;
+}
+
 void kafka_json_close(struct kafka_json *j)
 {
     if (j->depth)
         put_byte(j, (char)j->closers[--j->depth]);
-}
-
-static size_t decimal(char out[24], int64_t value)
-{
-    uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    char reversed[24];
-    size_t n = 0, at = 0;
-    do
-        reversed[n++] = (char)('0' + v % 10);
-    while (v /= 10);
-    if (value < 0)
-        out[at++] = '-';
-    while (n)
-        out[at++] = reversed[--n];
-    return at;
 }
 
 void kafka_json_integer(struct kafka_json *j, const char *name, int64_t value)
@@ -195,13 +243,55 @@ static size_t plain_run(const uint8_t *p, size_t n)
     return i;
 }
 
+/* What put_wide() and put_ascii() have reached. */
+struct progress {
+    size_t used;
+    uint8_t *to;
+};
+
+#ifdef __SSE2__
+/* Sixteen bytes at a time, as far as thirty-two are there: where a quote or backslash is, the bytes from it on are stored once more, one
+ * further. `limit`: 64 bytes before the buffer's end. */
+static struct progress put_wide(struct td_slice s, uint8_t *to, const uint8_t *limit)
+{
+    size_t i = 0;
+    for (; i + 32 <= s.n && to <= limit; i += 16) {
+        const uint8_t *p = s.p + i;
+        __m128i v = _mm_loadu_si128((const void *)p);
+        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+        /* As signed numbers: control characters, and all that is not ASCII. */
+        __m128i others = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+        unsigned escape = (unsigned)_mm_movemask_epi8(marks);
+        if (_mm_movemask_epi8(others))
+            break;
+        _mm_storeu_si128((void *)to, v);
+        for (; escape; escape &= escape - 1) {
+            unsigned at = (unsigned)__builtin_ctz(escape);
+            to[at] = '\\';
+            to++;
+            _mm_storeu_si128((void *)(to + at), _mm_loadu_si128((const void *)(p + at)));
+        }
+        to += 16;
+    }
+    return (struct progress){i, to};
+}
+#else
+static struct progress put_wide(struct td_slice s, uint8_t *to, const uint8_t *limit)
+{
+    (void)s;
+    (void)limit;
+    return (struct progress){0, to};
+}
+#endif
+
 /* As plain_run(), with quotes and backslashes; those escaped, into the buffer, as far as it reaches. Much of what is sent through Kafka
  * is JSON: each quote costs no more than the bytes before it. Returns how much of the text it has put. There must be room. */
 static size_t put_ascii(struct kafka_json *j, struct td_slice s)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-    uint8_t *to = j->buffer + j->n, *limit = j->buffer + j->cap - 16;
-    size_t i = 0;
+    struct progress wide = put_wide(s, j->buffer + j->n, j->buffer + j->cap - 64);
+    uint8_t *to = wide.to, *limit = j->buffer + j->cap - 16;
+    size_t i = wide.used;
     while (i + 8 <= s.n && to <= limit) {
         uint64_t w;
         memcpy(&w, s.p + i, 8);
@@ -218,6 +308,13 @@ static size_t put_ascii(struct kafka_json *j, struct td_slice s)
         *to++ = '\\';
         *to++ = s.p[i++];
     }
+    for (; i < s.n && i + 8 > s.n && to <= limit; i++) {
+        if (s.p[i] == '"' || s.p[i] == '\\')
+            *to++ = '\\';
+        else if (!is_plain[s.p[i]])
+            break;
+        *to++ = s.p[i];
+    }
     j->room -= (size_t)(to - j->buffer) - j->n;
     j->n = (size_t)(to - j->buffer);
     return i;
@@ -228,13 +325,14 @@ static void put_escaped(struct kafka_json *j, struct td_slice s)
 {
     static const char hex[] = "0123456789abcdef";
     while (s.n) {
-        if (j->room > j->cap && s.n >= 8) {
+        if (j->room > j->cap) {
             if (j->cap - j->n < LOW)
                 kafka_json_flush(j);
-            size_t done = put_ascii(j, s);
-            s = td_sub(s, done, s.n);
-            if (!s.n || (done >= 8 && s.n >= 8 && is_plain[s.p[0]]))
-                continue;
+            s = td_sub(s, put_ascii(j, s), s.n);
+            if (!s.n)
+                return;
+            if (is_plain[s.p[0]])
+                continue; /* the buffer was full */
         }
         size_t n = plain_run(s.p, s.n);
         if (n > j->room) {
@@ -278,14 +376,15 @@ void kafka_json_text(struct kafka_json *j, const char *name, struct td_slice tex
 /* How many bytes from `p` on are ASCII without control characters. */
 static size_t ascii_run(const uint8_t *p, size_t n)
 {
-    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
     size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        uint64_t w;
-        memcpy(&w, p + i, 8);
-        if ((w | (w - ones * 0x20) | ((w ^ ones * 0x7f) - ones)) & highs)
+#ifdef __SSE2__
+    for (; i + 16 <= n; i += 16) {
+        __m128i v = _mm_loadu_si128((const void *)(p + i));
+        __m128i others = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+        if (_mm_movemask_epi8(others))
             break;
     }
+#endif
     while (i < n && p[i] >= 0x20 && p[i] < 0x7f)
         i++;
     return i;

@@ -30,6 +30,8 @@ void kafka_json_flush(struct kafka_json *j);
 
 /* `name`: NULL in an array. `closer`: '}' or ']'. False: it was left out, and must not be closed. */
 bool kafka_json_open(struct kafka_json *j, const char *name, uint8_t closer);
+/* An object in an array that begins with these two members, as each record does; the second one not if it is negative. */
+bool kafka_json_open_with(struct kafka_json *j, const char *name, int64_t value, const char *second, int64_t second_value);
 void kafka_json_close(struct kafka_json *j);
 void kafka_json_integer(struct kafka_json *j, const char *name, int64_t value);
 void kafka_json_real(struct kafka_json *j, const char *name, double value);
