@@ -44,7 +44,7 @@ TEST_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
 ABI_SAMPLES := $(patsubst tests/conformance/abi/%.c,$(OBJ)/abi/%.so,$(wildcard tests/conformance/abi/*.c tests/conformance/abi/v*/*.c))
 TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(BUILD)/tests/plugins/dissectors/%.so,$(wildcard tests/plugins/*.c))
 
-.PHONY: all deps demo check docs man bless asan tsan fuzz bench conformance conformance-cel conformance-kfl lint fmt install clean help plugins tests
+.PHONY: all deps demo check large docs man bless asan tsan fuzz bench conformance conformance-cel conformance-kfl lint fmt install clean help plugins tests
 all: $(BUILD)/tapedeck plugins ## build the program and all plugins
 
 $(BUILD)/tapedeck: $(OBJ)/core/cli/main.o $(OBJ)/libcore.a
@@ -116,6 +116,9 @@ demo: ## set up, build, record what curl and dig ask nginx and dnsmasq, and show
 
 check: all tests ## run the tests (T=word: only those whose path has the word)
 	@BUILD=$(BUILD) T=$(T) CC="$(CC)" tests/run
+
+large: all tests ## put and get objects of 2 GiB through every storage backend: takes minutes, and 10 GiB of memory and disk
+	@BUILD=$(BUILD) tests/large
 
 asan: ## run the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) -j$(JOBS) check BUILD=build/asan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer" \

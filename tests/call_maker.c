@@ -137,7 +137,7 @@ static void begin_connection(struct call_maker *m, uint32_t i)
 
 void call_maker_init(struct call_maker *m, uint64_t seed)
 {
-    static const char *const protocols[] = {"HTTP", "DNS"};
+    static const struct registry_protocol protocols[] = {{"HTTP", NULL}, {"DNS", NULL}};
     const struct td_plugin *plugins[] = {&td_plugin_v1_http, &td_plugin_v1_dns};
     struct error err;
     *m = (struct call_maker){.random = seed * 2654435761u + 88172645463325252u, .time_ns = 1767323045000000000, .frame = 1};
@@ -329,9 +329,18 @@ static void make_http(struct call_maker *m)
     static const struct {
         uint16_t code;
         const char *reason;
-    } statuses[] = {{200, "OK"},           {200, "OK"},        {200, "OK"},           {200, "OK"},
-                    {200, "OK"},           {200, "OK"},        {201, "Created"},      {204, "No Content"},
-                    {304, "Not Modified"}, {404, "Not Found"}, {500, "Internal Server Error"}, {401, "Unauthorized"}};
+    } statuses[] = {{200, "OK"},
+                    {200, "OK"},
+                    {200, "OK"},
+                    {200, "OK"},
+                    {200, "OK"},
+                    {200, "OK"},
+                    {201, "Created"},
+                    {204, "No Content"},
+                    {304, "Not Modified"},
+                    {404, "Not Found"},
+                    {500, "Internal Server Error"},
+                    {401, "Unauthorized"}};
     struct line path = {.n = 0}, query = {.n = 0}, target = {.n = 0}, url = {.n = 0};
     uint32_t conn = popular(m, CALL_MAKER_CONNECTIONS), status = popular(m, 12);
     const char *method = methods[below(m, 12)], *host = hosts[popular(m, 6)], *agent = agents[popular(m, 8)];

@@ -105,6 +105,7 @@ tell_story() {
     check "and it is whole" on "$other" snapshot verify tale --location cloud -q
     check "nothing else is there" bash -c "'$tapedeck' cloud status --hub http://127.0.0.1:${ports[$other]} | grep -q '^snapshots	1$'"
     check "deleted everywhere" on "$hub" snapshot delete tale --from all -q
+    wait_for "$other" gone
     check "and at the other one" on "$other" snapshot delete tale --from local
     wait_for "$other" location "$other" tale nowhere
     check "it is nowhere" location "$hub" tale nowhere

@@ -5,7 +5,7 @@
 #include "base/units.h"
 
 enum { PENDING = 16, MOST = 100000 /* that a line can ask for of bytes, pairs, calls */ };
-enum { F_NAME, F_CODE, F_BODY, F_PAIRS };
+enum { F_NAME, F_CODE, F_BODY, F_PAIRS, F_TAG, F_PAYLOAD };
 
 struct toy {
     const char *name;
@@ -19,6 +19,7 @@ struct toy_conn {
     struct td_call *pending[PENDING];
     unsigned n;
     struct td_call *current[2];
+    struct td_conn *sub;
     size_t wanted[2], hold_need;
     bool held[2], tail[2], over;
 };
@@ -107,6 +108,49 @@ static void hand_over(struct toy_conn *c, const char *point, const char *key)
     c->over = c->self->host->takeover(c->conn, point, td_str(key)) == TD_OK;
 }
 
+/* What concerns children: a parent's lines, and a child's own. */
+static bool do_layers(struct toy_conn *c, int dir, const char *line, const char *word, uint64_t begin, uint64_t end)
+{
+    const struct td_host *host = c->self->host;
+    uint64_t n = strtoull(word, NULL, 10), text = begin + (uint64_t)(word - line);
+    struct td_call *layer = host->layer(c->conn);
+    const char *twice = strchr(word, '|');
+    struct td_slice bytes = td_bytes(word, strlen(word)), value = {0};
+    if (strncmp(line, "sub ", 4) == 0) {
+        struct td_conn *sub = host->sub_open(c->conn, layer ? layer : c->current[dir], "toy.inner", bytes);
+        c->sub = sub ? sub : c->sub;
+        LOG("%s", sub ? "" : "nochild ");
+    } else if (strncmp(line, "in ", 3) == 0 && c->sub) {
+        int status = twice ? host->sub_data(c->sub, dir, TD_LIT("more\nread\n"), text, end) : TD_OK;
+        char copy[256];
+        memcpy(copy, word, bytes.n);
+        copy[bytes.n] = '\n';
+        if (!twice)
+            status = host->sub_data(c->sub, dir, td_bytes(copy, bytes.n + 1), text, end);
+        LOG("%s", status == TD_OK ? "" : "deaf ");
+    } else if (strncmp(line, "lack ", 5) == 0 && c->sub) {
+        LOG("%s", host->sub_gap(c->sub, dir, n) == TD_OK ? "" : "deaf ");
+    } else if (strcmp(line, "fin") == 0 && c->sub) {
+        host->sub_eof(c->sub, dir);
+    } else if (strcmp(line, "unsub") == 0 && c->sub) {
+        host->sub_close(c->sub, TD_CLOSE_FIN);
+        c->sub = NULL;
+    } else if (strncmp(line, "tag ", 4) == 0) {
+        host->set_bytes(layer, F_TAG, bytes);
+    } else if (strncmp(line, "pay ", 4) == 0) {
+        host->set_bytes(layer, F_PAYLOAD, td_bytes(line, n < 4 ? (size_t)n : 4));
+    } else if (strcmp(line, "steal") == 0) {
+        host->set_bytes(layer, F_NAME, TD_LIT("stolen"));
+    } else if (strcmp(line, "read") == 0) {
+        struct td_slice name = host->peek(layer, F_NAME);
+        bool found = host->find_pair(layer, F_PAIRS, TD_LIT("NAME"), &value);
+        LOG("%.*s,%.*s ", (int)name.n, (const char *)name.p, found ? (int)value.n : 1, found ? (const char *)value.p : "-");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* A line that ends at stream offset `end`; how many bytes of the message follow it, to be skipped. */
 static uint64_t do_line(struct toy_conn *c, int dir, const char *line, uint64_t begin, uint64_t end)
 {
@@ -115,6 +159,8 @@ static uint64_t do_line(struct toy_conn *c, int dir, const char *line, uint64_t 
     const char *word = space ? space + 1 : "";
     uint64_t n = strtoull(word, NULL, 10), skipped = 0;
     bool belongs = !c->tail[dir];
+    if (do_layers(c, dir, line, word, begin, end))
+        return 0;
     if (strncmp(line, "ask ", 4) == 0 && dir == TD_CLIENT) {
         start_call(c, td_str(word));
         belongs = true;
@@ -230,6 +276,9 @@ static int toy_open(const void *self, struct td_conn *conn, const struct td_flow
         (void)toy->host->alloc(arena, 4000, 8);
         return TD_E_NOMEM;
     }
+    struct td_call *layer = toy->host->layer(conn);
+    if (layer && td_eq(toy->host->peek(layer, F_NAME), TD_LIT("shy")))
+        return TD_E_UNSUPPORTED;
     struct toy_conn *c = toy->host->alloc(arena, sizeof(*c), _Alignof(struct toy_conn));
     if (!c)
         return TD_E_NOMEM;
@@ -288,13 +337,31 @@ static const struct td_field fields[] = {
     [F_PAIRS] = {"request.pairs", TD_MAP, TD_F_REQUEST, "Pairs.", {0}},
 };
 
+static const struct td_field inner_fields[] = {
+    [F_NAME] = {"toy_name", TD_STRING, TD_F_REQUEST, "The parent's.", {0}},
+    [F_CODE] = {"inner_code", TD_U64, TD_F_RESPONSE | TD_F_STATUS, "What was answered.", {0}},
+    [F_BODY] = {"request.body", TD_BYTES, TD_F_REQUEST | TD_F_BODY, "The parent's.", {0}},
+    [F_PAIRS] = {"request.pairs", TD_MAP, TD_F_REQUEST, "The parent's.", {0}},
+    [F_TAG] = {"inner_tag", TD_STRING, TD_F_REQUEST, "A tag.", {0}},
+    [F_PAYLOAD] = {"inner_payload", TD_BYTES, TD_F_REQUEST | TD_F_BODY, "A body of its own.", {0}},
+};
+#define toy_fields fields
+#define alpha_fields fields
+#define beta_fields fields
+#define child_fields fields
+#define orphan_fields fields
+#define deep_fields inner_fields
+
+static const struct td_claim inner_claims[] = {{.on = TD_ON_POINT, .point = "toy.inner", .key = "inner"}};
+static const struct td_claim deep_claims[] = {{.on = TD_ON_POINT, .point = "toy.inner", .key = "deep"}};
 static const struct td_claim toy_claims[] = {{.on = TD_ON_TCP}, {.on = TD_ON_UDP}, {.on = TD_ON_TCP, .port_lo = 7000, .port_hi = 7000}};
 static const struct td_claim alpha_claims[] = {{.on = TD_ON_TCP, .port_lo = 7001, .port_hi = 7001}};
 static const struct td_claim beta_claims[] = {{.on = TD_ON_TCP, .port_lo = 7002, .port_hi = 7002},
                                               {.on = TD_ON_UDP, .port_lo = 7002, .port_hi = 7002}};
 static const struct td_claim child_claims[] = {{.on = TD_ON_POINT, .point = "toy.over", .key = "child"}};
 static const struct td_claim orphan_claims[] = {{.on = TD_ON_POINT, .point = "toy.other"}};
-static const struct td_point points[] = {{"toy.over", "After a line that says over; the key is the word behind it."}};
+static const struct td_point points[] = {{"toy.over", "After a line that says over; the key is the word behind it.", 0},
+                                         {"toy.inner", "After a line that says sub; likewise.", TD_POINT_CALL}};
 
 #define TOY(id)                                                                                                   \
     static int id##_create(struct td_inst *inst, const struct td_host *host, const void *config, void **ret_self) \
@@ -304,7 +371,7 @@ static const struct td_point points[] = {{"toy.over", "After a line that says ov
     }                                                                                                             \
     static const struct td_dissector id##_ops = {.size = sizeof(id##_ops),                                        \
                                                  .max_probe = 200,                                                \
-                                                 .fields = TD_TABLE(fields),                                      \
+                                                 .fields = TD_TABLE(id##_fields),                                 \
                                                  .claims = TD_TABLE(id##_claims),                                 \
                                                  .points = TD_TABLE(points),                                      \
                                                  .probe = toy_probe,                                              \
@@ -326,9 +393,11 @@ TOY(alpha)
 TOY(beta)
 TOY(child)
 TOY(orphan)
+TOY(inner)
+TOY(deep)
 
-static const struct td_component *const components[] = {&toy_component,   &alpha_component,  &beta_component,
-                                                        &child_component, &orphan_component, NULL};
+static const struct td_component *const components[] = {&toy_component,    &alpha_component, &beta_component, &child_component,
+                                                        &orphan_component, &inner_component, &deep_component, NULL};
 
 const struct td_plugin td_plugin_v1_toy = {.size = sizeof(struct td_plugin),
                                            .target_minor = TD_TARGET_MINOR,
@@ -363,6 +432,16 @@ void toy_put_call(void *ctx, const struct td_call *call, struct buf *out)
     uint32_t at = 0;
     size_t pairs = 0;
     (void)ctx;
+    int tag = field_find(call->fields, TD_LIT("inner_tag")), payload = field_find(call->fields, TD_LIT("inner_payload"));
+    if (strcmp(call->protocol, "INNER") == 0 || strcmp(call->protocol, "DEEP") == 0) {
+        bool tagged = call_has(call, (uint32_t)tag) && call_next_value(call, (uint32_t)tag, &at, &v);
+        const struct call_body *paid = call_get_body(call, (uint32_t)payload);
+        buf_printf(out, "%s[%.*s]", call->protocol, tagged ? (int)v.bytes.n : 0, tagged ? (const char *)v.bytes.p : "");
+        if (paid)
+            buf_printf(out, " b%zu", paid->bytes.n);
+        buf_putc(out, ' ');
+        at = 0;
+    }
     if (call_next_value(call, F_NAME, &at, &v))
         buf_put_slice(out, v.bytes);
     at = 0;

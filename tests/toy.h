@@ -13,8 +13,16 @@
  *     ahead A N    so do the N bytes that begin A bytes behind this line
  *     hold N       waits until the other side says "go" (and for N bytes, if not 0)
  *     fill N       N bytes of body; pairs N: so many pairs; calls N: so many calls; take N: so much memory
+ *     sub KEY      a child on the side's current call, at ("toy.inner", KEY); in TEXT: "TEXT\n" is for it, in TEXT|TEXT: twice;
+ *                  lack N: it lacks so many bytes; fin: it gets no more of this side; unsub: it is closed
  *     over KEY, over! KEY, other KEY, anew   hands over (and, with the !, is lost at once)
- *     sure, bad, lose   confirms, reports a violation, ends the claim */
+ *     sure, bad, lose   confirms, reports a violation, ends the claim
+ *
+ * "inner" claims ("toy.inner", "inner"), "deep" that point with the key "deep". They decline calls whose toy_name is "shy", are dissectors
+ * like the others, and know as well:
+ *
+ *     tag TEXT     sets a field of its own on its parent's call; pay N: so many bytes of a body of its own
+ *     read, steal  logs what its parent's call has in toy_name and for "name" in request.pairs; tries to set toy_name */
 #ifndef TESTS_TOY_H
 #define TESTS_TOY_H
 
@@ -32,7 +40,7 @@ void toy_log(struct buf *log);
 void toy_decline(bool decline);
 
 /* For struct engine_options: a call as "NAME>CODE C12/4+5 S9/6-3!;", being bytes, frames, missing bytes, and ! if a half is
- * cut; b10 of body (with a ~ if it is cut) and p3 pairs; * for a call that is partial. */
+ * cut; b10 of body (with a ~ if it is cut) and p3 pairs; * for a call that is partial; before it INNER[TAG] b5 if it is inner's. */
 void toy_put_call(void *ctx, const struct td_call *call, struct buf *out);
 
 #endif

@@ -39,14 +39,14 @@ static int add_block(struct arena *a, size_t n)
     size_t size = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
     if (size > LARGEST_BLOCK)
         size = LARGEST_BLOCK;
-    if (n > SIZE_MAX / 2)
-        return 0;
     if (size > a->max - a->used)
         size = a->max - a->used; /* the last block takes what is left */
-    if (size < n + sizeof(struct arena_block))
+    if (n <= SIZE_MAX / 2 && size < n + sizeof(struct arena_block))
         size = n + sizeof(struct arena_block);
-    if (size > a->max - a->used)
+    if (n > SIZE_MAX / 2 || size > a->max - a->used) {
+        a->full = true;
         return 0;
+    }
     struct arena_block *block = mem_alloc(size);
     if (!block)
         return 0;

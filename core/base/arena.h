@@ -4,6 +4,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct arena {
     uint8_t *next, *end;        /* free room in the newest */
     size_t used;                /* bytes taken from the heap, headers included */
     size_t max;                 /* ceiling for `used` */
+    bool full;                  /* it was the ceiling that refused something */
 };
 
 void arena_init(struct arena *a, size_t max);

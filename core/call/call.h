@@ -48,17 +48,19 @@ struct call_body {
 };
 
 struct td_call {
-    struct td_call *next, **link; /* in the connection's list of open calls, or in the pool */
-    struct td_conn *conn;         /* whose call it is; the core's dissection only */
-    const struct field_set *fields;
-    const uint64_t *wanted;     /* bits of the fields that somebody will look at; others are not kept */
-    const char *protocol;       /* "HTTP" */
-    const char *node;           /* the node that captured it; NULL: not known. Lives as long as who fills the call says */
-    uint32_t component;         /* index of the dissector in its set */
-    const struct td_flow *flow; /* client and server */
-    uint64_t conn_id;           /* frame of the connection's first packet */
-    uint64_t id;                /* its number in its call store; 0: it is in none */
-    struct call_half half[2];   /* TD_CLIENT, TD_SERVER */
+    struct td_call *next, **link;   /* in the connection's list of open calls, or in the pool */
+    struct td_conn *conn;           /* whose call it is; this and the next two are the core's dissection's only */
+    struct td_conn *child;          /* that is open on it, or NULL */
+    const struct call_kind *kind;   /* with the topmost layer, confirmed or not */
+    const struct field_set *fields; /* with those of layers that have not confirmed yet */
+    const uint64_t *wanted;         /* bits of the fields that somebody will look at; others are not kept */
+    const char *protocol;           /* "HTTP" */
+    const char *node;               /* the node that captured it; NULL: not known. Lives as long as who fills the call says */
+    uint32_t component;             /* index of the dissector in its set */
+    const struct td_flow *flow;     /* client and server */
+    uint64_t conn_id;               /* frame of the connection's first packet */
+    uint64_t id;                    /* its number in its call store; 0: it is in none */
+    struct call_half half[2];       /* TD_CLIENT, TD_SERVER */
     struct buf values;
     uint64_t set[FIELD_MAX / 64];               /* which fields have a value */
     uint32_t first[FIELD_MAX], last[FIELD_MAX]; /* their chains, as offsets in `values`; valid for fields that are set */

@@ -136,6 +136,15 @@ static void make_equal(struct chunk_builder *b, uint32_t column, int64_t wanted,
         to[i] = (from[i] == wanted) != negated;
 }
 
+static void make_flag(struct chunk_builder *b, uint64_t components)
+{
+    const int64_t *from = own(b, OWN_COMPONENT);
+    int64_t *to = b->core->numbers;
+    have_all(b);
+    for (uint32_t i = 0; i < b->rows; i++)
+        to[i] = (int64_t)(components >> from[i] & 1);
+}
+
 static void make_partial(struct chunk_builder *b)
 {
     const int64_t *flags = own(b, OWN_CALL_FLAGS);
@@ -262,7 +271,7 @@ bool builder_make_core(struct chunk_builder *b, uint32_t field, uint32_t *ret_sa
         same = OWN_TIME;
         break;
     case CORE_PROTOCOL: make_names(b, own(b, OWN_COMPONENT), true); break;
-    case CORE_PROTOCOL_IS: make_equal(b, OWN_COMPONENT, source->component, false); break;
+    case CORE_PROTOCOL_IS: make_flag(b, source->components); break;
     case CORE_TRANSPORT: make_names(b, own(b, OWN_TRANSPORT), false); break;
     case CORE_TCP: make_equal(b, OWN_TRANSPORT, 6, false); break;
     case CORE_UDP: make_equal(b, OWN_TRANSPORT, 6, true); break;

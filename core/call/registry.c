@@ -97,6 +97,25 @@ static int32_t find_linear(const struct field_registry *r, const char *name)
     return -1;
 }
 
+static bool has_values(const struct registry_field *field, const struct field *f)
+{
+    uint32_t i = 0;
+    for (; field->values && field->values[i] && i < f->names.n; i++)
+        if (strcmp(field->values[i], ((const struct td_name *)((const uint8_t *)f->names.v + (size_t)i * f->names.stride))->name) != 0)
+            return false;
+    return field->values && !field->values[i] && i == f->names.n;
+}
+
+/* Is it among "DNS, HTTP"? */
+static bool has_owner(const char *owners, const char *protocol)
+{
+    size_t n = strlen(protocol);
+    for (const char *p = owners; (p = strstr(p, protocol)); p += n)
+        if ((p == owners || p[-1] == ' ') && (!p[n] || p[n] == ','))
+            return true;
+    return false;
+}
+
 /* A field that several dissectors declare. */
 static int share_field(struct field_registry *r, uint32_t at, const struct field *f, const char *protocol, struct error *err)
 {
@@ -108,7 +127,10 @@ static int share_field(struct field_registry *r, uint32_t at, const struct field
         return error_set(err, TD_E_CONFIG, "%s declares the field \"%s\" as a %s, %s as a %s", protocol, f->name,
                          registry_type_name(type_of(f)), field->owner, registry_type_name(field->type));
     field->sensitive |= (f->flags & TD_F_SENSITIVE) != 0;
-    field->values = NULL; /* each has its own */
+    if (!has_values(field, f))
+        field->values = NULL;              /* each has its own */
+    if (has_owner(field->owner, protocol)) /* on another protocol below */
+        return TD_OK;
     snprintf(doc, sizeof(doc), "%s %s: %s", field->doc, protocol, f->doc);
     snprintf(owner, sizeof(owner), "%s, %s", field->owner, protocol);
     if (strcmp(field->doc, f->doc) != 0)
@@ -166,7 +188,7 @@ static int add_component(struct field_registry *r, uint32_t index, const struct 
     return TD_OK;
 }
 
-/* The flag of a protocol: "http", true for calls of HTTP. */
+/* The flag of a protocol, "http": true for calls of HTTP, whatever they are besides. */
 static int add_flag(struct field_registry *r, uint32_t component, const char *protocol, struct error *err)
 {
     char doc[MAX_FLAG_DOC];
@@ -178,23 +200,50 @@ static int add_flag(struct field_registry *r, uint32_t component, const char *pr
     for (char *p = name; *p; p++)
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p + ('a' - 'A'));
-    if (find_linear(r, name) >= 0)
-        return error_set(err, TD_E_CONFIG, "two dissectors are named \"%s\"", name);
-    r->fields[r->n] = (struct registry_field){.name = name, .doc = kept, .type = REGISTRY_BOOL, .owner = "core"};
-    r->sources[r->n] = (struct registry_source){.core = CORE_PROTOCOL_IS, .component = component};
-    r->n++;
+    int32_t at = find_linear(r, name);
+    if (at >= 0 && r->sources[at].core != CORE_PROTOCOL_IS)
+        return error_set(err, TD_E_CONFIG, "a dissector is named \"%s\", which is a field of the core's own", name);
+    if (at < 0) {
+        at = (int32_t)r->n++;
+        r->fields[at] = (struct registry_field){.name = name, .doc = kept, .type = REGISTRY_BOOL, .owner = "core"};
+        r->sources[at] = (struct registry_source){.core = CORE_PROTOCOL_IS};
+    }
+    r->sources[at].components |= 1ull << component;
     return TD_OK;
 }
 
-static int add_core(struct field_registry *r, const char *const *protocols, struct error *err)
+static int add_flags(struct field_registry *r, const struct registry_protocol *protocols, struct error *err)
+{
+    int status = TD_OK;
+    for (uint32_t i = 0; status == TD_OK && i < r->component_n; i++) {
+        status = add_flag(r, i, protocols[i].name, err);
+        for (uint32_t k = 0; status == TD_OK && protocols[i].also && protocols[i].also[k]; k++)
+            status = add_flag(r, i, protocols[i].also[k], err);
+    }
+    return status;
+}
+
+/* Their names, each once; NULL when memory is short. */
+static const char *const *known_protocols(struct field_registry *r, const struct registry_protocol *protocols)
+{
+    uint32_t n = 0, k;
+    const char **known = arena_alloc(&r->arena, (r->component_n + 1) * sizeof(*known), 8);
+    for (uint32_t i = 0; known && i < r->component_n; i++) {
+        for (k = 0; k < n && strcmp(known[k], protocols[i].name) != 0;)
+            k++;
+        if (k == n)
+            known[n++] = protocols[i].name;
+    }
+    return known;
+}
+
+static int add_core(struct field_registry *r, const struct registry_protocol *protocols, struct error *err)
 {
     uint32_t n;
     const struct core_row *rows = registry_core_rows(&n);
-    const char **known = arena_alloc(&r->arena, (r->component_n + 1) * sizeof(*known), 8);
+    const char *const *known = known_protocols(r, protocols);
     if (!known)
         return error_nomem(err);
-    for (uint32_t i = 0; i < r->component_n; i++)
-        known[i] = protocols[i];
     for (uint32_t i = 0; i < n; i++) {
         const struct core_row *row = &rows[i];
         r->fields[r->n] = (struct registry_field){
@@ -203,29 +252,34 @@ static int add_core(struct field_registry *r, const char *const *protocols, stru
             r->fields[r->n].values = known;
         r->sources[r->n++].core = row->core;
     }
-    for (uint32_t i = 0; i < r->component_n; i++) {
-        int status = add_flag(r, i, protocols[i], err);
-        if (status != TD_OK)
-            return status;
-    }
-    return TD_OK;
+    return add_flags(r, protocols, err);
 }
 
-int field_registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n,
+/* Fields that there can be at most. */
+static uint32_t most_fields(const struct field_set *const *components, const struct registry_protocol *protocols, uint32_t component_n)
+{
+    uint32_t n;
+    registry_core_rows(&n);
+    for (uint32_t i = 0; i < component_n; i++) {
+        n += components[i]->n + 1;
+        for (uint32_t k = 0; protocols[i].also && protocols[i].also[k]; k++)
+            n++;
+    }
+    return n;
+}
+
+int field_registry_new(const struct field_set *const *components, const struct registry_protocol *protocols, uint32_t component_n,
                        struct field_registry **ret, struct error *err)
 {
-    uint32_t field_n = component_n;
-    registry_core_rows(&field_n);
-    field_n += component_n;
-    for (uint32_t i = 0; i < component_n; i++)
-        field_n += components[i]->n;
-    struct field_registry *r = registry_make(field_n, component_n);
+    if (component_n > REGISTRY_MAX_COMPONENTS)
+        return error_set(err, TD_E_LIMIT, "more than %d kinds of calls", REGISTRY_MAX_COMPONENTS);
+    struct field_registry *r = registry_make(most_fields(components, protocols, component_n), component_n);
     if (!r)
         return error_nomem(err);
     r->component_n = component_n;
     int status = add_core(r, protocols, err);
     for (uint32_t i = 0; status == TD_OK && i < component_n; i++)
-        status = add_component(r, i, components[i], protocols[i], err);
+        status = add_component(r, i, components[i], protocols[i].name, err);
     if (status != TD_OK) {
         field_registry_free(r);
         return status;

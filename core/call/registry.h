@@ -41,8 +41,16 @@ struct registry_field {
 
 struct field_registry;
 
-/* `components`: the field sets of the dissectors, in the order that td_call.component counts; `protocols`: their names. */
-int field_registry_new(const struct field_set *const *components, const char *const *protocols, uint32_t component_n,
+/* Whose calls a component's are. Several components may have one name: a protocol on different ones below. */
+struct registry_protocol {
+    const char *name;        /* "GRPC" */
+    const char *const *also; /* protocols that they are as well, NULL-terminated: "HTTP2", "HTTP"; or NULL */
+};
+
+enum { REGISTRY_MAX_COMPONENTS = 64 };
+
+/* `components`: the field sets, in the order that td_call.component counts; `protocols`: of each. TD_E_LIMIT: too many of them. */
+int field_registry_new(const struct field_set *const *components, const struct registry_protocol *protocols, uint32_t component_n,
                        struct field_registry **ret, struct error *err) MUST_CHECK;
 void field_registry_free(struct field_registry *);
 
@@ -70,7 +78,7 @@ struct registry_value {
     int64_t number;        /* BOOL, INT, TIMESTAMP, DURATION */
     struct td_slice bytes; /* STRING, BYTES, and each element of a LIST or MAP */
     struct td_slice name;  /* of a MAP's element, as on the wire */
-    char text[IP_TEXT]; /* of an address, the longest */
+    char text[IP_TEXT];    /* of an address, the longest */
 };
 
 /* A field that is neither LIST nor MAP; false if the call lacks it, with the field's `absent`, or "". */

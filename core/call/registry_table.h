@@ -12,7 +12,7 @@ enum core_field {
     CORE_ID,
     CORE_TIMESTAMP,
     CORE_PROTOCOL,
-    CORE_PROTOCOL_IS, /* the component's number stands beside it */
+    CORE_PROTOCOL_IS, /* the components stand beside it */
     CORE_TRANSPORT,
     CORE_TCP,
     CORE_UDP,
@@ -36,9 +36,9 @@ enum core_field {
 };
 
 struct registry_source {
-    uint8_t core;       /* core_field */
-    uint32_t component; /* CORE_PROTOCOL_IS */
-    int16_t *fields;    /* CORE_DECLARED: by component; -1: it has no such field. NULL in a registry that was read back */
+    uint8_t core;        /* core_field */
+    uint64_t components; /* CORE_PROTOCOL_IS: a bit each */
+    int16_t *fields;     /* CORE_DECLARED: by component; -1: it has no such field. NULL in a registry that was read back */
 };
 
 struct field_registry {

@@ -169,7 +169,7 @@ bool field_registry_get(const struct field_registry *r, uint32_t index, const st
     if (source->core == CORE_DECLARED)
         has = get_declared(c, declared(source, c), v);
     else if (source->core == CORE_PROTOCOL_IS)
-        v->number = c->component == source->component;
+        v->number = source->components >> c->component & 1;
     else
         has = registry_core_get(source->core, c, v);
     if (!has) {

@@ -6,6 +6,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 enum {
@@ -35,18 +36,10 @@ static uint64_t frames_for(uint64_t size)
 /* Up to `n` bytes; fewer only where the file ends. */
 static int read_at(int fd, uint64_t offset, uint8_t *p, size_t n, size_t *ret_n, struct error *err)
 {
-    size_t have = 0;
-    while (have < n) {
-        ssize_t got = pread(fd, p + have, n - have, (off_t)(offset + have));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_set(err, TD_E_INTERNAL, "offset %llu: cannot be read: %s", (unsigned long long)(offset + have), strerror(errno));
-        if (got == 0)
-            break;
-        have += (size_t)got;
-    }
-    *ret_n = have;
+    ssize_t got = file_read_at(fd, offset, p, n);
+    if (got < 0)
+        return error_set(err, TD_E_INTERNAL, "offset %llu: cannot be read: %s", (unsigned long long)offset, strerror(errno));
+    *ret_n = (size_t)got;
     return TD_OK;
 }
 

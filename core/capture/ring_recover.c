@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -26,21 +27,13 @@ struct found {
 int segment_source_read(void *ctx, uint64_t offset, void *p, size_t n, struct error *err)
 {
     struct segment_source *s = ctx;
-    uint8_t *to = p;
     if (s->frames)
         return frames_read(s->frames, offset, p, n, err);
-    while (n) {
-        ssize_t one = pread(s->fd, to, n, (off_t)offset);
-        if (one < 0 && errno == EINTR)
-            continue;
-        if (one <= 0)
-            return error_set(err, TD_E_CORRUPT, "offset %llu: %s", (unsigned long long)offset,
-                             one ? strerror(errno) : "the file ends here");
-        to += one;
-        offset += (uint64_t)one;
-        n -= (size_t)one;
-    }
-    return TD_OK;
+    ssize_t got = file_read_at(s->fd, offset, p, n);
+    if (got == (ssize_t)n)
+        return TD_OK;
+    return error_set(err, TD_E_CORRUPT, "offset %llu: %s", (unsigned long long)(got < 0 ? offset : offset + (uint64_t)got),
+                     got < 0 ? strerror(errno) : "the file ends here");
 }
 
 /* ---- The directory ---- */

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "capture/ring_internal.h"
@@ -173,22 +175,14 @@ static int begin_access(struct segment *s, struct error *err)
 
 static int read_fully(int fd, uint64_t offset, void *p, size_t n, uint64_t sequence, struct error *err)
 {
-    uint8_t *to = p;
-    while (n) {
-        ssize_t one = pread(fd, to, n, (off_t)offset);
-        if (one < 0 && errno == EINTR)
-            continue;
-        if (one < 0)
-            return error_set(err, TD_E_DENIED, "segment %llu, offset %llu: %s", (unsigned long long)sequence, (unsigned long long)offset,
-                             strerror(errno));
-        if (one == 0)
-            return error_set(err, TD_E_CORRUPT, "segment %llu ends at %llu, before its index says", (unsigned long long)sequence,
-                             (unsigned long long)offset);
-        to += one;
-        offset += (uint64_t)one;
-        n -= (size_t)one;
-    }
-    return TD_OK;
+    ssize_t got = file_read_at(fd, offset, p, n);
+    if (got == (ssize_t)n)
+        return TD_OK;
+    if (got < 0)
+        return error_set(err, TD_E_DENIED, "segment %llu, offset %llu: %s", (unsigned long long)sequence, (unsigned long long)offset,
+                         strerror(errno));
+    return error_set(err, TD_E_CORRUPT, "segment %llu ends at %llu, before its index says", (unsigned long long)sequence,
+                     (unsigned long long)(offset + (uint64_t)got));
 }
 
 /* From the disk, or from the blocks on the way to it. */
@@ -283,6 +277,18 @@ void segment_will_read(struct segment *s, uint64_t offset, uint64_t n)
         return;
     posix_fadvise(s->body->fd, (off_t)offset, (off_t)n, POSIX_FADV_WILLNEED);
     pthread_rwlock_unlock(&s->body->access);
+}
+
+bool segment_is_cached(struct segment *s, uint64_t offset)
+{
+    struct error ignored;
+    uint8_t byte;
+    const struct iovec one = {.iov_base = &byte, .iov_len = sizeof(byte)};
+    if (s->state != SEGMENT_SEALED || begin_access(s, &ignored) != TD_OK)
+        return false;
+    bool cached = preadv2(s->body->fd, &one, 1, (off_t)offset, RWF_NOWAIT) == 1;
+    pthread_rwlock_unlock(&s->body->access);
+    return cached;
 }
 
 int segment_read_file(struct segment *s, uint64_t offset, void *p, size_t n, struct error *err)

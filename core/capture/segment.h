@@ -30,6 +30,8 @@ int segment_read(struct segment *, uint64_t offset, void *p, size_t n, struct er
 /* Those bytes are going to be read soon: the disk may begin. Costs a system call; of what is compressed or not on disk yet it does nothing.
  */
 void segment_will_read(struct segment *, uint64_t offset, uint64_t n);
+/* Is the byte there in memory, so that the disk need not be asked? False if that cannot be known. */
+bool segment_is_cached(struct segment *, uint64_t offset);
 /* segment_read() of the file as it is. SEALED, COMPRESSED. */
 int segment_read_file(struct segment *, uint64_t offset, void *p, size_t n, struct error *err) MUST_CHECK;
 /* The index, read when it is first asked for; rebuilt if it is not right. Lives as long as the pin. */

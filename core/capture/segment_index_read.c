@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "capture/segment_index_parts.h"
@@ -26,18 +27,10 @@ int index_damaged(const struct segment_index *x, enum index_part part, uint64_t 
 
 int index_read_at(int fd, uint64_t offset, void *p, size_t n, struct error *err)
 {
-    uint8_t *to = p;
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, to + done, n - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_set(err, TD_E_INTERNAL, "cannot read the index of a segment: %m");
-        if (got == 0)
-            return damaged_at(offset + done, "file", "ends too early", err);
-        done += (size_t)got;
-    }
-    return TD_OK;
+    ssize_t got = file_read_at(fd, offset, p, n);
+    if (got < 0)
+        return error_set(err, TD_E_INTERNAL, "cannot read the index of a segment: %m");
+    return got == (ssize_t)n ? TD_OK : damaged_at(offset + (uint64_t)got, "file", "ends too early", err);
 }
 
 /* A fuzzer cannot make checksums, and is to find what stands behind them. */

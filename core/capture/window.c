@@ -317,12 +317,24 @@ static void ask_ahead(struct window *w, uint64_t end)
     w->asked_to = until;
 }
 
+/* Places [first, until): if some of them are in memory, all are likely to be, and a call each would be wasted. */
+static bool are_cached(const struct window *w, size_t first, size_t until)
+{
+    const size_t some[] = {first, first + (until - first) / 2, until - 1};
+    for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++)
+        if (!segment_is_cached(w->segment, (uint64_t)w->choice.places[some[i]] * 4))
+            return false;
+    return true;
+}
+
 static void ask_for_places(struct window *w)
 {
     const struct segment_choice *c = &w->choice;
     if (w->asked >= c->n || w->place + PLACES_AHEAD / 2 < w->asked)
         return;
     size_t until = w->place + PLACES_AHEAD < c->n ? w->place + PLACES_AHEAD : c->n;
+    if (are_cached(w, w->asked, until))
+        w->asked = until;
     for (; w->asked < until; w->asked++)
         segment_will_read(w->segment, (uint64_t)c->places[w->asked] * 4, GUESS);
 }

@@ -177,25 +177,27 @@ static int write_stdout(void *ctx, struct td_slice bytes)
 /* Tells dissectors which fields nobody will look at. */
 static void choose_fields(struct dissect_command *cmd)
 {
-    for (uint32_t i = 0; i < cmd->pipeline.dissectors.set.n; i++) {
-        struct dissector *d = &cmd->pipeline.dissectors.set.v[i];
+    struct dissector_set *set = &cmd->pipeline.dissectors.set;
+    for (uint32_t i = 0; i < set->kind_n; i++) {
+        struct call_kind *kind = &set->kinds[i];
         if (cmd->mode != OUTPUT_JSON && !cmd->filter)
-            memset(d->wanted, 0, sizeof(d->wanted));
-        for (uint32_t j = 0; j < d->fields.n; j++) {
-            const struct field *f = &d->fields.fields[j];
+            memset(kind->wanted, 0, sizeof(kind->wanted));
+        for (uint32_t j = 0; j < kind->fields.n; j++) {
+            const struct field *f = &kind->fields.fields[j];
             bool payload = f->type == TD_MAP || (f->flags & TD_F_BODY);
             uint64_t bit = 1ull << (j % 64);
             if (payload && !cmd->payload && !(cmd->filter && f->type == TD_MAP))
-                d->wanted[j / 64] &= ~bit;
+                kind->wanted[j / 64] &= ~bit;
             else if (cmd->payload && (payload || (f->flags & TD_F_LIST)))
-                d->wanted[j / 64] |= bit;
+                kind->wanted[j / 64] |= bit;
         }
         for (uint32_t k = 0; k < cmd->table.columns.n; k++) {
             int16_t j = cmd->table.columns.v[k].fields[i];
             if (j >= 0)
-                d->wanted[j / 64] |= 1ull << (j % 64);
+                kind->wanted[j / 64] |= 1ull << (j % 64);
         }
     }
+    call_kinds_want_lent(set);
 }
 
 /* Where the calls come from, for whoever opens the store. */
@@ -232,7 +234,7 @@ static int prepare_output(struct dissect_command *cmd, struct error *err)
     if (cmd->mode == OUTPUT_STORE)
         return open_store(cmd, err);
     if (cmd->mode != OUTPUT_JSON) {
-        int status = column_set_parse(&cmd->table.columns, list, cmd->pipeline.components, cmd->pipeline.dissectors.set.n, err);
+        int status = column_set_parse(&cmd->table.columns, list, cmd->pipeline.components, cmd->pipeline.dissectors.set.kind_n, err);
         if (status != TD_OK)
             return status;
         if (cmd->fields || !isatty(STDOUT_FILENO))

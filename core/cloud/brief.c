@@ -1,4 +1,4 @@
-/* A manifest without segments: of many thousands of snapshots the catalog keeps what lists show. */
+/* A manifest without objects: of many thousands of snapshots the catalog keeps what lists show. */
 #include <stdalign.h>
 #include <string.h>
 
@@ -38,6 +38,7 @@ static void copy_node(struct copying *c, const struct manifest_node *from, struc
     to->name = copy_text(c, from->name);
     to->version = copy_text(c, from->version);
     to->reason = copy_text(c, from->reason);
+    to->context = (struct manifest_object){.key = NULL};
     to->segments = NULL;
     to->segment_count = 0;
     copy_gaps(c, from, to);

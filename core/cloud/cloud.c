@@ -16,18 +16,15 @@
 
 /* ---- Asking now and then ---- */
 
-static int ask(struct cloud *c, struct error *err)
+int cloud_refresh_unless(struct cloud *c, const atomic_bool *cancel, struct error *err)
 {
-    pthread_mutex_lock(&c->asking);
-    int status = catalog_ask(c, err);
-    pthread_mutex_unlock(&c->asking);
-    return status;
+    struct error unread = {0};
+    return catalog_ask(c, cancel, err ? err : &unread);
 }
 
 int cloud_refresh(struct cloud *c, struct error *err)
 {
-    struct error unread = {0};
-    return ask(c, err ? err : &unread);
+    return cloud_refresh_unless(c, NULL, err);
 }
 
 static void *ask_often(void *arg)
@@ -39,7 +36,7 @@ static void *ask_often(void *arg)
         c->hurry = false;
         c->busy = true;
         pthread_mutex_unlock(&c->lock);
-        int status = ask(c, &why);
+        int status = catalog_ask(c, NULL, &why);
         int64_t ns = run_now() + (status == TD_OK || c->refresh_ns < AWAY_NS ? c->refresh_ns : AWAY_NS);
         const struct timespec until = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
         pthread_mutex_lock(&c->lock);
@@ -98,6 +95,8 @@ static struct cloud *make(const struct cloud_options *o)
     c->parallel = o->parallel < 1 ? 1 : o->parallel < CLOUD_PARALLEL ? o->parallel : CLOUD_PARALLEL;
     c->refresh_ns = o->refresh_ns > 0 ? o->refresh_ns : (int64_t)60 * NS_PER_S;
     c->retry = o->retry;
+    c->most = CLOUD_MAX_SNAPSHOTS;
+    c->most_bytes = CLOUD_MAX_BRIEFS;
     retry_budget_init(&c->budget);
     pthread_mutex_init(&c->asking, NULL);
     pthread_mutex_init(&c->lock, NULL);

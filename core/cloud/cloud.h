@@ -5,7 +5,8 @@
  *     <prefix><id>/dissections/<name>.calls
  *
  * Any number of hubs may share a prefix: ids are unique, objects never change, and whoever finds one there with the right size and sum need
- * not send it again. Which snapshots are there is asked every `refresh_ns` by a thread of its own, and after what this hub does itself.
+ * not send it again. Which snapshots are there is asked every `refresh_ns` by a thread of its own, and after what this hub does itself; of
+ * those that it knows it looks each time at some, in turn, whether their manifests are still there.
  * Any thread. */
 #ifndef CLOUD_CLOUD_H
 #define CLOUD_CLOUD_H
@@ -37,9 +38,14 @@ void cloud_close(struct cloud *);
 void cloud_cancel(struct cloud *);
 /* Asks now, and waits until it is known: for "what is there?" after a failure, and tests. */
 int cloud_refresh(struct cloud *, struct error *err) MUST_CHECK;
+/* The same, unless the caller cancels it. */
+int cloud_refresh_unless(struct cloud *, const atomic_bool *cancel, struct error *err) MUST_CHECK;
 
 /* For those who must not wait as long as a cloud may take: the thread asks now; returns when it has asked, or after so long. */
 void cloud_refresh_soon(struct cloud *, int64_t most_ns);
+/* Is this one there at this moment? TD_E_NOT_FOUND: it is not, and is not listed any more. It is tried again for so long, and what is tried
+ * takes as long as the backend waits. For whoever deletes the other copy. */
+int cloud_look(struct cloud *, const char *id, int64_t patience_ns, struct error *err) MUST_CHECK;
 
 struct cloud_status {
     const char *provider; /* name of the plugin */
@@ -61,6 +67,8 @@ struct cloud_snapshot *cloud_pin_name(struct cloud *, const char *name, size_t *
 int cloud_pin_all(struct cloud *, struct cloud_snapshot ***ret, size_t *ret_n, struct error *err) MUST_CHECK;
 void cloud_snapshot_unpin(struct cloud_snapshot *);
 const struct manifest *cloud_snapshot_manifest(const struct cloud_snapshot *);
+/* Are dissections of it there, as far as is known? Those that other hubs add are seen at some later look. */
+bool cloud_snapshot_is_dissected(struct cloud_snapshot *);
 /* Changes with each change of what is there or of the status. For event streams. */
 uint64_t cloud_version(struct cloud *);
 

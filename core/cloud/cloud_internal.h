@@ -12,8 +12,9 @@ enum {
     CLOUD_PATH = 4096,
     CLOUD_PARALLEL = 64,         /* most threads of a transfer */
     CLOUD_TRIES = 3,             /* of what arrives damaged: it may have been the network */
-    CLOUD_MAX_SNAPSHOTS = 65536, /* in the catalog */
-    CLOUD_MAX_BRIEF = 4 << 20    /* bytes of a manifest in the catalog */
+    CLOUD_MAX_SNAPSHOTS = 65536, /* in the catalog: the newest */
+    CLOUD_MAX_BRIEF = 4 << 20,   /* bytes of a manifest in the catalog */
+    CLOUD_MAX_BRIEFS = 512 << 20 /* of all */
 };
 
 struct cloud_snapshot {
@@ -21,12 +22,14 @@ struct cloud_snapshot {
     struct manifest *manifest; /* without segments */
     unsigned pins;             /* [lock] the catalog's own among them */
     uint64_t born;             /* [lock] number of the change that brought it */
+    bool dissected;            /* [lock] */
 };
 
-/* An id with a manifest that is none; it is told once, and asked for again when the object has changed. */
+/* An id whose manifest cannot be read. It is told once. One that is none is read again when the object has changed, any other each time. */
 struct cloud_bad {
     char id[MANIFEST_ID];
-    struct storage_object object;
+    int status;
+    struct storage_object object; /* all 0: to be read again each time */
 };
 
 struct cloud {
@@ -39,8 +42,11 @@ struct cloud {
     atomic_bool cancelled;
     _Atomic uint64_t version;
 
-    pthread_mutex_t asking; /* one question for all at a time */
-    atomic_bool proved;     /* storage_check() went well; set under [asking] */
+    pthread_mutex_t asking;  /* one question for all at a time; whoever waits for it can be cancelled */
+    atomic_bool proved;      /* storage_check() went well; set under [asking] */
+    size_t turn;             /* [asking] how many of those that are known were looked at again */
+    bool leaves_out;         /* [asking] not all are listed, as was told */
+    size_t most, most_bytes; /* CLOUD_MAX_SNAPSHOTS, CLOUD_MAX_BRIEFS; in tests less */
 
     pthread_t asker;
     bool has_asker;
@@ -52,6 +58,8 @@ struct cloud {
     uint64_t rounds;            /* [lock] that the thread has asked */
     struct cloud_snapshot **v;  /* [lock] */
     size_t n, cap;              /* [lock] */
+    size_t bytes;               /* [lock] of memory of their manifests */
+    char left_out[MANIFEST_ID]; /* [lock] there is no room for this one and those that are older; "": for all */
     uint64_t changes;           /* [lock] made by this hub: added, removed */
     struct cloud_bad *bad;      /* [lock] */
     size_t bad_n;               /* [lock] */
@@ -136,19 +144,23 @@ typedef int cloud_plan_other_fn(void *ctx, const char *key, uint64_t bytes, stru
 int cloud_plan_look(struct cloud_plan *, struct run *, cloud_plan_other_fn *other, void *ctx, struct error *err) MUST_CHECK;
 /* The manifest there. `json` may be NULL; manifest_free(*ret). TD_E_CORRUPT: it is none, or that of another id. */
 int cloud_get_manifest(struct run *, const char *id, struct buf *json, struct manifest **ret, struct error *err) MUST_CHECK;
+/* One of at most so many bytes, else TD_E_LIMIT. */
+int cloud_get_manifest_within(struct run *, const char *id, size_t most, struct manifest **ret, struct error *err) MUST_CHECK;
+/* An object by its key below the id: lists of some clouds lag behind. TD_E_NOT_FOUND: it is not there. */
+int cloud_head(struct run *, const char *id, const char *rest, struct storage_object *ret, struct error *err) MUST_CHECK;
 /* TD_E_NOT_FOUND: it is not there. */
 int cloud_head_manifest(struct run *, const char *id, struct error *err) MUST_CHECK;
 
 /* ---- catalog.c ---- */
 
-/* Can the backend be used? Once it could, nothing is asked. [asking] */
+/* Can the backend be used? Once it could, nothing is asked. Before there are other threads. */
 int catalog_prove(struct cloud *, struct error *err) MUST_CHECK;
 /* The same before a transfer of a cloud that was away when it was opened. */
 int catalog_prove_for(struct run *, struct error *err) MUST_CHECK;
-/* Asks once, that first; the status is told, too. [asking] */
-int catalog_ask(struct cloud *, struct error *err) MUST_CHECK;
-/* This hub has done it: one more is there; one is not there any more, or was found not to be. */
-int catalog_add(struct cloud *, const struct manifest *, struct error *err) MUST_CHECK;
+/* Asks once, that first; the status is told, too. `cancel` may be NULL. */
+int catalog_ask(struct cloud *, const atomic_bool *cancel, struct error *err) MUST_CHECK;
+/* This hub has done it: one more is there, perhaps with dissections; one is not there any more, or was found not to be. */
+int catalog_add(struct cloud *, const struct manifest *, bool dissected, struct error *err) MUST_CHECK;
 void catalog_drop(struct cloud *, const char *id);
 void catalog_clear(struct cloud *);
 /* A copy without segments, for the catalog. NULL: out of memory, or it takes more than CLOUD_MAX_BRIEF. */
@@ -183,8 +195,13 @@ int put_state_each(int dir_fd, int (*each)(void *ctx, const struct put_state *, 
 
 /* ---- remove.c ---- */
 
-/* All that is below the id. With `unless_whole` it ends with TD_E_EXISTS if the manifest is there. */
+/* All that is below the id. With `unless_whole` it ends with TD_E_EXISTS once the manifest is there. */
 int remove_objects(struct run *, const char *id, bool unless_whole, struct error *err) MUST_CHECK;
+/* What puts left there that came to no end, also those whose beginning was never answered: no state tells of them. If that is refused it
+ * stays there, which is logged. */
+int remove_unfinished(struct run *, const char *id, struct error *err) MUST_CHECK;
+/* The credentials are not good for it, or the backend cannot: another try, of whomever, would end alike. */
+bool cloud_is_refused(int status);
 
 /* ---- journal.c: which ranges of a download are on disk ---- */
 

@@ -47,50 +47,60 @@ static int note_dissection(void *ctx, const char *key, uint64_t bytes, struct er
     return status;
 }
 
-struct heading {
-    struct storage *storage;
-    char key[CLOUD_KEY];
-    struct storage_object there;
-};
-
-static int head(void *ctx, struct error *err)
+static void leave_out(const struct download *d, const struct object *o, const struct error *why)
 {
-    struct heading *h = ctx;
-    return storage_head(h->storage, h->key, &h->there, err);
+    log_event(TD_LOG_WARN, "cloud", "%s of snapshot %s is left in the cloud: %s", o->key, d->id, why->text);
 }
 
-/* Those of dissections are nowhere else. One that is gone is found out later. */
+/* Dissections may be replaced or deleted at any time, and their sums are nowhere else: they are taken as they are now. */
 static void ask_sums(struct run *r, void *ctx)
 {
     struct download *d = ctx;
-    struct heading h = {.storage = r->cloud->storage};
+    struct storage_object now;
     struct error err = {0};
     for (size_t i; (i = atomic_fetch_add(&d->next, 1)) < d->plan.n && run_goes_on(r);) {
         struct object *o = &d->plan.v[i];
         if (!o->dissection)
             continue;
-        cloud_key(r->cloud, d->id, o->key, h.key);
-        int status = run_call(r, head, &h, &err);
-        if (status == TD_OK && h.there.bytes == o->bytes && h.there.has_sha256) {
-            o->has_sha256 = true;
-            memcpy(o->sha256, h.there.sha256, sizeof(o->sha256));
-        } else if (status != TD_OK && status != TD_E_NOT_FOUND) {
+        int status = cloud_head(r, d->id, o->key, &now, &err);
+        o->there = status == TD_OK;
+        if (status == TD_E_NOT_FOUND || status == TD_E_DENIED) {
+            leave_out(d, o, &err);
+        } else if (status != TD_OK) {
             run_fail(r, &err);
+        } else {
+            o->bytes = o->there_bytes = now.bytes;
+            o->has_sha256 = now.has_sha256;
+            memcpy(o->sha256, now.sha256, sizeof(o->sha256));
         }
     }
+}
+
+/* Without those that are left out. */
+static void settle(struct cloud_plan *p)
+{
+    size_t n = 0;
+    p->bytes = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        if (!p->v[i].there)
+            continue;
+        p->bytes += p->v[i].bytes;
+        p->v[n++] = p->v[i];
+    }
+    p->n = n;
 }
 
 /* What is missing is found out before the rest is fetched. Lists of some clouds lag behind, so that it is asked for by its name. */
 static int check_there(struct download *d, struct error *err)
 {
-    struct heading h = {.storage = d->run.cloud->storage};
+    struct storage_object there;
     int status = TD_OK;
     for (size_t i = 0; status == TD_OK && i < d->plan.n; i++) {
         struct object *o = &d->plan.v[i];
         if (!o->there) {
-            cloud_key(d->run.cloud, d->id, o->key, h.key);
-            status = run_call(&d->run, head, &h, err);
-            o->there_bytes = h.there.bytes;
+            status = cloud_head(&d->run, d->id, o->key, &there, err);
+            o->there = status == TD_OK;
+            o->there_bytes = there.bytes;
         }
         if (status == TD_E_NOT_FOUND && cloud_head_manifest(&d->run, d->id, err) == TD_E_NOT_FOUND)
             return error_set(err, status, "snapshot %s was deleted from the cloud", d->id);
@@ -114,6 +124,8 @@ static int make_plan(struct download *d, struct error *err)
         status = check_there(d, err);
     if (status == TD_OK && d->dissections)
         status = run_work(&d->run, d->dissections < threads ? d->dissections : threads, ask_sums, d, err);
+    if (status == TD_OK)
+        settle(&d->plan);
     return status;
 }
 

@@ -193,6 +193,8 @@ static int fetch_range(struct fetch *f, struct error *err)
     while (run_again(&d->run, &f->retry, &status, err));
     if (status == TD_E_NOT_FOUND)
         return explain_absence(f, err);
+    if (status == TD_E_DENIED && f->o->dissection && !f->failed)
+        return TD_E_NOT_FOUND; /* as good as gone; *err says why */
     if (status != TD_OK)
         return status;
     /* The disk begins at once, so that there is little left to be flushed at the end. */

@@ -21,7 +21,8 @@
 
 enum { BOOT = 64, MAX_BYTES = 256 << 20, LINE = CLOUD_KEY + 32 };
 
-static const char file_name[] = "ranges", fresh_name[] = "ranges.new";
+/* No folder of a node beside it begins with a dot. */
+static const char file_name[] = ".ranges", fresh_name[] = ".ranges.new";
 
 struct journal {
     int fd;

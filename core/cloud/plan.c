@@ -160,36 +160,56 @@ int cloud_plan_look(struct cloud_plan *p, struct run *r, cloud_plan_other_fn *ot
 
 struct getting {
     struct storage *storage;
-    const char *key;
+    const char *key, *id;
     struct buf *bytes;
+    size_t most;
     unsigned damaged;
     struct storage_object object;
+    struct manifest *manifest;
 };
 
-static bool is_damaged(const struct getting *g, size_t begin)
+static bool has_other_sum(const struct getting *g, struct td_slice bytes)
 {
     uint8_t digest[SHA256_BYTES] = {0};
     struct sha256 *hash = sha256_new();
     bool summed = hash != NULL;
     if (summed) {
         sha256_begin(hash);
-        sha256_add(hash, td_sub(buf_slice(g->bytes), begin, g->bytes->n));
+        sha256_add(hash, bytes);
         summed = sha256_end(hash, digest);
     }
     sha256_free(hash);
     return !summed || memcmp(digest, g->object.sha256, sizeof(digest)) != 0;
 }
 
-/* No other sum tells of a manifest, and one with a digit changed can be read as well. */
+static int read_manifest(struct getting *g, struct td_slice bytes, struct error *err)
+{
+    int status = manifest_read(bytes, &g->manifest, err);
+    if (status != TD_OK || strcmp(g->manifest->id, g->id) == 0)
+        return status;
+    status = error_set(err, TD_E_CORRUPT, "manifest: it is that of %s", g->manifest->id);
+    manifest_free(g->manifest);
+    return status;
+}
+
+/* No other sum tells of a manifest, and one with a digit changed can be read as well. If its own sum is not kept there either, what cannot
+ * be read may have been damaged on the way. */
 static int get(void *ctx, struct error *err)
 {
     struct getting *g = ctx;
     size_t begin = g->bytes->n;
-    int status = storage_get_bytes(g->storage, g->key, MANIFEST_MAX_BYTES, g->bytes, err);
+    bool sure = false;
+    int status = storage_get_bytes(g->storage, g->key, g->most, g->bytes, err);
     if (status == TD_OK)
         status = storage_head(g->storage, g->key, &g->object, err);
-    if (status == TD_OK && g->object.has_sha256 && is_damaged(g, begin))
-        status = error_set(err, ++g->damaged < CLOUD_TRIES ? TD_E_RETRY : TD_E_CORRUPT, "%.500s: its SHA-256 is another one", g->key);
+    if (status == TD_OK) {
+        struct td_slice bytes = td_sub(buf_slice(g->bytes), begin, g->bytes->n);
+        bool other = g->object.has_sha256 && has_other_sum(g, bytes);
+        sure = g->object.has_sha256 && !other;
+        status = other ? error_set(err, TD_E_CORRUPT, "%.500s: its SHA-256 is another one", g->key) : read_manifest(g, bytes, err);
+    }
+    if (status == TD_E_CORRUPT && !sure && ++g->damaged < CLOUD_TRIES)
+        status = err->status = TD_E_RETRY;
     if (status != TD_OK)
         g->bytes->n = begin;
     return status;
@@ -201,29 +221,44 @@ static int head(void *ctx, struct error *err)
     return storage_head(g->storage, g->key, &g->object, err);
 }
 
-int cloud_get_manifest(struct run *r, const char *id, struct buf *json, struct manifest **ret, struct error *err)
+static int get_manifest(struct run *r, const char *id, size_t most, struct buf *json, struct manifest **ret, struct error *err)
 {
     char key[CLOUD_KEY];
     struct buf own;
     buf_init(&own, 0);
-    struct getting g = {.storage = r->cloud->storage, .key = cloud_key(r->cloud, id, manifest_file, key), .bytes = json ? json : &own};
-    struct manifest *m = NULL;
+    struct getting g = {.storage = r->cloud->storage,
+                        .key = cloud_key(r->cloud, id, manifest_file, key),
+                        .id = id,
+                        .bytes = json ? json : &own,
+                        .most = most};
     int status = run_call(r, get, &g, err);
-    if (status == TD_OK)
-        status = manifest_read(buf_slice(g.bytes), &m, err);
-    if (status == TD_OK && strcmp(m->id, id) != 0)
-        status = error_set(err, TD_E_CORRUPT, "manifest: it is that of %s", m->id);
     buf_clear(&own);
     if (status == TD_OK)
-        *ret = m;
-    else
-        manifest_free(m);
+        *ret = g.manifest;
+    return status;
+}
+
+int cloud_get_manifest(struct run *r, const char *id, struct buf *json, struct manifest **ret, struct error *err)
+{
+    return get_manifest(r, id, MANIFEST_MAX_BYTES, json, ret, err);
+}
+
+int cloud_get_manifest_within(struct run *r, const char *id, size_t most, struct manifest **ret, struct error *err)
+{
+    return get_manifest(r, id, most, NULL, ret, err);
+}
+
+int cloud_head(struct run *r, const char *id, const char *rest, struct storage_object *ret, struct error *err)
+{
+    char key[CLOUD_KEY];
+    struct getting g = {.storage = r->cloud->storage, .key = cloud_key(r->cloud, id, rest, key)};
+    int status = run_call(r, head, &g, err);
+    *ret = g.object;
     return status;
 }
 
 int cloud_head_manifest(struct run *r, const char *id, struct error *err)
 {
-    char key[CLOUD_KEY];
-    struct getting g = {.storage = r->cloud->storage, .key = cloud_key(r->cloud, id, manifest_file, key)};
-    return run_call(r, head, &g, err);
+    struct storage_object there;
+    return cloud_head(r, id, manifest_file, &there, err);
 }

@@ -20,7 +20,8 @@ struct batch {
     const char *keys[BATCH];
     size_t n, share; /* keys a thread takes at once */
     atomic_size_t next;
-    char prefix[CLOUD_KEY];
+    char prefix[CLOUD_KEY], manifest[CLOUD_KEY];
+    bool unless_whole;
 };
 
 static int note(void *ctx, const char *key, const struct storage_object *o)
@@ -48,15 +49,22 @@ static int list(void *ctx, struct error *err)
 /* ---- Removing it ---- */
 
 struct share {
-    struct storage *storage;
+    const struct batch *batch;
     const char *const *keys;
     size_t n;
 };
 
+/* With each try it is looked: another hub may have ended its upload of the same snapshot since the last one. */
 static int remove_share(void *ctx, struct error *err)
 {
     const struct share *s = ctx;
-    return storage_remove_many(s->storage, s->keys, s->n, err);
+    const struct batch *b = s->batch;
+    struct storage *storage = b->run->cloud->storage;
+    struct storage_object manifest;
+    int status = b->unless_whole ? storage_head(storage, b->manifest, &manifest, err) : TD_E_NOT_FOUND;
+    if (status == TD_OK)
+        return error_set(err, TD_E_EXISTS, "snapshot %s is in the cloud", b->id);
+    return status == TD_E_NOT_FOUND ? storage_remove_many(storage, s->keys, s->n, err) : status;
 }
 
 static void remove_shares(struct run *r, void *ctx)
@@ -64,8 +72,11 @@ static void remove_shares(struct run *r, void *ctx)
     struct batch *b = ctx;
     struct error err = {0};
     for (size_t i; (i = atomic_fetch_add(&b->next, b->share)) < b->n && run_goes_on(r);) {
-        struct share s = {r->cloud->storage, b->keys + i, b->n - i < b->share ? b->n - i : b->share};
-        if (run_call(r, remove_share, &s, &err) != TD_OK)
+        struct share s = {b, b->keys + i, b->n - i < b->share ? b->n - i : b->share};
+        int status = run_call(r, remove_share, &s, &err);
+        if (status == TD_E_EXISTS)
+            return; /* which remove_all() finds out likewise */
+        if (status != TD_OK)
             run_fail(r, &err);
         else
             run_count(r, (int64_t)s.n);
@@ -93,11 +104,11 @@ static int is_whole(struct run *r, const char *id, struct error *err)
     return status == TD_OK ? error_set(err, TD_E_EXISTS, "snapshot %s is in the cloud", id) : status;
 }
 
-static int remove_all(struct batch *b, bool unless_whole, struct error *err)
+static int remove_all(struct batch *b, struct error *err)
 {
     int status = TD_OK;
     for (int i = 0; status == TD_OK && i < ROUNDS; i++) {
-        if (unless_whole) /* each time: another hub may be about to end its upload of the same snapshot */
+        if (b->unless_whole)
             status = is_whole(b->run, b->id, err);
         if (status == TD_OK)
             status = run_call(b->run, list, b, err);
@@ -115,12 +126,43 @@ int remove_objects(struct run *r, const char *id, bool unless_whole, struct erro
         return error_nomem(err);
     b->run = r;
     b->id = id;
+    b->unless_whole = unless_whole;
     arena_init(&b->text, (size_t)BATCH * (CLOUD_KEY + 64));
     cloud_key(r->cloud, id, "", b->prefix);
-    int status = remove_all(b, unless_whole, err);
+    cloud_key(r->cloud, id, "manifest.json", b->manifest);
+    int status = remove_all(b, err);
     arena_clear(&b->text);
     mem_free(b);
     return status;
+}
+
+/* ---- What unfinished puts left ---- */
+
+bool cloud_is_refused(int status)
+{
+    return status == TD_E_DENIED || status == TD_E_UNSUPPORTED;
+}
+
+struct below {
+    struct storage *storage;
+    char prefix[CLOUD_KEY];
+};
+
+static int sweep(void *ctx, struct error *err)
+{
+    const struct below *b = ctx;
+    return storage_sweep(b->storage, b->prefix, err);
+}
+
+int remove_unfinished(struct run *r, const char *id, struct error *err)
+{
+    struct below b = {.storage = r->cloud->storage};
+    cloud_key(r->cloud, id, "", b.prefix);
+    int status = run_call(r, sweep, &b, err);
+    if (!cloud_is_refused(status))
+        return status;
+    log_event(TD_LOG_WARN, "cloud", "snapshot %s: what unfinished uploads left in the cloud stays there: %s", id, err->text);
+    return TD_OK;
 }
 
 /* ---- The whole ---- */
@@ -136,33 +178,28 @@ static int remove_one(void *ctx, struct error *err)
     return storage_remove(s->storage, s->key, err);
 }
 
-static int sweep(void *ctx, struct error *err)
-{
-    const struct single *s = ctx;
-    return storage_sweep(s->storage, s->key, err);
-}
-
 int cloud_remove(struct cloud *c, const char *id, const struct transfer *t, struct error *err)
 {
     struct error unread = {0};
     struct run r;
     err = err ? err : &unread;
-    char manifest[CLOUD_KEY], prefix[CLOUD_KEY];
+    char manifest[CLOUD_KEY];
     int status = work_check_id(id, err);
     if (status == TD_OK)
         status = run_begin(&r, c, t, err);
     if (status != TD_OK)
         return status;
-    struct single first = {c->storage, cloud_key(c, id, "manifest.json", manifest)}, rest = {c->storage, cloud_key(c, id, "", prefix)};
+    struct single first = {c->storage, cloud_key(c, id, "manifest.json", manifest)};
     status = catalog_prove_for(&r, err);
     if (status == TD_OK)
         status = run_call(&r, remove_one, &first, err);
     if (status == TD_OK) {
         catalog_drop(c, id);
         status = remove_objects(&r, id, false, err);
+        if (status == TD_OK)
+            status = remove_unfinished(&r, id, err);
+        catalog_drop(c, id); /* again: its manifest may have been read just before it went */
     }
-    if (status == TD_OK)
-        status = run_call(&r, sweep, &rest, err);
     if (status == TD_OK)
         log_event(TD_LOG_INFO, "cloud", "snapshot %s was removed from the cloud", id);
     run_end(&r);

@@ -25,8 +25,10 @@ struct transfer_result {
  * (another hub may have given up the same snapshot meanwhile); then the manifest; then looks once more. TD_E_EXISTS: another snapshot has
  * this id there. A snapshot that is there already: only what is missing, perhaps new dissections. */
 int cloud_upload(struct cloud *, struct snapshot *, const struct transfer *, struct transfer_result *ret, struct error *err) MUST_CHECK;
-/* Removes what was sent, unless the snapshot is there. */
-int cloud_clean_upload(struct cloud *, const char *id, struct error *err) MUST_CHECK;
+/* Removes what was sent, unless the snapshot is there. With a transfer it waits for the cloud as long as that takes; without, it gives up
+ * soon, for somebody waits. TD_E_EXISTS: another hub has ended its upload of the same snapshot while objects were removed, so that some may
+ * be missing: upload it once more. */
+int cloud_clean_upload(struct cloud *, const char *id, const struct transfer *, struct error *err) MUST_CHECK;
 
 /* Into local storage: room is reserved, objects come in ranges, at most `parallel` at once, into files of the work directory, are compared
  * with the manifest's sums, and become objects; then the snapshot is added. TD_E_NOT_FOUND: it is not there; TD_E_EXISTS: its id or name is

@@ -13,7 +13,7 @@
 #include "cloud/upload_internal.h"
 #include "snapshot/sha256.h"
 
-/* Somebody waits for the end of what was given up; what stays then is kept in mind, in the work directory. */
+/* If somebody waits for the end of what was given up; what stays then is kept in mind, in the work directory. */
 #define CLEAN_PATIENCE_NS ((int64_t)20 * NS_PER_S)
 
 enum { ROUNDS = 20 /* of looking and sending, before it is said that somebody works against us */ };
@@ -43,26 +43,6 @@ static int add_dissection(void *ctx, const char *name, uint64_t bytes, int64_t m
     return cloud_plan_add_dissection(&a->u->plan, name, bytes, a->err);
 }
 
-static int make_plan(struct upload *u, struct error *err)
-{
-    char key[CLOUD_KEY];
-    struct adding a = {u, err};
-    snprintf(key, sizeof(key), "%s/manifest.json", u->id);
-    int status = cloud_plan_make(&u->plan, snapshot_manifest(u->snapshot), err);
-    if (status == TD_OK)
-        status = snapshot_list_dissections(u->snapshot, add_dissection, &a, err);
-    cloud_plan_sort(&u->plan);
-    if (status == TD_OK)
-        status = storage_get_bytes(snapshot_storage(u->snapshot), key, MANIFEST_MAX_BYTES, &u->manifest, err);
-    if (status == TD_OK)
-        status = open_source(u, err);
-    u->items = mem_calloc(u->plan.n + 1, sizeof(*u->items));
-    u->order = mem_calloc(u->plan.n + 1, sizeof(*u->order));
-    return status == TD_OK && (!u->items || !u->order) ? error_nomem(err) : status;
-}
-
-/* ---- The manifest that is there ---- */
-
 /* As this hub would write both: there may be fields that only newer ones know. */
 static bool is_same(const struct manifest *a, const struct manifest *b)
 {
@@ -74,6 +54,43 @@ static bool is_same(const struct manifest *a, const struct manifest *b)
     buf_clear(&right);
     return same;
 }
+
+/* The file, as long as it says what is known of the snapshot since it was read: no sum tells whether it is still good. */
+static int take_manifest(struct upload *u, struct error *err)
+{
+    char key[CLOUD_KEY];
+    struct error why = {.text = "it is another one"};
+    struct manifest *read = NULL;
+    snprintf(key, sizeof(key), "%s/manifest.json", u->id);
+    int status = storage_get_bytes(snapshot_storage(u->snapshot), key, MANIFEST_MAX_BYTES, &u->manifest, err);
+    if (status != TD_OK)
+        return status;
+    if (manifest_read(buf_slice(&u->manifest), &read, &why) != TD_OK || !is_same(read, snapshot_manifest(u->snapshot))) {
+        log_event(TD_LOG_WARN, "cloud", "snapshot %s: its manifest here is damaged, and is uploaded as it was: %s", u->id, why.text);
+        buf_reset(&u->manifest);
+        manifest_write(snapshot_manifest(u->snapshot), &u->manifest);
+    }
+    manifest_free(read);
+    return u->manifest.failed ? error_nomem(err) : TD_OK;
+}
+
+static int make_plan(struct upload *u, struct error *err)
+{
+    struct adding a = {u, err};
+    int status = cloud_plan_make(&u->plan, snapshot_manifest(u->snapshot), err);
+    if (status == TD_OK)
+        status = snapshot_list_dissections(u->snapshot, add_dissection, &a, err);
+    cloud_plan_sort(&u->plan);
+    if (status == TD_OK)
+        status = take_manifest(u, err);
+    if (status == TD_OK)
+        status = open_source(u, err);
+    u->items = mem_calloc(u->plan.n + 1, sizeof(*u->items));
+    u->order = mem_calloc(u->plan.n + 1, sizeof(*u->order));
+    return status == TD_OK && (!u->items || !u->order) ? error_nomem(err) : status;
+}
+
+/* ---- The manifest that is there ---- */
 
 static int compare_manifest(struct upload *u, struct error *err)
 {
@@ -176,6 +193,32 @@ static int one_round(struct upload *u, bool *ret_whole, struct error *err)
     return status;
 }
 
+/* ---- Unfinished puts ---- */
+
+struct unfinished {
+    struct storage *storage;
+    const struct put_state *state;
+};
+
+static int forget(void *ctx, struct error *err)
+{
+    const struct unfinished *p = ctx;
+    return storage_forget(p->storage, p->state->key, p->state->text, err);
+}
+
+static int give_up_put(struct run *r, int work_fd, const struct put_state *s, struct error *err)
+{
+    struct unfinished p = {r->cloud->storage, s};
+    int status = run_call(r, forget, &p, err);
+    if (cloud_is_refused(status)) {
+        log_event(TD_LOG_WARN, "cloud", "what was sent of %s stays in the cloud: %s", s->key, err->text);
+        status = TD_OK;
+    }
+    if (status == TD_OK)
+        put_state_remove(work_fd, s->key);
+    return status;
+}
+
 /* What was begun for other files than there are now: of dissections that were deleted since, or under another prefix. */
 static int forget_stale(void *ctx, const struct put_state *s, struct error *err)
 {
@@ -186,16 +229,17 @@ static int forget_stale(void *ctx, const struct put_state *s, struct error *err)
     for (size_t i = 0; ours && i < u->plan.n; i++)
         if (strcmp(u->plan.v[i].key, s->key + n) == 0)
             return TD_OK;
-    if (storage_forget(u->run.cloud->storage, s->key, s->text, err) == TD_OK)
-        put_state_remove(u->work_fd, s->key);
-    return TD_OK; /* else it is tried again by whoever cleans up */
+    return give_up_put(&u->run, u->work_fd, s, err);
 }
 
-static int sweep(void *ctx, struct error *err)
+/* ---- The whole ---- */
+
+static bool has_dissections(const struct upload *u)
 {
-    struct upload *u = ctx;
-    char prefix[CLOUD_KEY];
-    return storage_sweep(u->run.cloud->storage, cloud_key(u->run.cloud, u->id, "", prefix), err);
+    for (size_t i = 0; i < u->plan.n; i++)
+        if (u->plan.v[i].dissection && !u->items[i].gone)
+            return true;
+    return false;
 }
 
 static int upload(struct upload *u, struct error *err)
@@ -214,9 +258,9 @@ static int upload(struct upload *u, struct error *err)
         status = one_round(u, &whole, err);
     if (status == TD_OK && !whole)
         status = error_set(err, TD_E_RETRY, "snapshot %s: somebody removes its objects from the cloud while they are uploaded", u->id);
-    if (status == TD_OK && run_call(&u->run, sweep, u, &why) != TD_OK) /* it is whole all the same */
+    if (status == TD_OK && remove_unfinished(&u->run, u->id, &why) != TD_OK) /* it is whole all the same */
         log_event(TD_LOG_WARN, "cloud", "snapshot %s: what unfinished uploads left in the cloud stays there: %s", u->id, why.text);
-    if (status == TD_OK && catalog_add(u->run.cloud, snapshot_manifest(u->snapshot), &why) != TD_OK)
+    if (status == TD_OK && catalog_add(u->run.cloud, snapshot_manifest(u->snapshot), has_dissections(u), &why) != TD_OK)
         log_event(TD_LOG_WARN, "cloud", "snapshot %s is in the cloud, and not listed: %s", u->id, why.text);
     return status;
 }
@@ -269,84 +313,83 @@ int cloud_upload(struct cloud *c, struct snapshot *s, const struct transfer *t, 
 
 struct cleaning {
     struct run run;
+    const char *id;
     int work_fd;
-    const struct put_state *state;
 };
-
-static int forget(void *ctx, struct error *err)
-{
-    const struct cleaning *k = ctx;
-    return storage_forget(k->run.cloud->storage, k->state->key, k->state->text, err);
-}
 
 static int forget_each(void *ctx, const struct put_state *state, struct error *err)
 {
     struct cleaning *k = ctx;
-    k->state = state;
-    int status = run_call(&k->run, forget, k, err);
-    if (status == TD_OK)
-        put_state_remove(k->work_fd, state->key);
-    return status;
+    return give_up_put(&k->run, k->work_fd, state, err);
 }
 
-/* If another hub ends its upload of the same snapshot at this very instant, it finds what is missing, or this tells it. */
-static int remove_sent(struct cleaning *k, const char *id, struct error *err)
+/* That objects were removed is known by this file, also to who goes on after a kill. */
+static const char removing[] = "removing";
+
+static int note_removing(const struct cleaning *k, struct error *err)
 {
-    int status = remove_objects(&k->run, id, true, err);
-    if (status == TD_E_EXISTS)
-        return TD_OK;
-    if (status == TD_OK)
-        status = cloud_head_manifest(&k->run, id, err);
-    if (status == TD_OK)
-        log_event(TD_LOG_ERROR, "cloud", "snapshot %s came to the cloud while what was left of its upload was removed; verify it there",
-                  id);
+    int fd = openat(k->work_fd, removing, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return work_fail(err, "cannot be written", removing);
+    close(fd);
+    return TD_OK;
+}
+
+/* *ret_torn: another hub has ended its upload of the same snapshot meanwhile, and may have counted on what was removed. */
+static int remove_sent(struct cleaning *k, bool *ret_torn, struct error *err)
+{
+    bool removed = faccessat(k->work_fd, removing, F_OK, 0) == 0;
+    int status = cloud_head_manifest(&k->run, k->id, err);
+    if (status == TD_E_NOT_FOUND) {
+        removed = true;
+        status = note_removing(k, err);
+        if (status == TD_OK)
+            status = remove_objects(&k->run, k->id, true, err);
+        if (status == TD_OK)
+            status = cloud_head_manifest(&k->run, k->id, err);
+        else if (status == TD_E_EXISTS)
+            status = TD_OK;
+    }
+    *ret_torn = status == TD_OK && removed;
     return status == TD_E_NOT_FOUND ? TD_OK : status;
 }
 
-struct unfinished {
-    struct storage *storage;
-    char prefix[CLOUD_KEY];
-};
-
-static int sweep_unfinished(void *ctx, struct error *err)
+static int clean(struct cleaning *k, bool *ret_torn, struct error *err)
 {
-    const struct unfinished *u = ctx;
-    return storage_sweep(u->storage, u->prefix, err);
+    int status = catalog_prove_for(&k->run, err);
+    if (status == TD_OK)
+        status = put_state_each(k->work_fd, forget_each, k, err);
+    if (status == TD_OK)
+        status = remove_sent(k, ret_torn, err);
+    return status == TD_OK ? remove_unfinished(&k->run, k->id, err) : status;
 }
 
-/* Puts whose beginning was never answered: no state tells of them. */
-static int remove_unfinished(struct cleaning *k, const char *id, struct error *err)
-{
-    struct unfinished u = {.storage = k->run.cloud->storage};
-    cloud_key(k->run.cloud, id, "", u.prefix);
-    return run_call(&k->run, sweep_unfinished, &u, err);
-}
-
-int cloud_clean_upload(struct cloud *c, const char *id, struct error *err)
+int cloud_clean_upload(struct cloud *c, const char *id, const struct transfer *t, struct error *err)
 {
     struct error unread = {0};
-    struct cleaning k = {.work_fd = -1};
+    struct cleaning k = {.id = id};
+    bool torn = false;
     err = err ? err : &unread;
     int status = work_open(c, id, "upload", false, &k.work_fd, err);
     if (status == TD_E_NOT_FOUND)
         return TD_OK; /* nothing was begun */
     if (status != TD_OK)
         return status;
-    status = run_begin(&k.run, c, NULL, err);
+    status = run_begin(&k.run, c, t, err);
     if (status == TD_OK) {
-        if (k.run.policy.patience_ns > CLEAN_PATIENCE_NS)
+        if (t)
+            k.run.policy.patience_ns = INT64_MAX;
+        else if (k.run.policy.patience_ns > CLEAN_PATIENCE_NS)
             k.run.policy.patience_ns = CLEAN_PATIENCE_NS;
-        status = catalog_prove_for(&k.run, err);
-        if (status == TD_OK)
-            status = put_state_each(k.work_fd, forget_each, &k, err);
-        if (status == TD_OK)
-            status = remove_sent(&k, id, err);
-        if (status == TD_OK)
-            status = remove_unfinished(&k, id, err);
+        status = clean(&k, &torn, err);
         run_end(&k.run);
     }
     if (status == TD_OK)
         status = work_remove(c, id, "upload", err);
     close(k.work_fd);
+    if (status == TD_OK && torn)
+        status = error_set(
+            err, TD_E_EXISTS,
+            "snapshot %s came to the cloud while objects of it were removed; uploading it once more puts there what is missing", id);
     return status;
 }

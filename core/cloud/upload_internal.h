@@ -10,6 +10,7 @@ struct upload_item {
     bool gone;      /* a dissection that was deleted here meanwhile: nobody misses it */
     bool linked;    /* a dissection that has a name in the work directory */
     bool summed;
+    uint64_t inode;   /* of the file that was summed */
     uint64_t counted; /* bytes of progress */
 };
 

@@ -20,9 +20,9 @@ struct sending {
     struct retry retry;
     struct put_state state; /* of this object; text "": none */
     char key[CLOUD_KEY];
-    uint64_t most, resumed; /* bytes that need not be sent again; of those, of an earlier run */
+    uint64_t most, told, resumed; /* bytes that need not be sent again: the most, last told, of an earlier run */
     bool had_state, has_resumed;
-    unsigned damaged;
+    unsigned damaged, restarts;
 };
 
 static void count_to(struct sending *s, uint64_t bytes)
@@ -82,11 +82,22 @@ static int prepare_dissection(struct sending *s, struct error *err)
     int fd = openat(s->item->linked ? u->work_fd : u->source_fd, s->item->linked ? name : s->o->key, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return TD_E_NOT_FOUND;
-    int status = fd < 0 ? work_fail(err, "cannot be opened", s->o->key) : sum_file(u, fd, s->o, err);
+    struct stat st;
+    int status = fd < 0 || fstat(fd, &st) != 0 ? work_fail(err, "cannot be opened", s->o->key) : sum_file(u, fd, s->o, err);
     if (fd >= 0)
         close(fd);
     s->item->summed = status == TD_OK;
+    s->item->inode = status == TD_OK ? st.st_ino : 0;
     return status;
+}
+
+/* Where names cannot be linked its file may be another one by now, or gone: files of storage are replaced, never changed. */
+static bool has_changed(const struct sending *s)
+{
+    struct stat now;
+    if (!s->o->dissection || s->item->linked)
+        return false;
+    return fstatat(s->u->source_fd, s->o->key, &now, AT_SYMLINK_NOFOLLOW) != 0 || now.st_ino != s->item->inode;
 }
 
 /* ---- Is it there? ---- */
@@ -123,6 +134,11 @@ static int progress(void *ctx, uint64_t bytes)
     if (!s->has_resumed)
         s->resumed = s->had_state ? bytes : 0;
     s->has_resumed = true;
+    if (bytes < s->told && s->restarts < CLOUD_TRIES) { /* the cloud has lost it; what is sent again counts, but not for ever */
+        s->restarts++;
+        s->most = bytes;
+    }
+    s->told = bytes;
     if (bytes > s->most) {
         s->most = bytes;
         retry_forward(&s->retry);
@@ -212,6 +228,11 @@ static int send_one(struct upload *u, size_t i, struct sending *s, struct error 
     do
         status = run_goes_on(&u->run) ? try(s, &look_first, err) : error_set(err, TD_E_CANCELLED, "cancelled");
     while (run_again(&u->run, &s->retry, &status, err));
+    if ((status == TD_OK || status == TD_E_CORRUPT || status == TD_E_NOT_FOUND) && has_changed(s)) {
+        s->item->summed = false; /* the next round sends what is there then */
+        count_to(s, 0);
+        return TD_OK;
+    }
     if (status == TD_OK) {
         put_state_remove(u->work_fd, s->key);
         s->item->confirmed = true;

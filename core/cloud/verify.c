@@ -71,12 +71,26 @@ static bool means_damage(int status)
     return status == TD_E_CORRUPT || status == TD_E_LIMIT || status == TD_E_NOT_FOUND;
 }
 
+/* What was not listed is asked for by its name. */
+static int look(struct run *run, const char *id, struct object *o, struct error *err)
+{
+    struct storage_object there;
+    int status = o->there ? TD_OK : cloud_head(run, id, o->key, &there, err);
+    if (status == TD_OK && !o->there) {
+        o->there = true;
+        o->there_bytes = there.bytes;
+    }
+    return status == TD_E_NOT_FOUND ? TD_OK : status;
+}
+
 /* Read once more before it is called damaged: it may have been the network. */
-static int verify_object(struct reading *r, const struct object *o, struct error *err)
+static int verify_object(struct reading *r, struct object *o, struct error *err)
 {
     uint8_t digest[SHA256_BYTES] = {0};
     char what[160];
-    int status = TD_OK;
+    int status = look(&r->v->run, r->v->plan.id, o, err);
+    if (status != TD_OK)
+        return status;
     if (!o->there) {
         tell(r->v, o->key, "is missing");
     } else if (o->there_bytes != o->bytes) {

@@ -76,9 +76,9 @@ static bool ask(const struct td_conn *c, const struct dissector *d, int side, st
         if (dissector_has_port(d, view.transport, view.port[TD_SERVER]))
             view.flags |= TD_FLOW_PORT_HINT;
         int dir = side == client ? TD_CLIENT : TD_SERVER;
-        watch_call(watch, (uint32_t)(d - c->shard->worker->set->v));
+        uint16_t caller = watch_call(watch, (uint32_t)(d - c->shard->worker->set->v));
         int score = d->ops.probe(d->self, &view, dir, bytes);
-        watch_return(watch);
+        watch_return(watch, caller);
         uint32_t limit = d->ops.max_probe < PROBE_LIMIT ? d->ops.max_probe : PROBE_LIMIT;
         if (score < 0 && bytes.n < limit && !against_syn)
             more = true;
@@ -133,7 +133,7 @@ enum claim_result conn_claim(struct td_conn *c, int side, struct td_slice bytes,
     return CLAIM_NOBODY;
 }
 
-static void clear_arena(struct td_conn *c)
+void conn_clear_arena(struct td_conn *c)
 {
     flow_give(c->shard->flows, c->flow, c->arena.used);
     arena_clear(&c->arena);
@@ -147,17 +147,18 @@ bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags)
         view.flags |= TD_FLOW_PORT_HINT;
     c->view = view;
     c->owner = d;
+    c->kind = &c->shard->worker->set->kinds[conn_owner_index(c)];
     c->state = NULL;
     c->confirmed = c->lost = false;
     c->violations = 0;
     arena_init(&c->arena, 0);
     arena_lend(&c->arena, c->first_memory, sizeof(c->first_memory));
-    watch_call(&c->shard->worker->watch, conn_owner_index(c));
+    uint16_t caller = watch_call(&c->shard->worker->watch, conn_owner_index(c));
     int status = d->ops.open(d->self, c, &c->view, (struct td_arena *)&c->arena, &c->state);
-    watch_return(&c->shard->worker->watch);
+    watch_return(&c->shard->worker->watch, caller);
     if (status != TD_OK) {
         conn_discard_calls(c);
-        clear_arena(c);
+        conn_clear_arena(c);
         c->owner = NULL;
         stats_count_reason(&c->shard->worker->stats, d->name, "declined a connection that it had claimed");
         return false;
@@ -171,12 +172,17 @@ bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags)
 
 void conn_release_owner(struct td_conn *c, int why)
 {
-    watch_call(&c->shard->worker->watch, conn_owner_index(c));
+    uint16_t caller = watch_call(&c->shard->worker->watch, conn_owner_index(c));
     c->owner->ops.close(c->state, c, why);
-    watch_return(&c->shard->worker->watch);
-    while (c->calls)
+    watch_return(&c->shard->worker->watch, caller);
+    while (c->calls) {
+        if (c->calls->child)
+            child_close(c->calls->child, why);
         conn_commit(c, c->calls, TD_REQUEST_CUT | TD_RESPONSE_CUT);
-    clear_arena(c);
+    }
+    if (c->within && !c->confirmed)
+        child_drop_layer(c);
+    conn_clear_arena(c);
     c->owner = NULL;
     c->state = NULL;
     c->lost = c->takeover = false;

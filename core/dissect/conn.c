@@ -90,13 +90,9 @@ static void feed_marks(struct td_conn *c, int dir, uint64_t begin, uint64_t end,
 
 /* ---- Life ---- */
 
-static struct td_conn *new_conn(struct shard *shard, struct flow *f)
+struct td_conn *conn_new(struct shard *shard, struct flow *f)
 {
     struct worker *w = shard->worker;
-    if (w->watch.banned_n && watch_banned(&w->watch, f)) {
-        f->ignored = true;
-        return NULL;
-    }
     if (!flow_take(shard->flows, f, sizeof(struct td_conn))) {
         w->stats.over_limit++;
         return NULL;
@@ -118,11 +114,10 @@ static struct td_conn *new_conn(struct shard *shard, struct flow *f)
         c->stream[side].piece_cap = CONN_FEW_PIECES;
     }
     c->calls_end = &c->calls;
-    f->user = c;
     return c;
 }
 
-static void free_conn(struct td_conn *c)
+void conn_free(struct td_conn *c)
 {
     struct worker *w = c->shard->worker;
     struct flow_table *flows = c->shard->flows;
@@ -139,7 +134,6 @@ static void free_conn(struct td_conn *c)
         mem_free(c->marks);
     }
     flow_give(flows, c->flow, sizeof(*c));
-    c->flow->user = NULL;
     if (w->conn_pool_n < CONN_POOL) {
         c->pool_next = w->conn_pool;
         w->conn_pool = c;
@@ -149,6 +143,21 @@ static void free_conn(struct td_conn *c)
     }
 }
 
+/* The flow's own. */
+static struct td_conn *conn_of(struct shard *shard, struct flow *f)
+{
+    struct worker *w = shard->worker;
+    if (f->user)
+        return f->user;
+    if (w->watch.banned_n && watch_banned(&w->watch, f)) {
+        f->ignored = true;
+        return NULL;
+    }
+    struct td_conn *c = conn_new(shard, f);
+    f->user = c;
+    return c;
+}
+
 /* The claim is over and nobody follows: the connection's bytes are of no interest any more. */
 static void lose(struct td_conn *c)
 {
@@ -156,7 +165,7 @@ static void lose(struct td_conn *c)
         return;
     c->shard->worker->stats.lost_claims[c->owner - c->shard->worker->set->v]++;
     conn_release_owner(c, TD_CLOSE_LOST);
-    if (c->view.flags & TD_FLOW_ROLE_GUESSED) { /* by one who was wrong */
+    if (!c->within && (c->view.flags & TD_FLOW_ROLE_GUESSED)) { /* by one who was wrong */
         c->flow->client = -1;
         c->flow->client_fixed = false;
     }
@@ -173,9 +182,9 @@ static struct td_step show(struct td_conn *c, int side, const struct td_chunk *c
 {
     struct watch *watch = &c->shard->worker->watch;
     c->feeding = true;
-    watch_call(watch, conn_owner_index(c));
+    uint16_t caller = watch_call(watch, conn_owner_index(c));
     struct td_step step = c->owner->ops.data(c->state, c, conn_dir(c, side), chunk);
-    watch_return(watch);
+    watch_return(watch, caller);
     c->feeding = false;
     return step;
 }
@@ -302,7 +311,8 @@ static void takeover(struct td_conn *c)
     c->probes = 0;
     if (!point)
         return;
-    const struct dissector *child = dissector_for_point(set, point, key);
+    uint32_t at = 0;
+    const struct dissector *child = dissector_for_point(set, point, key, &at);
     if (child && conn_open(c, child, 0))
         return;
     c->flow->ignored = true;
@@ -344,6 +354,15 @@ static void flush_side(struct td_conn *c, int side)
 
 /* ---- Events ---- */
 
+void conn_add_piece(struct td_conn *c, int side, uint64_t n, const struct flow_origin *origin)
+{
+    struct conn_stream *s = &c->stream[side];
+    uint64_t offset = s->end;
+    add_piece(c, s, n, origin);
+    if (c->mark_n)
+        feed_marks(c, conn_dir(c, side), offset, s->end, origin);
+}
+
 /* Bytes for which nothing was kept. */
 static void take_fresh(struct td_conn *c, int side, struct td_slice bytes)
 {
@@ -366,19 +385,10 @@ static void look_anew(struct td_conn *c, int side, uint64_t offset, struct td_sl
     take_fresh(c, side, bytes);
 }
 
-static void take_data(struct shard *shard, struct flow *f, int side, uint64_t offset, struct td_slice bytes,
-                      const struct flow_origin *origin)
+void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin)
 {
-    struct td_conn *c = f->user ? f->user : new_conn(shard, f);
-    if (!c)
-        return;
     struct conn_stream *s = &c->stream[side];
-    if (s->end != offset) /* the connection's first bytes here, or it could not be made before */
-        s->next = s->end = offset;
     uint64_t before = s->next;
-    add_piece(c, s, bytes.n, origin);
-    if (c->mark_n)
-        feed_marks(c, conn_dir(c, side), offset, s->end, origin);
     if (s->skip_to > offset) {
         uint64_t skip = s->skip_to - offset < bytes.n ? s->skip_to - offset : bytes.n;
         bytes = td_sub(bytes, (size_t)skip, bytes.n);
@@ -389,7 +399,7 @@ static void take_data(struct shard *shard, struct flow *f, int side, uint64_t of
         keep(c, side, bytes);
         if (s->kept.n && s->kept.n >= s->need && (c->owner || find_owner(c, side, buf_slice(&s->kept), false)))
             present_kept(c, side, 0);
-        else if (!c->owner && !s->kept.n && !c->flow->ignored)
+        else if (origin && !c->owner && !s->kept.n && !c->flow->ignored)
             look_anew(c, side, offset, bytes, origin);
     } else {
         take_fresh(c, side, bytes);
@@ -402,17 +412,28 @@ static void take_data(struct shard *shard, struct flow *f, int side, uint64_t of
         resume(c, -1);
 }
 
+static void take_data(struct shard *shard, struct flow *f, int side, uint64_t offset, struct td_slice bytes,
+                      const struct flow_origin *origin)
+{
+    struct td_conn *c = conn_of(shard, f);
+    if (!c)
+        return;
+    struct conn_stream *s = &c->stream[side];
+    if (s->end != offset) /* the connection's first bytes here, or it could not be made before */
+        s->next = s->end = offset;
+    conn_add_piece(c, side, bytes.n, origin);
+    conn_take(c, side, offset, bytes, origin);
+}
+
 static void take_datagram(struct shard *shard, struct flow *f, int side, struct td_slice bytes, bool cut, const struct flow_origin *origin)
 {
-    struct td_conn *c = f->user ? f->user : new_conn(shard, f);
+    struct td_conn *c = conn_of(shard, f);
     if (!c || !bytes.n)
         return;
     struct conn_stream *s = &c->stream[side];
     uint64_t offset = s->end;
-    add_piece(c, s, bytes.n, origin);
     s->next = offset;
-    if (c->mark_n)
-        feed_marks(c, conn_dir(c, side), offset, s->end, origin);
+    conn_add_piece(c, side, bytes.n, origin);
     if (c->owner || find_owner(c, side, bytes, true)) {
         struct td_chunk chunk = {.bytes = bytes,
                                  .offset = offset,
@@ -428,11 +449,8 @@ static void take_datagram(struct shard *shard, struct flow *f, int side, struct 
     drop_kept(c, s);
 }
 
-static void take_gap(struct shard *shard, struct flow *f, int side, uint64_t offset, uint64_t len)
+void conn_take_gap(struct td_conn *c, int side, uint64_t offset, uint64_t len)
 {
-    struct td_conn *c = f->user ? f->user : new_conn(shard, f);
-    if (!c)
-        return;
     struct conn_stream *s = &c->stream[side];
     uint64_t end = offset + len;
     flush_side(c, side);
@@ -445,29 +463,37 @@ static void take_gap(struct shard *shard, struct flow *f, int side, uint64_t off
     c->view.flags |= TD_FLOW_MIDSTREAM;
     if (!c->owner)
         return;
-    watch_call(&shard->worker->watch, conn_owner_index(c));
+    struct watch *watch = &c->shard->worker->watch;
+    uint16_t caller = watch_call(watch, conn_owner_index(c));
     bool on = c->owner->ops.gap && c->owner->ops.gap(c->state, c, conn_dir(c, side), from, end - from) == TD_OK;
-    watch_return(&shard->worker->watch);
+    watch_return(watch, caller);
     if (!on || c->lost)
         lose(c);
 }
 
-static void finish_side(struct td_conn *c, int side)
+static void take_gap(struct shard *shard, struct flow *f, int side, uint64_t offset, uint64_t len)
+{
+    struct td_conn *c = conn_of(shard, f);
+    if (c)
+        conn_take_gap(c, side, offset, len);
+}
+
+void conn_finish_side(struct td_conn *c, int side)
 {
     if (!c->stream[side].eof)
         flush_side(c, side);
     c->stream[side].eof = true;
 }
 
-static void take_eof(struct shard *shard, struct flow *f, int side)
+void conn_take_eof(struct td_conn *c, int side)
 {
-    struct td_conn *c = f->user;
-    finish_side(c, side);
+    conn_finish_side(c, side);
     if (!c->owner || !c->owner->ops.eof)
         return;
-    watch_call(&shard->worker->watch, conn_owner_index(c));
+    struct watch *watch = &c->shard->worker->watch;
+    uint16_t caller = watch_call(watch, conn_owner_index(c));
     c->owner->ops.eof(c->state, c, conn_dir(c, side));
-    watch_return(&shard->worker->watch);
+    watch_return(watch, caller);
     if (c->lost)
         lose(c);
 }
@@ -490,13 +516,14 @@ static void take_close(struct flow *f, enum flow_close why)
 {
     struct td_conn *c = f->user;
     for (int i = 0; i < 2; i++)
-        finish_side(c, f->client == 1 ? !i : i);
+        conn_finish_side(c, f->client == 1 ? !i : i);
     c->shard->worker->stats.evicted_calls += why == FLOW_CLOSE_EVICTED && c->calls;
     if (c->owner)
         conn_release_owner(c, (int)why);
     if (!c->counted)
         count_unclaimed(c);
-    free_conn(c);
+    conn_free(c);
+    f->user = NULL;
 }
 
 /* Whoever watches is told which connection the event is of. */
@@ -529,7 +556,7 @@ static void on_eof(void *ctx, struct flow *f, int side)
 {
     struct shard *shard = ctx;
     watch_enter(&shard->worker->watch, f);
-    take_eof(shard, f, side);
+    conn_take_eof(f->user, side);
     watch_leave(&shard->worker->watch);
 }
 

@@ -5,6 +5,7 @@
 #ifndef DISSECT_CONN_H
 #define DISSECT_CONN_H
 
+#include <assert.h>
 #include <stdalign.h>
 
 #include "base/arena.h"
@@ -78,11 +79,19 @@ struct conn_mark { /* bytes to come that belong to a call */
     uint8_t dir;
 };
 
+enum { CONN_LAYER = 3 }; /* bits of a call's handle: which child's it is, counted from 1; 0: its parent's */
+static_assert((int)KIND_LAYERS <= CONN_LAYER + 1, "a handle tells each layer");
+
 struct td_conn {
     struct td_conn *pool_next;
     struct shard *shard;
     struct flow *flow;
     const struct dissector *owner; /* NULL: not claimed */
+    const struct call_kind *kind;  /* of its calls; of a child: of the call that it is on, with its layer */
+    /* Of a child: */
+    struct td_conn *parent, *child; /* the latter: that is open on its layer */
+    struct td_call *within;         /* NULL: it is none */
+    uint32_t layer;
     void *state;
     struct td_flow view;
     struct conn_stream stream[2];       /* by side */
@@ -90,6 +99,7 @@ struct td_conn {
     struct conn_mark *marks;
     uint32_t mark_n, mark_cap;
     struct arena arena;
+    uint64_t layers_seen; /* of others on its calls: dissectors, a bit each */
     bool confirmed, lost, tls, counted;
     uint8_t violations;
     uint16_t probes;
@@ -120,20 +130,52 @@ static inline uint32_t conn_owner_index(const struct td_conn *c)
 /* Events from the flow table; `ctx` is the shard. */
 extern const struct flow_ops conn_flow_ops;
 
+/* conn.c */
+
+/* A connection that nobody has claimed; NULL when memory is short. */
+struct td_conn *conn_new(struct shard *shard, struct flow *f);
+void conn_free(struct td_conn *c);
+/* `n` bytes more came on a side, by this packet. */
+void conn_add_piece(struct td_conn *c, int side, uint64_t n, const struct flow_origin *origin);
+/* These bytes are for the owner; their pieces have been added. `origin`: of them all, if one packet brought them; or NULL. */
+void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin);
+void conn_take_gap(struct td_conn *c, int side, uint64_t offset, uint64_t len);
+void conn_take_eof(struct td_conn *c, int side);
+/* Shows what was kept a last time; nothing more comes. */
+void conn_finish_side(struct td_conn *c, int side);
+
 /* claim.c: chooses a dissector by the beginning of what `side` sent. */
 enum claim_result { CLAIM_NOBODY, CLAIM_MORE, CLAIM_TAKEN };
 enum claim_result conn_claim(struct td_conn *c, int side, struct td_slice bytes, bool last);
 /* Opens `d` on the connection; false if it declined. `flags`: TD_FLOW_CONFIGURED or 0. */
 bool conn_open(struct td_conn *c, const struct dissector *d, uint32_t flags);
+void conn_clear_arena(struct td_conn *c);
 /* Ends the claim; calls that are open are committed as cut. */
 void conn_release_owner(struct td_conn *c, int why);
 
 /* host.c */
 extern const struct td_host dissect_host_template; /* the dissection part of td_host */
+void call_set_kind(struct td_call *call, const struct call_kind *kind);
+/* The first piece that reaches beyond `offset`; piece_n: none. */
+uint32_t conn_find_piece(const struct conn_stream *s, uint64_t offset);
 void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags);
 /* Ends all open calls without anybody seeing them. */
 void conn_discard_calls(struct td_conn *c);
 /* Adds a packet's bytes to a call, which pays for the list of frames. */
 void conn_add_packet(struct td_call *call, int dir, const struct flow_origin *origin, uint64_t bytes);
+
+/* child.c: what the host offers for children (plugin.h, sub_open()) */
+struct td_conn *child_open(struct td_conn *parent, struct td_call *handle, const char *point, struct td_slice key);
+int child_data(struct td_conn *c, int dir, struct td_slice bytes, uint64_t begin, uint64_t end);
+int child_gap(struct td_conn *c, int dir, uint64_t len);
+void child_eof(struct td_conn *c, int dir);
+void child_close(struct td_conn *c, int why);
+struct td_call *child_layer(struct td_conn *c);
+/* The call that it is on becomes one of its protocol. */
+void child_confirm(struct td_conn *c);
+/* What it has set is no part of the call. */
+void child_drop_layer(struct td_conn *c);
+/* The call's kind, as far as this layer, counted from 1; NULL: it has none there. */
+const struct call_kind *child_kind(const struct td_call *call, uint32_t layers);
 
 #endif

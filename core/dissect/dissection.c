@@ -33,8 +33,9 @@ enum {
     DEFAULT_CRASHES = 16,
     DEFAULT_STALL_S = 20,
     DEFAULT_IDLE_S = 600,
-    STALLS_ASLEEP = 3, /* so much longer, on the clock, may a thread sleep in a dissector, or all of them elsewhere */
-    FIRST_FREE = 16    /* descriptors below are the child's */
+    STALLS_ASLEEP = 3,     /* so much longer, on the clock, may a thread sleep in a dissector, or all of them elsewhere */
+    WRITE_BYTES = 8 << 20, /* of the store: so often the disk is set to work */
+    FIRST_FREE = 16        /* descriptors below are the child's */
 };
 
 /* What is remembered of a slot between two looks. */
@@ -76,6 +77,7 @@ struct dissection {
     struct idle idle;
     struct error file_error;         /* of a file that the child asked for */
     uint64_t told_bytes, data_bytes; /* of progress; of memory, at the last look */
+    uint64_t written_bytes;          /* of the store, that the disk was set to work on */
 };
 
 enum ending { ENDED, ENDED_BY_SIGNAL, HUNG, IDLE, CANCELLED };
@@ -520,6 +522,22 @@ static void read_memory(struct dissection *d)
     d->data_bytes = bytes ? bytes : d->data_bytes; /* 0: it is dead, and this is what it had */
 }
 
+/* Sets the disk to work on what the store has got, so that whoever makes it durable has not all of it to wait for. */
+static void start_writing(struct dissection *d)
+{
+    uint64_t size = d->idle.signs[SIGN_SIZE];
+    if (size < d->written_bytes) /* a child that came after another one */
+        d->written_bytes = 0;
+    if (size - d->written_bytes < WRITE_BYTES)
+        return;
+    int fd = open(d->temporary, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    close(fd);
+    d->written_bytes = size;
+}
+
 static void tell_progress(struct dissection *d)
 {
     const struct dissection_request *r = d->request;
@@ -589,6 +607,7 @@ static struct outcome look_after(struct dissection *d)
                 return (struct outcome){.how = HUNG, .hung = (int)i};
         if (is_idle(d, now))
             return (struct outcome){.how = IDLE, .hung = -1};
+        start_writing(d);
     }
 }
 

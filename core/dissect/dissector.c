@@ -31,16 +31,16 @@ int dissector_set_add(struct dissector_set *set, const char *name, const struct 
     *d = (struct dissector){.name = name, .ops = *ops, .self = self};
     for (size_t i = 0; name[i] && i + 1 < sizeof(d->protocol); i++)
         d->protocol[i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 'a' + 'A' : name[i]);
-    memset(d->wanted, 0xff, sizeof(d->wanted));
-    int status = field_set_init(&d->fields, &ops->fields, err);
-    if (status == TD_OK)
-        status = copy_claims(d, &ops->claims, err);
-    if (status != TD_OK) {
-        field_set_clear(&d->fields);
+    int status = copy_claims(d, &ops->claims, err);
+    if (status != TD_OK)
         return error_prefix(err, "dissector \"%s\": ", name);
-    }
     set->n++;
     return TD_OK;
+}
+
+int dissector_set_complete(struct dissector_set *set, struct error *err)
+{
+    return call_kinds_make(set, err);
 }
 
 int dissector_set_rule(struct dissector_set *set, uint8_t transport, uint16_t port_lo, uint16_t port_hi, const char *name,
@@ -65,10 +65,9 @@ int dissector_set_rule(struct dissector_set *set, uint8_t transport, uint16_t po
 
 void dissector_set_clear(struct dissector_set *set)
 {
-    for (uint32_t i = 0; i < set->n; i++) {
-        field_set_clear(&set->v[i].fields);
+    call_kinds_clear(set);
+    for (uint32_t i = 0; i < set->n; i++)
         mem_free((void *)(uintptr_t)set->v[i].claims);
-    }
     mem_free(set->v);
     mem_free(set->rules);
     *set = (struct dissector_set){0};
@@ -83,20 +82,24 @@ bool dissector_has_port(const struct dissector *d, uint8_t transport, uint16_t p
     return false;
 }
 
-const struct dissector *dissector_for_point(const struct dissector_set *set, const char *point, struct td_slice key)
+/* By the key itself, or by taking any. */
+static bool claims_point(const struct dissector *d, const char *point, struct td_slice key, bool any)
 {
-    const struct dissector *any = NULL;
-    for (uint32_t i = 0; i < set->n; i++) {
-        const struct dissector *d = &set->v[i];
-        for (uint32_t j = 0; j < d->claim_n; j++) {
-            const struct td_claim *claim = &d->claims[j];
-            if (claim->on != TD_ON_POINT || !claim->point || strcmp(claim->point, point) != 0)
-                continue;
-            if (claim->key && td_eq_nocase(td_str(claim->key), key))
-                return d;
-            if (!claim->key && !any)
-                any = d;
-        }
+    bool named = false, takes_any = false;
+    for (uint32_t i = 0; i < d->claim_n; i++) {
+        const struct td_claim *claim = &d->claims[i];
+        if (claim->on != TD_ON_POINT || !claim->point || strcmp(claim->point, point) != 0)
+            continue;
+        named |= claim->key && td_eq_nocase(td_str(claim->key), key);
+        takes_any |= !claim->key;
     }
-    return any;
+    return any ? takes_any && !named : named;
+}
+
+const struct dissector *dissector_for_point(const struct dissector_set *set, const char *point, struct td_slice key, uint32_t *at)
+{
+    for (; *at < 2 * set->n; (*at)++)
+        if (claims_point(&set->v[*at % set->n], point, key, *at >= set->n))
+            return &set->v[(*at)++ % set->n];
+    return NULL;
 }

@@ -46,6 +46,8 @@ int enabled_dissectors_open(struct enabled_dissectors *d, const struct config *c
     for (size_t i = 0; status == TD_OK && i < n; i++)
         if (config_dissector_enabled(config, components[i]->c.name))
             status = add(d, config, components[i], err);
+    if (status == TD_OK)
+        status = dissector_set_complete(&d->set, err);
     for (size_t i = 0; status == TD_OK && i < config->decode_rule_count; i++)
         status = enabled_dissectors_rule(d, &config->decode_rules[i], err);
     if (status != TD_OK)
@@ -55,13 +57,13 @@ int enabled_dissectors_open(struct enabled_dissectors *d, const struct config *c
 
 int enabled_dissectors_fields(const struct enabled_dissectors *d, struct field_registry **ret, struct error *err)
 {
-    const struct field_set *components[DISSECTOR_MAX];
-    const char *protocols[DISSECTOR_MAX];
-    for (uint32_t i = 0; i < d->set.n; i++) {
-        components[i] = &d->set.v[i].fields;
-        protocols[i] = d->set.v[i].protocol;
+    const struct field_set *components[KIND_MAX];
+    struct registry_protocol protocols[KIND_MAX];
+    for (uint32_t i = 0; i < d->set.kind_n; i++) {
+        components[i] = &d->set.kinds[i].fields;
+        protocols[i] = (struct registry_protocol){d->set.kinds[i].protocol, (const char *const *)d->set.kinds[i].also};
     }
-    return field_registry_new(components, protocols, d->set.n, ret, err);
+    return field_registry_new(components, protocols, d->set.kind_n, ret, err);
 }
 
 void enabled_dissectors_close(struct enabled_dissectors *d)

@@ -43,12 +43,14 @@ static void *host_scratch(struct td_conn *c, size_t n)
 
 static bool host_wants(struct td_conn *c, uint32_t field)
 {
-    return field < FIELD_MAX && (c->owner->wanted[field / 64] >> (field % 64) & 1);
+    return call_kind_wants(c->kind, field);
 }
 
 static void host_confirm(struct td_conn *c)
 {
     c->confirmed = true;
+    if (c->within)
+        child_confirm(c);
 }
 
 static void host_violation(struct td_conn *c, const char *why)
@@ -77,10 +79,10 @@ static struct td_call *host_call(struct td_conn *c)
         return NULL;
     }
     call->conn = c;
-    call->fields = &c->owner->fields;
-    call->wanted = c->owner->wanted;
-    call->component = (uint32_t)(c->owner - w->set->v);
-    call->protocol = c->owner->protocol;
+    call->child = NULL;
+    call_set_kind(call, &w->set->kinds[c->owner - w->set->v]);
+    call->component = call->kind->index;
+    call->protocol = call->kind->protocol;
     call->node = w->node;
     call->flow = &c->view;
     call->conn_id = c->flow->id;
@@ -95,6 +97,22 @@ static struct td_call *host_call(struct td_conn *c)
 static void misuse(struct td_call *call)
 {
     call->conn->shard->worker->stats.misuse++;
+}
+
+/* The call behind a handle, and the field's place in it. NULL: no call, or no such field of this layer's, or not its to set. */
+static struct td_call *resolve(struct td_call *handle, uint32_t *field, bool setting)
+{
+    uintptr_t layer = (uintptr_t)handle & CONN_LAYER;
+    if (!layer)
+        return handle;
+    struct td_call *call = (struct td_call *)((uintptr_t)handle - layer);
+    const struct call_kind *k = child_kind(call, (uint32_t)layer + 1);
+    if (!k || *field >= k->own_n || (setting && call_kind_lends(k, *field))) {
+        misuse(call);
+        return NULL;
+    }
+    *field = k->place[*field];
+    return call;
 }
 
 /* A setter has nothing to do for a call that could not be made and for a field that nobody will look at. */
@@ -136,14 +154,16 @@ static bool charge_value(struct td_call *call, size_t n)
     return false;
 }
 
-static void host_set_u64(struct td_call *call, uint32_t field, uint64_t value)
+static void host_set_u64(struct td_call *handle, uint32_t field, uint64_t value)
 {
+    struct td_call *call = resolve(handle, &field, true);
     if (!is_idle(call, field) && charge_value(call, 0) && !call_set_u64(call, field, value))
         misuse(call);
 }
 
-static void host_set_i64(struct td_call *call, uint32_t field, int64_t value)
+static void host_set_i64(struct td_call *handle, uint32_t field, int64_t value)
 {
+    struct td_call *call = resolve(handle, &field, true);
     if (!is_idle(call, field) && charge_value(call, 0) && !call_set_i64(call, field, value))
         misuse(call);
 }
@@ -164,8 +184,9 @@ static struct call_body *pay_body(struct td_call *call, uint32_t field, size_t m
     return NULL;
 }
 
-static void host_set_bytes(struct td_call *call, uint32_t field, struct td_slice value)
+static void host_set_bytes(struct td_call *handle, uint32_t field, struct td_slice value)
 {
+    struct td_call *call = resolve(handle, &field, true);
     if (is_idle(call, field))
         return;
     bool body = field < call->fields->n && (call->fields->fields[field].flags & TD_F_BODY);
@@ -174,20 +195,23 @@ static void host_set_bytes(struct td_call *call, uint32_t field, struct td_slice
         misuse(call);
 }
 
-static void host_append_bytes(struct td_call *call, uint32_t field, struct td_slice more)
+static void host_append_bytes(struct td_call *handle, uint32_t field, struct td_slice more)
 {
+    struct td_call *call = resolve(handle, &field, true);
     if (!is_idle(call, field) && pay_body(call, field, more.n, false))
         (void)call_append_bytes(call, field, more); /* pay_body() has checked the field */
 }
 
-static void host_set_pair(struct td_call *call, uint32_t field, struct td_slice name, struct td_slice value)
+static void host_set_pair(struct td_call *handle, uint32_t field, struct td_slice name, struct td_slice value)
 {
+    struct td_call *call = resolve(handle, &field, true);
     if (!is_idle(call, field) && charge_value(call, name.n + value.n) && !call_set_pair(call, field, name, value))
         misuse(call);
 }
 
-static struct td_slice host_peek(struct td_call *call, uint32_t field)
+static struct td_slice host_peek(struct td_call *handle, uint32_t field)
 {
+    struct td_call *call = resolve(handle, &field, false);
     struct call_value value;
     uint32_t at = 0;
     const struct call_body *body = call ? call_get_body(call, field) : NULL;
@@ -198,7 +222,29 @@ static struct td_slice host_peek(struct td_call *call, uint32_t field)
     return td_bytes(NULL, 0);
 }
 
+static bool host_find_pair(struct td_call *handle, uint32_t field, struct td_slice name, struct td_slice *ret)
+{
+    struct td_call *call = resolve(handle, &field, false);
+    struct call_value value;
+    uint32_t at = 0;
+    if (!call || field >= call->fields->n || call->fields->fields[field].type != TD_MAP || !call_has(call, field))
+        return false;
+    while (call_next_value(call, field, &at, &value))
+        if (td_eq_nocase(value.name, name)) {
+            *ret = value.bytes;
+            return true;
+        }
+    return false;
+}
+
 /* ---- Marks ---- */
+
+void call_set_kind(struct td_call *call, const struct call_kind *kind)
+{
+    call->kind = kind;
+    call->fields = &kind->fields;
+    call->wanted = kind->wanted;
+}
 
 void conn_add_packet(struct td_call *call, int dir, const struct flow_origin *origin, uint64_t bytes)
 {
@@ -234,8 +280,7 @@ static void promise(struct td_conn *c, struct td_call *call, int dir, uint64_t b
     c->marks[c->mark_n++] = (struct conn_mark){call, begin, end, (uint8_t)dir};
 }
 
-/* The first piece that reaches beyond `offset`. */
-static uint32_t find_piece(const struct conn_stream *s, uint64_t offset)
+uint32_t conn_find_piece(const struct conn_stream *s, uint64_t offset)
 {
     uint32_t low = s->piece_at, high = s->piece_n;
     while (low < high) {
@@ -248,15 +293,24 @@ static uint32_t find_piece(const struct conn_stream *s, uint64_t offset)
     return low;
 }
 
+/* A child's handle: neither its packets nor its end are the child's to tell. */
+static bool is_layer(struct td_call *handle)
+{
+    uintptr_t layer = (uintptr_t)handle & CONN_LAYER;
+    if (layer)
+        misuse((struct td_call *)((uintptr_t)handle - layer));
+    return layer != 0;
+}
+
 static void host_mark(struct td_call *call, int dir, uint64_t begin, uint64_t end)
 {
-    if (!call || begin >= end)
+    if (!call || begin >= end || is_layer(call))
         return;
     struct td_conn *c = call->conn;
     const struct conn_stream *s = &c->stream[conn_dir(c, dir)]; /* its own inverse */
     if (begin < s->next)
         begin = s->next;
-    for (uint32_t i = find_piece(s, begin); i < s->piece_n && begin < end; i++) {
+    for (uint32_t i = conn_find_piece(s, begin); i < s->piece_n && begin < end; i++) {
         const struct conn_piece *piece = &s->pieces[i];
         uint64_t to = end < piece->end ? end : piece->end;
         struct flow_origin origin = {piece->frame, piece->time_ns, i + 1 == s->piece_n ? s->datagram : NULL};
@@ -269,7 +323,7 @@ static void host_mark(struct td_call *call, int dir, uint64_t begin, uint64_t en
 
 static void host_commit(struct td_call *call, uint32_t flags)
 {
-    if (call)
+    if (call && !is_layer(call))
         conn_commit(call->conn, call, flags);
 }
 
@@ -297,6 +351,8 @@ static void release_call(struct td_conn *c, struct td_call *call)
 void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
 {
     struct worker *w = c->shard->worker;
+    if (call->child)
+        child_close(call->child, TD_CLOSE_FIN);
     for (uint32_t i = 0; i < c->mark_n; i++) {
         if (c->marks[i].call != call)
             continue;
@@ -307,7 +363,7 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
     call->half[TD_CLIENT].cut |= (flags & TD_REQUEST_CUT) && call->half[TD_CLIENT].seen;
     call->half[TD_SERVER].cut |= (flags & TD_RESPONSE_CUT) && call->half[TD_SERVER].seen;
     call->flags = flags;
-    size_t index = (size_t)(c->owner - w->set->v);
+    uint32_t index = w->set->kinds[call->component].dissector;
     w->stats.calls[index]++;
     w->stats.incomplete[index] += !call_half_complete(&call->half[0]) || !call_half_complete(&call->half[1]);
     w->on_call(w->on_call_ctx, call, &w->out);
@@ -317,14 +373,19 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
 void conn_discard_calls(struct td_conn *c)
 {
     c->mark_n = 0;
-    while (c->calls)
+    while (c->calls) {
+        if (c->calls->child)
+            child_close(c->calls->child, TD_CLOSE_LOST);
         release_call(c, c->calls);
+    }
 }
 
 static int host_takeover(struct td_conn *c, const char *point, struct td_slice key)
 {
     if (!c->feeding)
         return TD_E_INTERNAL; /* only data() says where the other protocol begins */
+    if (c->within)
+        return TD_E_UNSUPPORTED; /* its parent goes on */
     if (key.n >= sizeof(c->takeover_key))
         return TD_E_LIMIT;
     c->takeover = true;
@@ -353,4 +414,11 @@ const struct td_host dissect_host_template = {
     .mark = host_mark,
     .commit = host_commit,
     .takeover = host_takeover,
+    .sub_open = child_open,
+    .sub_data = child_data,
+    .sub_gap = child_gap,
+    .sub_eof = child_eof,
+    .sub_close = child_close,
+    .layer = child_layer,
+    .find_pair = host_find_pair,
 };

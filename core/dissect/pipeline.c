@@ -12,8 +12,8 @@ int pipeline_open(struct pipeline *p, const struct config *config, const struct 
         status = error_set(err, TD_E_NOT_FOUND, "no dissector was found; `tapedeck plugin list` shows where plugins are looked for");
     if (status == TD_OK)
         status = enabled_dissectors_fields(&p->dissectors, &p->registry, err);
-    for (uint32_t i = 0; i < p->dissectors.set.n; i++)
-        p->components[i] = &p->dissectors.set.v[i].fields;
+    for (uint32_t i = 0; i < p->dissectors.set.kind_n; i++)
+        p->components[i] = &p->dissectors.set.kinds[i].fields;
     return status;
 }
 
@@ -51,21 +51,22 @@ struct engine_options pipeline_engine_options(const struct pipeline *p, unsigned
 /* Fields that nobody looks at unless asked for: a store keeps them. */
 static void want_all(struct dissector_set *set)
 {
-    for (uint32_t i = 0; i < set->n; i++) {
-        struct dissector *d = &set->v[i];
-        for (uint32_t j = 0; j < d->fields.n; j++) {
-            const struct field *f = &d->fields.fields[j];
+    for (uint32_t i = 0; i < set->kind_n; i++) {
+        struct call_kind *k = &set->kinds[i];
+        for (uint32_t j = 0; j < k->fields.n; j++) {
+            const struct field *f = &k->fields.fields[j];
             if (f->type == TD_MAP || (f->flags & (TD_F_BODY | TD_F_LIST)))
-                d->wanted[j / 64] |= 1ull << (j % 64);
+                k->wanted[j / 64] |= 1ull << (j % 64);
         }
     }
+    call_kinds_want_lent(set);
 }
 
 int pipeline_create_store(struct pipeline *p, const char *path, struct store_create_options options, struct error *err)
 {
     options.registry = p->registry;
     options.components = p->components;
-    options.component_n = p->dissectors.set.n;
+    options.component_n = p->dissectors.set.kind_n;
     want_all(&p->dissectors.set);
     return store_create(path, &options, &p->store, err);
 }

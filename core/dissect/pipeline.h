@@ -11,7 +11,7 @@ struct pipeline {
     const struct config *config;
     struct enabled_dissectors dissectors;
     struct field_registry *registry;
-    const struct field_set *components[DISSECTOR_MAX];
+    const struct field_set *components[KIND_MAX];
     struct engine *engine; /* whoever made it by pipeline_engine_options() puts it here */
     struct store_writer *store;
     atomic_bool store_failed; /* store_append() said so; pipeline_finish_store() tells why */

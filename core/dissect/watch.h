@@ -70,21 +70,23 @@ static inline void watch_leave(struct watch *w)
         w->left(w);
 }
 
-/* Around each call into a dissector. */
-static inline void watch_call(struct watch *w, uint32_t dissector)
+/* Around each call into a dissector; what the first returns is for the second: it may be called by another one, its parent. */
+static inline uint16_t watch_call(struct watch *w, uint32_t dissector)
 {
     if (!w->slot)
-        return;
+        return WATCH_NOBODY;
+    uint16_t caller = w->slot->dissector;
     w->slot->dissector = w->slot->called = (uint16_t)dissector;
     watch_step(w->slot);
+    return caller;
 }
 
-static inline void watch_return(struct watch *w)
+static inline void watch_return(struct watch *w, uint16_t caller)
 {
     if (!w->slot)
         return;
     watch_step(w->slot);
-    w->slot->dissector = WATCH_NOBODY;
+    w->slot->dissector = caller;
 }
 
 static inline bool watch_banned(const struct watch *w, const struct flow *f)

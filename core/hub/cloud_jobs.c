@@ -8,24 +8,20 @@
 #include "base/json_object.h"
 #include "base/log.h"
 #include "hub/kinds.h"
+#include "hub/job_request.h"
 #include "hub/routes.h"
 
-/* What a request names. */
-struct moving {
-    json_t *body;
-    const char *id, *name;
-};
-
-static int open_request(struct hub *hub, struct td_slice request, struct moving *ret, struct error *err)
+static int check_cloud(const struct hub *hub, struct error *err)
 {
-    ret->body = json_loadb(request.n ? (const char *)request.p : "", request.n, JSON_REJECT_DUPLICATES, NULL);
-    ret->id = json_string_value(json_object_get(ret->body, "id"));
-    ret->name = json_string_value(json_object_get(ret->body, "name"));
-    if (!ret->id || !ret->name || !manifest_is_id(ret->id))
-        return error_set(err, TD_E_CORRUPT, "what was asked for cannot be read any more: the hub's database is damaged");
-    if (!hub->cloud.cloud)
-        return error_set(err, TD_E_CONFIG, "this hub has no cloud storage any more: tap.snapshots.cloud.provider names none");
-    return TD_OK;
+    if (hub->cloud.cloud)
+        return TD_OK;
+    return error_set(err, TD_E_CONFIG, "this hub has no cloud storage any more: tap.snapshots.cloud.provider names none");
+}
+
+static int open_request(const struct hub *hub, struct td_slice request, struct job_request *ret, struct error *err)
+{
+    int status = job_request_open_id(request, ret, err);
+    return status == TD_OK ? check_cloud(hub, err) : status;
 }
 
 static void tell_progress(void *ctx, uint64_t done, uint64_t all)
@@ -33,7 +29,8 @@ static void tell_progress(void *ctx, uint64_t done, uint64_t all)
     job_progress(ctx, done, all);
 }
 
-static void put_result(struct hub *hub, enum hub_direction to, const struct moving *m, const struct transfer_result *r, struct buf *out)
+static void put_result(struct hub *hub, enum hub_direction to, const struct job_request *m, const struct transfer_result *r,
+                       struct buf *out)
 {
     struct hub_cloud_count *count = &hub->cloud.counts[to];
     atomic_fetch_add(&count->objects, r->sent_objects);
@@ -53,20 +50,20 @@ static void put_result(struct hub *hub, enum hub_direction to, const struct movi
 /* ---- Uploading ---- */
 
 /* Another hub may have used its name since it was last asked what is there. If the cloud does not answer, the upload waits for it. */
-static int check_name(struct hub *hub, const struct moving *m, struct error *err)
+static int check_name(struct hub *hub, const struct job_request *m, const struct transfer *t, struct error *err)
 {
     struct error why;
     struct hub_copy copy = {.here = true, .allow_same_name = json_is_true(json_object_get(m->body, "allow_same_name"))};
     snprintf(copy.id, sizeof(copy.id), "%s", m->id);
     snprintf(copy.name, sizeof(copy.name), "%s", m->name);
-    int status = copy.allow_same_name ? TD_OK : cloud_refresh(hub->cloud.cloud, &why);
+    int status = copy.allow_same_name ? TD_OK : cloud_refresh_unless(hub->cloud.cloud, t->cancel, &why);
     return status == TD_E_CANCELLED ? error_set(err, status, "cancelled") : hub_check_name_there(hub, &copy, err);
 }
 
 int hub_run_upload(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
-    struct moving m;
+    struct job_request m;
     struct transfer_result r = {0};
     const struct transfer t = {job_cancelled(job), tell_progress, job};
     (void)again;
@@ -75,43 +72,83 @@ int hub_run_upload(void *ctx, struct job *job, struct td_slice request, bool aga
     if (status == TD_OK && !s)
         status = error_set(err, TD_E_NOT_FOUND, "there is no snapshot %s here any more", m.name);
     if (status == TD_OK)
-        status = check_name(hub, &m, err);
+        status = check_name(hub, &m, &t, err);
     if (status == TD_OK) {
         status = cloud_upload(hub->cloud.cloud, s, &t, &r, err);
         put_result(hub, HUB_UP, &m, &r, result);
     }
     if (s)
         snapshot_unpin(s);
-    json_decref(m.body);
+    job_request_close(&m);
     return status;
 }
 
+/* Submits one of this kind for a snapshot that no request names. */
+static int submit_for(struct hub *hub, const char *kind, const char *id, const char *name, struct error *err)
+{
+    char job[JOB_ID];
+    struct buf request = {.n = 0};
+    buf_putc(&request, '{');
+    json_put_text(&request, "id", id);
+    json_put_text(&request, "name", name);
+    json_put_bool(&request, "allow_same_name", true);
+    buf_putc(&request, '}');
+    int status = request.failed ? error_nomem(err) : jobs_submit(hub->jobs, kind, id, buf_slice(&request), job, err);
+    buf_clear(&request);
+    return status;
+}
+
+/* "cleanup" of what lies there below an id without a manifest. */
+static void clean_later(struct hub *hub, const char *id)
+{
+    struct error why;
+    if (submit_for(hub, "cleanup", id, id, &why) != TD_OK)
+        log_event(TD_LOG_WARN, "hub", "what an upload of %s left in the cloud stays until the next start: %s", id, why.text);
+}
+
+/* Another hub has ended its upload while this one removed what it may have counted on: what is missing is sent once more. */
+static int mend(struct hub *hub, const struct job_request *m, struct error *err)
+{
+    struct error why;
+    int status = snapshots_has_id(hub->snapshots, m->id) ? submit_for(hub, "upload", m->id, m->name, &why) : TD_E_NOT_FOUND;
+    if (status == TD_OK)
+        log_event(TD_LOG_WARN, "hub", "%s; a job does so", err->text);
+    return status == TD_OK ? TD_OK : err->status;
+}
+
+static int clean_upload(struct hub *hub, const struct job_request *m, const struct transfer *t, struct error *err)
+{
+    int status = cloud_clean_upload(hub->cloud.cloud, m->id, t, err);
+    return status == TD_E_EXISTS ? mend(hub, m, err) : status;
+}
+
+/* A cloud that is away is not waited for here, but by a job. */
 void hub_clean_upload(void *ctx, const char *subject, struct td_slice request)
 {
     struct hub *hub = ctx;
-    struct moving m;
+    struct job_request m;
     struct error why;
     int status = open_request(hub, request, &m, &why);
     if (status == TD_OK)
-        status = cloud_clean_upload(hub->cloud.cloud, m.id, &why);
+        status = clean_upload(hub, &m, NULL, &why);
     if (status != TD_OK)
-        log_event(TD_LOG_ERROR, "hub",
-                  "what an upload of snapshot %s left in the cloud cannot be removed now; the next start tries again: %s", subject,
-                  why.text);
-    json_decref(m.body);
+        log_event(TD_LOG_ERROR, "hub", "what an upload of snapshot %s left in the cloud is not removed yet: %s", subject, why.text);
+    if (status == TD_E_RETRY || status == TD_E_CANCELLED)
+        clean_later(hub, m.id);
+    job_request_close(&m);
 }
 
 int hub_run_cleanup(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
-    struct moving m;
-    (void)job;
+    struct job_request m;
+    const struct transfer t = {job_cancelled(job), NULL, NULL};
     (void)again;
     (void)result;
     int status = open_request(hub, request, &m, err);
     if (status == TD_OK)
-        status = cloud_clean_upload(hub->cloud.cloud, m.id, err);
-    json_decref(m.body);
+        status = clean_upload(hub, &m, &t, err);
+    job_request_close(&m);
     return status;
 }
 
@@ -120,7 +157,7 @@ int hub_run_cleanup(void *ctx, struct job *job, struct td_slice request, bool ag
 int hub_run_download(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
-    struct moving m;
+    struct job_request m;
     struct transfer_result r = {0};
     const struct transfer t = {job_cancelled(job), tell_progress, job};
     int status = open_request(hub, request, &m, err);
@@ -130,7 +167,7 @@ int hub_run_download(void *ctx, struct job *job, struct td_slice request, bool a
             status = TD_OK; /* an earlier run came to its end, and nobody noted it */
         put_result(hub, HUB_DOWN, &m, &r, result);
     }
-    json_decref(m.body);
+    job_request_close(&m);
     return status;
 }
 
@@ -143,7 +180,7 @@ static void download_folder(const struct hub *hub, const char *id, char out[HUB_
 void hub_clean_download(void *ctx, const char *subject, struct td_slice request)
 {
     struct hub *hub = ctx;
-    struct moving m;
+    struct job_request m;
     struct error why;
     char folder[HUB_PATH + MANIFEST_ID + 16];
     int status = open_request(hub, request, &m, &why);
@@ -156,22 +193,7 @@ void hub_clean_download(void *ctx, const char *subject, struct td_slice request)
     }
     if (status != TD_OK)
         log_event(TD_LOG_ERROR, "hub", "what was there of the download of snapshot %s cannot be removed: %s", subject, why.text);
-    json_decref(m.body);
-}
-
-/* "cleanup" of what lies there below an id without a manifest. */
-static void clean_later(struct hub *hub, const char *id)
-{
-    char job[JOB_ID];
-    struct error why;
-    struct buf request = {.n = 0};
-    buf_putc(&request, '{');
-    json_put_text(&request, "id", id);
-    json_put_text(&request, "name", id);
-    buf_putc(&request, '}');
-    if (request.failed || jobs_submit(hub->jobs, "cleanup", id, buf_slice(&request), job, &why) != TD_OK)
-        log_event(TD_LOG_WARN, "hub", "what an upload of %s left in the cloud stays until the next start", id);
-    buf_clear(&request);
+    job_request_close(&m);
 }
 
 /* ---- Deleting ---- */
@@ -180,7 +202,7 @@ static void clean_later(struct hub *hub, const char *id)
 int hub_run_delete(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
-    struct moving m;
+    struct job_request m;
     const struct transfer t = {job_cancelled(job), tell_progress, job};
     (void)again;
     int status = open_request(hub, request, &m, err);
@@ -193,7 +215,7 @@ int hub_run_delete(void *ctx, struct job *job, struct td_slice request, bool aga
         if (status != TD_OK && status != TD_E_CANCELLED)
             error_prefix(err, "some of it may still be there; `tapedeck snapshot delete %s --from cloud` tries again: ", m.id);
     }
-    json_decref(m.body);
+    job_request_close(&m);
     return status;
 }
 
@@ -201,7 +223,7 @@ int hub_run_delete(void *ctx, struct job *job, struct td_slice request, bool aga
 void hub_clean_delete(void *ctx, const char *subject, struct td_slice request)
 {
     struct hub *hub = ctx;
-    struct moving m;
+    struct job_request m;
     struct error why;
     char folder[HUB_PATH + MANIFEST_ID + 16];
     (void)subject;
@@ -213,7 +235,7 @@ void hub_clean_delete(void *ctx, const char *subject, struct td_slice request)
         else if (mkdir(folder, 0750) == 0 || errno == EEXIST)
             clean_later(hub, m.id);
     }
-    json_decref(m.body);
+    job_request_close(&m);
 }
 
 /* ---- Verifying ---- */
@@ -228,33 +250,11 @@ int hub_verify_there(struct hub *hub, struct job *job, const char *id, struct bu
 {
     struct hub_faults faults = {job, result};
     const struct transfer t = {job_cancelled(job), tell_verify, &faults};
-    if (!hub->cloud.cloud)
-        return error_set(err, TD_E_CONFIG, "this hub has no cloud storage any more: tap.snapshots.cloud.provider names none");
-    return cloud_verify(hub->cloud.cloud, id, &t, hub_put_fault, err);
+    int status = check_cloud(hub, err);
+    return status == TD_OK ? cloud_verify(hub->cloud.cloud, id, &t, hub_put_fault, err) : status;
 }
 
 /* ---- What is left over ---- */
-
-struct owner {
-    struct hub *hub;
-    const char *id;
-    bool found;
-};
-
-static int compare_owner(void *ctx, const struct job_status *s)
-{
-    struct owner *o = ctx;
-    char id[MANIFEST_ID];
-    if (s->state <= JOB_RUNNING && !o->found && hub_job_id(o->hub, s->id, id))
-        o->found = strcmp(id, o->id) == 0;
-    return TD_OK;
-}
-
-static bool is_owned(struct hub *hub, const char *kind, const char *id)
-{
-    struct owner o = {hub, id, false};
-    return jobs_each(hub->jobs, kind, NULL, compare_owner, &o, NULL) != TD_OK || o.found;
-}
 
 /* "<id>.upload", "<id>.download" */
 static void sweep_folder(struct hub *hub, const char *name)
@@ -266,10 +266,10 @@ static void sweep_folder(struct hub *hub, const char *name)
     snprintf(id, sizeof(id), "%.*s", (int)(dot - name), name);
     if (!manifest_is_id(id))
         return;
-    if (strcmp(dot, ".download") == 0 && !is_owned(hub, "download", id)) {
+    if (strcmp(dot, ".download") == 0 && !hub_has_job(hub, "download", id)) {
         download_folder(hub, id, path);
         hub_remove_tree(path);
-    } else if (strcmp(dot, ".upload") == 0 && hub->cloud.cloud && !is_owned(hub, "upload", id) && !is_owned(hub, "cleanup", id)) {
+    } else if (strcmp(dot, ".upload") == 0 && hub->cloud.cloud && !hub_has_job(hub, "upload", id) && !hub_has_job(hub, "cleanup", id)) {
         clean_later(hub, id);
     }
 }

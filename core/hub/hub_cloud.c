@@ -6,6 +6,7 @@
 #include "base/json_object.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "hub/job_request.h"
 #include "hub/routes.h"
 #include "plugin/host.h"
 
@@ -30,16 +31,24 @@ void hub_cloud_close(struct hub_cloud *c)
     pthread_mutex_destroy(&c->moving);
 }
 
+static bool is_same_dir(const char *a, const char *b)
+{
+    struct stat left, right;
+    return stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+}
+
 /* Both would find the other's objects, and remove what they do not know. */
 static int check_apart(const struct config *c, const char *snapshots_dir, struct error *err)
 {
     const struct yaml_node *path = yaml_get(config_component(c, TD_KIND_STORAGE, "local"), "path");
-    struct stat here, there;
+    char below[HUB_PATH];
     if (strcmp(c->cloud_snapshots.provider, "local") != 0 || !path || path->kind != YAML_TEXT)
         return TD_OK;
-    if (stat(snapshots_dir, &here) != 0 || stat(path->text, &there) != 0 || here.st_dev != there.st_dev || here.st_ino != there.st_ino)
+    snprintf(below, sizeof(below), "%s/%s", path->text, c->cloud_snapshots.prefix);
+    if (!is_same_dir(snapshots_dir, path->text) && !is_same_dir(snapshots_dir, below))
         return TD_OK;
-    return error_set(err, TD_E_CONFIG, "tap.snapshots.cloud.local.path is the directory of the local snapshots; choose another one");
+    return error_set(err, TD_E_CONFIG,
+                     "tap.snapshots.cloud.local.path, or its prefix in there, is the directory of the local snapshots; choose another one");
 }
 
 static int open_storage(const struct config *c, const struct registry *registry, const struct td_host *host, struct storage **ret,
@@ -280,17 +289,25 @@ static void refuse_ambiguous(struct http_request *q, const char *name, const str
     buf_clear(&list);
 }
 
-static void refuse_unknown(struct hub *hub, struct http_request *q, const char *what, bool there)
+/* Nobody knows what is there. False: the cloud has answered, or there is none. */
+static bool refuse_away(struct hub *hub, struct http_request *q, const char *what)
 {
     struct cloud_status s = {.connected = true};
-    struct hub_copies here;
     if (hub->cloud.cloud)
         cloud_status(hub->cloud.cloud, &s);
     if (!s.connected)
         http_reply_problem(q, 503, "cloud_unavailable",
                            "whether there is a snapshot %.128s cannot be told now: the cloud does not answer: %s", what,
                            *s.error ? s.error : "it has not been asked yet");
-    else if (there && hub_find_copies(hub, what, &here, NULL) == TD_OK && here.n)
+    return !s.connected;
+}
+
+static void refuse_unknown(struct hub *hub, struct http_request *q, const char *what, bool there)
+{
+    struct hub_copies here;
+    if (refuse_away(hub, q, what))
+        return;
+    if (there && hub_find_copies(hub, what, &here, NULL) == TD_OK && here.n)
         http_reply_problem(q, 409, "not_in_cloud",
                            "snapshot %.128s is here only, not in the cloud; `tapedeck snapshot upload %.128s` (POST " API
                            "/snapshots/%.128s/upload) puts it there",
@@ -320,27 +337,20 @@ bool hub_choose_copy(struct hub *hub, struct http_request *q, const char *what, 
     return all.all == 1;
 }
 
-bool hub_is_remote(struct hub *hub, const char *name, struct error *ret_why)
+bool hub_refuse_remote(struct hub *hub, struct http_request *q, const char *name)
 {
     char snapshot[JOB_SUBJECT];
     struct hub_copies all;
     snprintf(snapshot, sizeof(snapshot), "%.*s", (int)strcspn(name, "/"), name);
-    if (hub_find_copies(hub, snapshot, &all, ret_why) != TD_OK || !all.n || all.v[0].here)
+    if (hub_find_copies(hub, snapshot, &all, NULL) != TD_OK || (all.n && all.v[0].here))
         return false;
-    error_set(ret_why, TD_E_EXISTS,
-              "snapshot %.128s is in the cloud only; download it first: POST " API "/snapshots/%.128s/download, or `tapedeck snapshot "
-              "download %.128s`",
-              snapshot, snapshot, snapshot);
+    if (!all.n)
+        return refuse_away(hub, q, snapshot);
+    http_reply_problem(q, 409, "not_local",
+                       "snapshot %.128s is in the cloud only; download it first: POST " API "/snapshots/%.128s/download, or `tapedeck "
+                       "snapshot download %.128s`",
+                       snapshot, snapshot, snapshot);
     return true;
-}
-
-bool hub_refuse_remote(struct hub *hub, struct http_request *q, const char *name)
-{
-    struct error why;
-    bool remote = hub_is_remote(hub, name, &why);
-    if (remote)
-        http_reply_problem(q, 409, "not_local", "%s", why.text);
-    return remote;
 }
 
 int hub_no_snapshot(struct hub *hub, struct http_request *q, const char *name)
@@ -348,6 +358,19 @@ int hub_no_snapshot(struct hub *hub, struct http_request *q, const char *name)
     if (!hub_refuse_remote(hub, q, name))
         http_reply_problem(q, 404, "snapshot_not_found", "there is no snapshot %.128s", name);
     return TD_OK;
+}
+
+bool hub_look_there(struct hub *hub, struct http_request *q, struct hub_copy *copy)
+{
+    struct error why;
+    int status = hub->cloud.cloud ? cloud_look(hub->cloud.cloud, copy->id, ASK_NS, &why) : TD_E_NOT_FOUND;
+    copy->there = status == TD_OK;
+    if (status == TD_OK || status == TD_E_NOT_FOUND)
+        return true;
+    http_reply_problem(q, 503, "cloud_unavailable",
+                       "nothing is deleted, as whether snapshot %s is in the cloud cannot be told now: the cloud does not answer: %s",
+                       copy->name, why.text);
+    return false;
 }
 
 bool hub_has_cloud(struct hub *hub, struct http_request *q)
@@ -386,21 +409,6 @@ bool hub_is_move(const char *kind)
         if (strcmp(kinds[i], kind) == 0)
             return true;
     return false;
-}
-
-bool hub_job_id(struct hub *hub, const char *job, char ret_id[MANIFEST_ID])
-{
-    struct buf request = {.n = 0};
-    *ret_id = '\0';
-    if (jobs_request(hub->jobs, job, &request, NULL) == TD_OK && request.n) {
-        json_t *body = json_loadb((const char *)request.p, request.n, 0, NULL);
-        const char *id = json_string_value(json_object_get(body, "id"));
-        if (id && manifest_is_id(id))
-            snprintf(ret_id, MANIFEST_ID, "%s", id);
-        json_decref(body);
-    }
-    buf_clear(&request);
-    return *ret_id;
 }
 
 struct move_search {

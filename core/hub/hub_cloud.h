@@ -60,12 +60,13 @@ struct snapshot *hub_pin(struct hub *, const char *name_or_id);
 bool hub_choose_copy(struct hub *, struct http_request *, const char *name_or_id, bool there, struct hub_copy *ret, int *status,
                      struct error *err);
 /* For what can only be done here, when a name was not found here: if the snapshot is in the cloud, answers 409 not_local, which says how to
- * get it. `name`: of a snapshot, or "snapshot/dissection". False: it is not there either. */
+ * get it; if the cloud does not answer, 503 cloud_unavailable. `name`: of a snapshot, or "snapshot/dissection". False: the snapshot is
+ * here, or not there either. */
 bool hub_refuse_remote(struct hub *, struct http_request *, const char *name);
-/* The same text, without an answer. */
-bool hub_is_remote(struct hub *, const char *name, struct error *ret_why);
-/* Answers 404 snapshot_not_found, or 409 not_local. TD_OK. */
+/* Answers 404 snapshot_not_found, 409 not_local or 503 cloud_unavailable. TD_OK. */
 int hub_no_snapshot(struct hub *, struct http_request *, const char *name);
+/* Before one of two copies is deleted, whose `there` may be old: asks the cloud for it. False: answered 503 cloud_unavailable. */
+bool hub_look_there(struct hub *, struct http_request *, struct hub_copy *);
 /* False: answered 409 no_cloud. */
 bool hub_has_cloud(struct hub *, struct http_request *);
 
@@ -76,8 +77,6 @@ int hub_check_name_there(struct hub *, const struct hub_copy *, struct error *er
 
 /* Is a job of this kind one? */
 bool hub_is_move(const char *kind);
-/* The id of the snapshot that a job's request names. False: none. */
-bool hub_job_id(struct hub *, const char *job, char ret_id[MANIFEST_ID]);
 /* The unfinished job that uploads, downloads or removes this snapshot. */
 bool hub_find_move(struct hub *, const char *id, struct job_status *ret);
 /* Submits one, and answers 202 with it; or 409 in_use: there is one already, or `subject` is busy. */

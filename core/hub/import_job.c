@@ -11,6 +11,7 @@
 #include "base/json_object.h"
 #include "base/log.h"
 #include "hub/kinds.h"
+#include "hub/job_request.h"
 #include "hub/routes.h"
 #include "snapshot/import.h"
 
@@ -63,49 +64,19 @@ static void give_up(const struct hub *hub, const char *id)
     snapshots_release(hub->snapshots, bytes);
 }
 
-static json_t *parse(struct td_slice request)
-{
-    return json_loadb(request.n ? (const char *)request.p : "", request.n, JSON_REJECT_DUPLICATES, NULL);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-struct owner {
-    struct hub *hub;
-    const char *id;
-    bool found;
-};
-
-static int compare_owner(void *ctx, const struct job_status *s)
-{
-    struct owner *o = ctx;
-    struct buf request = {.n = 0};
-    if (s->state <= JOB_RUNNING && !o->found && jobs_request(o->hub->jobs, s->id, &request, NULL) == TD_OK) {
-        json_t *body = parse(buf_slice(&request));
-        o->found = strcmp(text_of(body, "id"), o->id) == 0;
-        json_decref(body);
-    }
-    buf_clear(&request);
-    return TD_OK;
-}
-
 void hub_sweep_imports(struct hub *hub)
 {
     static const size_t prefix = sizeof(FOLDER_PREFIX) - 1;
     DIR *dir = opendir(hub->work_dir);
     struct dirent *e;
     while (dir && (e = readdir(dir)) != NULL) {
-        struct owner o = {hub, e->d_name + prefix, false};
-        if (strncmp(e->d_name, FOLDER_PREFIX, prefix) != 0 || !manifest_is_id(o.id))
+        const char *id = e->d_name + prefix;
+        if (strncmp(e->d_name, FOLDER_PREFIX, prefix) != 0 || !manifest_is_id(id))
             continue;
-        if (jobs_each(hub->jobs, "import", NULL, compare_owner, &o, NULL) == TD_OK && !o.found)
-            hub_import_remove(hub, o.id);
+        if (hub_has_job(hub, "import", id))
+            snapshots_take(hub->snapshots, upload_bytes(hub, id));
         else
-            snapshots_take(hub->snapshots, upload_bytes(hub, o.id));
+            hub_import_remove(hub, id);
     }
     if (dir)
         closedir(dir);
@@ -316,8 +287,6 @@ static int import_rest(struct importing *i, struct snapshot *added, struct buf *
 
 static int import_all(struct importing *i, struct buf *result, struct error *err)
 {
-    if (!manifest_is_id(i->id))
-        return error_set(err, TD_E_CORRUPT, "what was asked for cannot be read any more: the hub's database is damaged");
     struct snapshot *added = pin_added(i);
     if (added) {
         int status = import_rest(i, added, result, err);
@@ -331,18 +300,18 @@ static int import_all(struct importing *i, struct buf *result, struct error *err
 int hub_run_import(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
-    json_t *body = parse(request);
-    struct importing i = {.hub = hub, .job = job, .files_fd = -1};
+    struct job_request r;
     (void)again; /* always from the beginning */
-    i.id = text_of(body, "id");
-    i.name = text_of(body, "name");
-    int status = import_all(&i, result, err);
+    int status = job_request_open_id(request, &r, err);
+    struct importing i = {.hub = hub, .job = job, .id = r.id, .name = r.name, .files_fd = -1};
+    if (status == TD_OK)
+        status = import_all(&i, result, err);
     if (i.files_fd >= 0)
         close(i.files_fd);
     snapshots_release(hub->snapshots, i.reserved);
     if (status == TD_OK)
         give_up(hub, i.id);
-    json_decref(body);
+    job_request_close(&r);
     return status;
 }
 
@@ -350,13 +319,12 @@ void hub_clean_import(void *ctx, const char *subject, struct td_slice request)
 {
     struct hub *hub = ctx;
     struct error why;
-    json_t *body = parse(request);
-    const char *id = text_of(body, "id");
-    if (manifest_is_id(id)) {
-        int status = snapshots_clean(hub->snapshots, id, &why);
+    struct job_request r;
+    if (job_request_open_id(request, &r, NULL) == TD_OK) {
+        int status = snapshots_clean(hub->snapshots, r.id, &why);
         if (status != TD_OK && status != TD_E_EXISTS)
             log_event(TD_LOG_ERROR, "hub", "what was there of the import %s cannot be removed: %s", subject, why.text);
-        give_up(hub, id);
+        give_up(hub, r.id);
     }
-    json_decref(body);
+    job_request_close(&r);
 }

@@ -44,7 +44,8 @@ struct job {
     bool unsaved;         /* its end could not be written yet */
     pthread_t thread;
     struct buf result; /* until it is written */
-    uint64_t told_done, saved_done;
+    uint64_t told_done;
+    uint64_t saved_done; /* the furthest that this run or an earlier one came, as it is written */
 
     atomic_bool cancel;
     _Atomic uint64_t done, all;
@@ -66,6 +67,7 @@ struct jobs {
     size_t unfinished;
     uint64_t version;
     bool woken;
+    bool further;   /* one with crashes came further than ever: that is written at once, for the next crash may be near */
     int64_t try_ns; /* nothing begins before this time, monotonic */
 
     atomic_bool stopping;
@@ -440,6 +442,7 @@ static void save_unsaved(struct jobs *js)
     pthread_mutex_unlock(&js->db_lock);
 }
 
+/* One that came further than ever may be interrupted as often again. */
 static void save_progress(struct jobs *js)
 {
     struct error ignored;
@@ -447,11 +450,25 @@ static void save_progress(struct jobs *js)
     for (struct job *j = js->oldest; j; j = j->newer) {
         if (j->row.status.state != JOB_RUNNING)
             continue;
-        const struct jobs_row row = row_of(j);
-        if (row.status.done != j->saved_done && jobs_db_update(js->db, &row, NULL, &ignored) == TD_OK)
-            j->saved_done = row.status.done;
+        struct jobs_row row = row_of(j);
+        row.crashes = 0;
+        if (row.status.done <= j->saved_done || jobs_db_update(js->db, &row, NULL, &ignored) != TD_OK)
+            continue;
+        pthread_mutex_lock(&js->lock);
+        j->saved_done = row.status.done;
+        j->row.crashes = 0;
+        pthread_mutex_unlock(&js->lock);
     }
     pthread_mutex_unlock(&js->db_lock);
+}
+
+static bool take_further(struct jobs *js)
+{
+    pthread_mutex_lock(&js->lock);
+    bool further = js->further;
+    js->further = false;
+    pthread_mutex_unlock(&js->lock);
+    return further;
 }
 
 /* The last step before a pause would not be told otherwise. */
@@ -520,7 +537,7 @@ static void wait_for_work(struct jobs *js)
         busy |= !finished(j) || j->unsaved;
         ended |= j->threaded && j->ended;
     }
-    if (ended || next_job(js) || atomic_load(&js->stopping))
+    if (ended || next_job(js) || js->further || atomic_load(&js->stopping))
         return;
     const struct timespec until = timespec_of(clock_ns(CLOCK_MONOTONIC) + (busy ? RETRY_S : 3600) * (int64_t)NS_PER_S);
     pthread_cond_timedwait(&js->work, &js->lock, &until);
@@ -544,7 +561,7 @@ static void *schedule(void *arg)
         int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
         save_unsaved(js);
         tell_progress(js);
-        if (before && now_ns >= save_ns) {
+        if (take_further(js) || (before && now_ns >= save_ns)) {
             save_progress(js);
             save_ns = now_ns + SAVE_S * (int64_t)NS_PER_S;
         }
@@ -576,6 +593,7 @@ static int load(void *ctx, const struct jobs_row *row, struct error *err)
         return error_nomem(err);
     j->jobs = js;
     j->row = *row;
+    j->saved_done = row->status.done;
     find_kind(j);
     j->row.crashes += j->row.status.state == JOB_RUNNING;
     if (j->row.status.state == JOB_RUNNING)
@@ -891,6 +909,10 @@ void job_progress(struct job *j, uint64_t done, uint64_t all)
     pthread_mutex_lock(&j->jobs->lock);
     j->told_done = done;
     tell_change(j->jobs);
+    if (j->row.crashes && done > j->saved_done) {
+        j->jobs->further = true;
+        pthread_cond_signal(&j->jobs->work);
+    }
     pthread_mutex_unlock(&j->jobs->lock);
 }
 

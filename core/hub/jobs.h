@@ -2,7 +2,7 @@
  *
  * A kind of job is a function that runs in a thread of its own, a few at once (each kind has its bound), first come first served. It is
  * told whether it runs for the first time or again after the hub was interrupted; it resumes or starts over, and leaves nothing behind when
- * it fails. One during which the hub was gone JOBS_MAX_CRASHES times fails. Any thread. */
+ * it fails. One during which the hub was gone JOBS_MAX_CRASHES times, without coming further than before, fails. Any thread. */
 #ifndef HUB_JOBS_H
 #define HUB_JOBS_H
 

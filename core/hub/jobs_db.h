@@ -13,7 +13,7 @@ struct jobs_row {
     int64_t number; /* ascends */
     struct job_status status;
     bool cancel_asked; /* of one that had begun: it does not go on after a restart */
-    unsigned crashes;  /* times that the hub was gone while it ran */
+    unsigned crashes;  /* times that the hub was gone while it ran, since it came further than ever */
 };
 
 enum { JOBS_NOTE = 512 };

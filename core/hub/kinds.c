@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "dissect/dissection.h"
+#include "hub/job_request.h"
 #include "hub/routes.h"
 #include "snapshot/create.h"
 
@@ -35,54 +36,15 @@ struct job_kind *hub_kinds(struct hub *hub, size_t *ret_n)
     return v;
 }
 
-/* A request as it was written by a route of ours; NULL: it is damaged. */
-static json_t *parse(struct td_slice request)
-{
-    return json_loadb(request.n ? (const char *)request.p : "", request.n, JSON_REJECT_DUPLICATES, NULL);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static int damaged(struct error *err)
-{
-    return error_set(err, TD_E_CORRUPT, "what was asked for cannot be read any more: the hub's database is damaged");
-}
-
-/* ---- Which ids are in use ---- */
-
-struct search_id {
-    struct hub *hub;
-    const char *id;
-    bool found;
-};
-
-static int compare_id(void *ctx, const struct job_status *s)
-{
-    struct search_id *search = ctx;
-    char id[MANIFEST_ID];
-    if (s->state <= JOB_RUNNING && !search->found && hub_job_id(search->hub, s->id, id))
-        search->found = strcmp(id, search->id) == 0;
-    return TD_OK;
-}
-
 bool hub_is_busy(void *hub, const char *id)
 {
-    static const char *const kinds[] = {"create", "download"};
-    struct search_id search = {hub, id, false};
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !search.found; i++)
-        if (jobs_each(search.hub->jobs, kinds[i], NULL, compare_id, &search, NULL) != TD_OK)
-            return true; /* what cannot be told stays */
-    return search.found;
+    return hub_has_job(hub, "create", id) || hub_has_job(hub, "download", id);
 }
 
 /* ---- Creating ---- */
 
 struct create_parts {
-    json_t *body;
+    struct job_request request;
     struct node *nodes;
     size_t node_count;
     struct create_worker *workers;
@@ -92,13 +54,13 @@ static void clear_parts(struct create_parts *p)
 {
     nodes_list_free(p->nodes, p->node_count);
     mem_free(p->workers);
-    json_decref(p->body);
+    job_request_close(&p->request);
 }
 
 /* The workers that were asked for; tokens are never written down, and come from those that are known now. */
 static int take_workers(struct hub *hub, struct create_parts *p, struct create_request *r, struct error *err)
 {
-    const json_t *list = json_object_get(p->body, "workers");
+    const json_t *list = json_object_get(p->request.body, "workers");
     size_t n = json_array_size(list);
     int status = nodes_list(hub->nodes, &p->nodes, &p->node_count, err);
     p->workers = status == TD_OK ? mem_calloc(n + 1, sizeof(*p->workers)) : NULL;
@@ -107,7 +69,7 @@ static int take_workers(struct hub *hub, struct create_parts *p, struct create_r
     for (size_t i = 0; status == TD_OK && i < n; i++) {
         const json_t *one = json_array_get(list, i);
         struct create_worker *w = &p->workers[i];
-        *w = (struct create_worker){.url = text_of(one, "url"), .node = json_string_value(json_object_get(one, "node"))};
+        *w = (struct create_worker){.url = job_request_text(one, "url"), .node = json_string_value(json_object_get(one, "node"))};
         for (size_t k = 0; k < p->node_count; k++)
             if (strcmp(p->nodes[k].url, w->url) == 0) {
                 w->token = p->nodes[k].token;
@@ -147,23 +109,24 @@ static void put_result(struct hub *hub, const char *name, struct buf *result)
 int hub_run_create(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
-    struct create_parts p = {.body = parse(request)};
+    struct create_parts p = {.nodes = NULL};
     (void)again; /* what is there already is found by its id */
-    if (!p.body)
-        return damaged(err);
-    struct create_request r = {.id = text_of(p.body, "id"),
-                               .name = text_of(p.body, "name"),
+    int status = job_request_open_id(request, &p.request, err);
+    const json_t *body = p.request.body;
+    struct create_request r = {.id = p.request.id,
+                               .name = p.request.name,
                                .version = hub->version,
-                               .created_ns = json_integer_value(json_object_get(p.body, "created_ns")),
-                               .start_ns = json_integer_value(json_object_get(p.body, "start_ns")),
-                               .end_ns = json_integer_value(json_object_get(p.body, "end_ns")),
-                               .allow_partial = json_is_true(json_object_get(p.body, "allow_partial")),
+                               .created_ns = json_integer_value(json_object_get(body, "created_ns")),
+                               .start_ns = json_integer_value(json_object_get(body, "start_ns")),
+                               .end_ns = json_integer_value(json_object_get(body, "end_ns")),
+                               .allow_partial = json_is_true(json_object_get(body, "allow_partial")),
                                .patience_ns = hub->config->hub.worker_patience_ns,
                                .work_dir = hub->work_dir,
                                .cancel = job_cancelled(job),
                                .progress = tell_create,
                                .ctx = job};
-    int status = take_workers(hub, &p, &r, err);
+    if (status == TD_OK)
+        status = take_workers(hub, &p, &r, err);
     if (status == TD_OK)
         status = create_run(hub->snapshots, &r, err);
     if (status == TD_OK)
@@ -176,10 +139,10 @@ void hub_clean_create(void *ctx, const char *subject, struct td_slice request)
 {
     struct hub *hub = ctx;
     struct error why;
-    json_t *body = parse(request);
-    if (body && create_clean(hub->snapshots, hub->work_dir, text_of(body, "id"), &why) != TD_OK)
+    struct job_request r;
+    if (job_request_open_id(request, &r, NULL) == TD_OK && create_clean(hub->snapshots, hub->work_dir, r.id, &why) != TD_OK)
         log_event(TD_LOG_ERROR, "hub", "what was there of snapshot %s cannot be removed: %s", subject, why.text);
-    json_decref(body);
+    job_request_close(&r);
 }
 
 /* ---- Verifying ---- */
@@ -218,13 +181,14 @@ static int verify_here(struct hub *hub, struct job *job, struct buf *result, str
 int hub_run_verify(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
-    json_t *body = parse(request);
-    const char *id = text_of(body, "id");
+    struct job_request r;
     (void)again; /* from the beginning: it leaves nothing */
+    int status = job_request_open(request, &r, err);
     buf_lit(result, "{\"faults\":[");
-    int status = *id ? hub_verify_there(hub, job, id, result, err) : verify_here(hub, job, result, err);
+    if (status == TD_OK)
+        status = *r.id ? hub_verify_there(hub, job, r.id, result, err) : verify_here(hub, job, result, err);
     buf_lit(result, "]}");
-    json_decref(body);
+    job_request_close(&r);
     return status;
 }
 
@@ -398,20 +362,19 @@ static int dissect(struct hub *hub, struct job *job, struct snapshot *s, const c
 int hub_run_dissect(void *ctx, struct job *job, struct td_slice request, bool again, struct buf *result, struct error *err)
 {
     struct hub *hub = ctx;
-    json_t *body = parse(request);
-    if (!body)
-        return damaged(err);
+    struct job_request r;
     (void)again;
     hub_clean_dissect(hub, job_subject(job), request); /* a child that is gone cannot be gone on with */
-    struct snapshot *s = snapshots_pin(hub->snapshots, text_of(body, "snapshot"));
-    int status = TD_OK;
-    if (!s)
-        status = error_set(err, TD_E_NOT_FOUND, "there is no snapshot %s any more", text_of(body, "snapshot"));
-    else
-        status = dissect(hub, job, s, text_of(body, "name"), result, err);
+    int status = job_request_open(request, &r, err);
+    const char *name = job_request_text(r.body, "snapshot");
+    struct snapshot *s = status == TD_OK ? snapshots_pin(hub->snapshots, name) : NULL;
+    if (s)
+        status = dissect(hub, job, s, r.name, result, err);
+    else if (status == TD_OK)
+        status = error_set(err, TD_E_NOT_FOUND, "there is no snapshot %s any more", name);
     if (s)
         snapshot_unpin(s);
-    json_decref(body);
+    job_request_close(&r);
     return status;
 }
 

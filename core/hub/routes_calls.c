@@ -335,6 +335,7 @@ static const struct hub_answer search_answers[] = {
     {400, "application/problem+json", "filter_error: with diagnostics, as /filter/check has them; or invalid_request"},
     {404, "application/problem+json", "There is no such snapshot or dissection"},
     {409, "application/problem+json", "not_local: the snapshot is in the cloud only"},
+    {503, "application/problem+json", "cloud_unavailable: the snapshot is not here, and the cloud does not answer"},
     {0}};
 static const struct hub_answer one_answers[] = {{200, JSON_TYPE, "The call, with headers and bodies"}, {0}};
 

@@ -107,6 +107,7 @@ static const struct hub_answer upload_answers[] = {
     {202, JSON_TYPE, "The job that uploads it; of one that is there, what is missing"},
     {404, PROBLEM, "snapshot_not_found"},
     {409, PROBLEM, "name_taken: another one there is called so; in_use: a job moves it; not_local; no_cloud"},
+    {503, PROBLEM, "cloud_unavailable: it is not here, and the cloud does not answer"},
     {0}};
 static const struct hub_answer download_answers[] = {
     {202, JSON_TYPE, "The job that downloads it"},

@@ -375,6 +375,7 @@ static const struct hub_answer create_answers[] = {
     {202, JSON_TYPE, "The job that dissects it"},
     {404, "application/problem+json", "snapshot_not_found"},
     {409, "application/problem+json", "exists: a job is at it; not_local: the snapshot is in the cloud only"},
+    {503, "application/problem+json", "cloud_unavailable: the snapshot is not here, and the cloud does not answer"},
     {0}};
 static const struct hub_answer list_answers[] = {{200, JSON_TYPE, "Dissections: whole ones, those that run, and those that failed"}, {0}};
 static const struct hub_answer one_answers[] = {

@@ -473,6 +473,7 @@ static const struct hub_parameter call_parameters[] = {
     {400, PROBLEM, "filter_error: with diagnostics, as /filter/check has them; or invalid_request: the BPF expression or a time"}, \
         {404, PROBLEM, "snapshot_not_found, dissection_not_found, or there is no such node"},                                      \
         {409, PROBLEM, "not_dissected: a filter needs a dissection; not_local: it is in the cloud only"},                          \
+        {503, PROBLEM, "cloud_unavailable: it is not here, and the cloud does not answer"},                                        \
     {                                                                                                                              \
         0                                                                                                                          \
     }
@@ -484,9 +485,14 @@ static const struct hub_answer archive_answers[] = {
     {200, "application/zstd", "A tar archive with manifest.json, SHA256SUMS, and a folder of pcapng files for each node"},
     {404, PROBLEM, "snapshot_not_found"},
     {409, PROBLEM, "not_local: it is in the cloud only"},
+    {503, PROBLEM, "cloud_unavailable: it is not here, and the cloud does not answer"},
     {0}};
 static const struct hub_answer call_answers[] = {
-    {200, "application/vnd.tcpdump.pcap", "The call's packets, by time"}, {404, PROBLEM, "There is no such call"}, {0}};
+    {200, "application/vnd.tcpdump.pcap", "The call's packets, by time"},
+    {404, PROBLEM, "There is no such call"},
+    {409, PROBLEM, "not_local: its snapshot is in the cloud only; dissecting: its packets can be had later"},
+    {503, PROBLEM, "cloud_unavailable: its snapshot is not here, and the cloud does not answer"},
+    {0}};
 
 static const struct hub_route routes[] = {
     {"GET", API "/snapshots/{name}/pcap", HTTP_VIEWER, 0, get_pcap, "exportPcap", "Packets of a snapshot as pcap", packet_parameters, NULL,

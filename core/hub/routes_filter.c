@@ -21,18 +21,17 @@ struct fields {
     struct store *store;
 };
 
-static int open_fields(struct hub *hub, const char *db, struct fields *ret, struct error *err)
+/* False: answered, or *status is an error. */
+static bool open_fields(struct hub *hub, struct http_request *q, const char *db, struct fields *ret, int *status, struct error *err)
 {
     *ret = (struct fields){.registry = hub->fields};
-    if (!db)
-        return TD_OK;
-    int status = hub_open_calls(hub, db, &ret->calls, &ret->store, err);
-    struct error why;
-    if (status == TD_E_NOT_FOUND && hub_is_remote(hub, db, &why))
-        return error_set(err, why.status, "%s", why.text);
-    if (status == TD_OK && ret->store)
+    *status = db ? hub_open_calls(hub, db, &ret->calls, &ret->store, err) : TD_OK;
+    if (*status == TD_OK && ret->store)
         ret->registry = store_registry(ret->store);
-    return status;
+    bool opened = *status == TD_OK;
+    if (*status == TD_E_NOT_FOUND && hub_refuse_remote(hub, q, db))
+        *status = TD_OK;
+    return opened;
 }
 
 static void close_fields(struct fields *f)
@@ -44,8 +43,8 @@ static int get_fields(void *ctx, struct http_request *q, struct error *err)
 {
     struct fields fields;
     struct buf b = {.n = 0};
-    int status = open_fields(ctx, http_parameter(q, "db"), &fields, err);
-    if (status != TD_OK)
+    int status;
+    if (!open_fields(ctx, q, http_parameter(q, "db"), &fields, &status, err))
         return status;
     field_registry_put_json(&b, fields.registry);
     close_fields(&fields);
@@ -118,9 +117,7 @@ static int with_filter(struct hub *hub, struct http_request *q, bool completes, 
         status = hub_take_text(body, "db", NULL, &db, err);
     if (status == TD_OK)
         status = hub_take_number(body, "at", strlen(text), 0, strlen(text), &at, err);
-    if (status == TD_OK)
-        status = open_fields(hub, db, &fields, err);
-    if (status == TD_OK) {
+    if (status == TD_OK && open_fields(hub, q, db, &fields, &status, err)) {
         status = completes ? complete(fields.registry, text, at, q, err) : check(fields.registry, text, q, err);
         close_fields(&fields);
     }
@@ -144,10 +141,17 @@ static int post_complete(void *ctx, struct http_request *q, struct error *err)
     "\"db\":" DB more "}}"
 
 static const struct hub_parameter fields_parameters[] = {{"db", DB, "Of these calls", false}, {0}};
-static const struct hub_answer fields_answers[] = {{200, JSON_TYPE, "The table of fields: names, types, meanings"}, {0}};
+/* Of all three, if they name a db. */
+#define DB_ANSWERS                                                                                                    \
+    {404, "application/problem+json", "There is no such snapshot or dissection"},                                     \
+        {409, "application/problem+json", "not_local: the snapshot is in the cloud only"},                            \
+    {                                                                                                                 \
+        503, "application/problem+json", "cloud_unavailable: the snapshot is not here, and the cloud does not answer" \
+    }
+static const struct hub_answer fields_answers[] = {{200, JSON_TYPE, "The table of fields: names, types, meanings"}, DB_ANSWERS, {0}};
 static const struct hub_answer check_answers[] = {
-    {200, JSON_TYPE, "ok, the filter in its shortest form, and what is wrong or doubtful, with places and ways out"}, {0}};
-static const struct hub_answer complete_answers[] = {{200, JSON_TYPE, "What may stand there"}, {0}};
+    {200, JSON_TYPE, "ok, the filter in its shortest form, and what is wrong or doubtful, with places and ways out"}, DB_ANSWERS, {0}};
+static const struct hub_answer complete_answers[] = {{200, JSON_TYPE, "What may stand there"}, DB_ANSWERS, {0}};
 
 static const struct hub_route routes[] = {
     {"GET", API "/fields", HTTP_VIEWER, 0, get_fields, "listFields", "The fields that calls have", fields_parameters, NULL, fields_answers},

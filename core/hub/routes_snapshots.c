@@ -328,9 +328,9 @@ static int put_all(struct listing *l, struct error *err)
             l->here_at++;
             status = put_one_here(l, here, err);
         } else {
-            l->there_at++;
+            struct cloud_snapshot *there = l->there[l->there_at++];
             if (!snapshots_has_id(l->hub->snapshots, m->id))
-                hub_put_there(&l->b, m, l->moves);
+                hub_put_there(&l->b, there, l->moves);
         }
     }
     return status;
@@ -395,7 +395,7 @@ static int put_there(struct hub *hub, const char *id, const struct hub_moves *mo
     struct cloud_snapshot *s = cloud_pin(hub->cloud.cloud, id);
     if (!s)
         return TD_E_NOT_FOUND; /* removed meanwhile */
-    hub_put_there(b, cloud_snapshot_manifest(s), moves);
+    hub_put_there(b, s, moves);
     cloud_snapshot_unpin(s);
     return TD_OK;
 }
@@ -446,26 +446,31 @@ static int get_snapshot(void *ctx, struct http_request *q, struct error *err)
 
 /* ---- Deleting ---- */
 
-/* The mutex keeps away whoever would begin to move it. */
-static int delete_here(struct hub *hub, struct http_request *q, const struct hub_copy *copy, bool *ret_gone, struct error *err)
+static bool refuse_moving(struct hub *hub, struct http_request *q, const struct hub_copy *copy)
 {
     struct job_status job;
-    int status = TD_OK;
-    pthread_mutex_lock(&hub->cloud.moving);
     bool moving = hub_find_move(hub, copy->id, &job);
     if (moving)
         http_reply_problem(q, 409, "in_use", "job %s is at snapshot %s: %s; wait for it, or end it (tapedeck job cancel %s)", job.id,
                            copy->name, job.kind, job.id);
-    else
+    return moving;
+}
+
+/* The mutex keeps away whoever would begin to move it. */
+static int delete_here(struct hub *hub, struct http_request *q, const struct hub_copy *copy, bool *ret_gone, struct error *err)
+{
+    int status = TD_OK;
+    pthread_mutex_lock(&hub->cloud.moving);
+    bool moving = refuse_moving(hub, q, copy);
+    if (!moving)
         status = snapshots_delete(hub->snapshots, copy->name, err);
     pthread_mutex_unlock(&hub->cloud.moving);
     *ret_gone = status == TD_OK && !moving;
     if (status == TD_E_NOT_FOUND)
-        http_reply_problem(q, 404, "snapshot_not_found", "there is no snapshot %.128s", copy->name);
-    else if (status == TD_E_RETRY)
-        http_reply_problem(q, 409, "in_use", "%s", err->text);
-    else
+        return hub_no_snapshot(hub, q, copy->id); /* somebody was faster */
+    if (status != TD_E_RETRY)
         return status;
+    http_reply_problem(q, 409, "in_use", "%s", err->text);
     return TD_OK;
 }
 
@@ -493,6 +498,25 @@ static bool choose_for_delete(struct hub *hub, struct http_request *q, const cha
     return hub_choose_copy(hub, q, what, there && !all.n, ret, status, err);
 }
 
+/* What the list says may be old. Before one is deleted here because there is another copy, or because there is none, the cloud is asked;
+ * who deletes the last copy is to know that it is the last. False: answered. */
+static bool look_for_other(struct hub *hub, struct http_request *q, struct hub_copy *copy, const char *from)
+{
+    bool here_only = from && strcmp(from, "local") == 0;
+    if (!copy->here || here_only != copy->there)
+        return true;
+    if (refuse_moving(hub, q, copy) || !hub_look_there(hub, q, copy))
+        return false;
+    bool last = here_only && !copy->there;
+    if (last)
+        http_reply_problem(
+            q, 409, "not_in_cloud",
+            "snapshot %s is not in the cloud any more: what is here is the only copy; nothing is deleted, and from=local, said "
+            "once more, deletes it for good",
+            copy->name);
+    return !last;
+}
+
 static void refuse_delete(struct http_request *q, const struct hub_copy *copy, const char *from)
 {
     if (!from)
@@ -516,7 +540,7 @@ static int delete_snapshot(void *ctx, struct http_request *q, struct error *err)
     bool all = from && strcmp(from, "all") == 0, here = from && strcmp(from, "local") == 0, there = from && strcmp(from, "cloud") == 0;
     if (from && !all && !here && !there)
         return error_set(err, TD_E_CONFIG, "from=%.32s: it is deleted from local, cloud or all", from);
-    if (!choose_for_delete(hub, q, what, from, &copy, &status, err))
+    if (!choose_for_delete(hub, q, what, from, &copy, &status, err) || !look_for_other(hub, q, &copy, from))
         return status;
     if ((!from && copy.here && copy.there) || (here && !copy.here) || (there && !copy.there)) {
         refuse_delete(q, &copy, from);
@@ -577,9 +601,11 @@ static int post_verify(void *ctx, struct http_request *q, struct error *err)
 #define NAME_OR_ID TEXT
 #define PROBLEM "application/problem+json"
 
-#define STATUS                                                                                                                          \
-    "status is Pending, In Progress, Completed, Dissected or Failed; of one that is made, complete is false if a node, a part of "      \
-    "the window or every packet is missing, which reason tells. location is Local, Cloud, or Local + Cloud; transfer is there while a " \
+#define STATUS                                                                                                                            \
+    "status is Pending, In Progress, Completed, Dissected (there are dissections of it; in the cloud, of one that is there only, as far " \
+    "as "                                                                                                                                 \
+    "was seen when it was last looked at) or Failed; of one that is made, complete is false if a node, a part of the window or every "    \
+    "packet is missing, which reason tells. location is Local, Cloud, or Local + Cloud; transfer is there while a "                       \
     "job moves it"
 
 static const struct hub_parameter list_parameters[] = {
@@ -609,8 +635,10 @@ static const struct hub_answer delete_answers[] = {
     {202, JSON_TYPE, "The job that removes it from the cloud; it is gone from here"},
     {204, NULL, "It is gone"},
     {404, PROBLEM, "snapshot_not_found"},
-    {409, PROBLEM, "in_use: somebody reads or moves it; in_both_places: say from; ambiguous_name; not_local; not_in_cloud; no_cloud"},
-    {503, PROBLEM, "cloud_unavailable"},
+    {409, PROBLEM,
+     "in_use: somebody reads or moves it; in_both_places: say from; ambiguous_name; not_local; not_in_cloud: is "
+     "it the last copy?; no_cloud"},
+    {503, PROBLEM, "cloud_unavailable: what is there cannot be told, and nothing is deleted"},
     {0}};
 static const struct hub_answer verify_answers[] = {
     {202, JSON_TYPE, "The job that verifies it"},

@@ -440,6 +440,7 @@ static const struct hub_answer answers[] = {
     {400, "application/problem+json", "filter_error: with diagnostics, as /filter/check has them; or invalid_request"},
     {404, "application/problem+json", "There is no such snapshot or dissection, and none is made"},
     {409, "application/problem+json", "not_local: the snapshot is in the cloud only"},
+    {503, "application/problem+json", "cloud_unavailable: the snapshot is not here, and the cloud does not answer"},
     {0}};
 
 static const struct hub_route routes[] = {

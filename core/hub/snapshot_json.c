@@ -2,6 +2,7 @@
 #include "hub/snapshot_json.h"
 
 #include "base/json_object.h"
+#include "hub/job_request.h"
 
 struct dissections {
     struct buf *b;
@@ -158,11 +159,12 @@ int hub_put_here(struct buf *b, struct snapshot *s, bool there, const struct hub
     return status;
 }
 
-void hub_put_there(struct buf *b, const struct manifest *m, const struct hub_moves *moves)
+void hub_put_there(struct buf *b, struct cloud_snapshot *s, const struct hub_moves *moves)
 {
+    const struct manifest *m = cloud_snapshot_manifest(s);
     json_put_comma(b);
     buf_putc(b, '{');
-    put_manifest(b, m, "Completed", "Cloud");
+    put_manifest(b, m, cloud_snapshot_is_dissected(s) ? "Dissected" : "Completed", "Cloud");
     put_move(b, moves, m->id);
     put_nodes(b, m);
     buf_putc(b, '}');

@@ -19,7 +19,7 @@ int hub_find_moves(struct hub *, struct hub_moves *ret, struct error *err) MUST_
 
 /* One that is here, and in the cloud as well (`there`) or not. */
 int hub_put_here(struct buf *, struct snapshot *, bool there, const struct hub_moves *, struct error *err) MUST_CHECK;
-/* One that is in the cloud only: its dissections are known when it is downloaded. */
-void hub_put_there(struct buf *, const struct manifest *, const struct hub_moves *);
+/* One that is in the cloud only: whether there are dissections of it is known, which ones when it is downloaded. */
+void hub_put_there(struct buf *, struct cloud_snapshot *, const struct hub_moves *);
 
 #endif

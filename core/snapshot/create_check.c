@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "capture/frames.h"
 #include "capture/segment_index.h"
@@ -52,20 +53,12 @@ struct source {
 static int read_data(void *ctx, uint64_t offset, void *p, size_t n, struct error *err)
 {
     const struct source *s = ctx;
-    uint8_t *to = p;
     if (s->reader)
         return frames_read(s->reader, offset, p, n, err);
-    while (n) {
-        ssize_t got = pread(s->fd, to, n, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return error_set(err, TD_E_CORRUPT, "a segment cannot be read: %s", got ? strerror(errno) : "it is shorter than it was");
-        to += got;
-        offset += (uint64_t)got;
-        n -= (size_t)got;
-    }
-    return TD_OK;
+    ssize_t got = file_read_at(s->fd, offset, p, n);
+    if (got == (ssize_t)n)
+        return TD_OK;
+    return error_set(err, TD_E_CORRUPT, "a segment cannot be read: %s", got < 0 ? strerror(errno) : "it is shorter than it was");
 }
 
 struct scan {

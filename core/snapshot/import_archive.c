@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "capture/segment_file.h"
 #include "packet/decompress.h"
@@ -226,19 +227,11 @@ static int take_first(struct unpacking *u, struct error *err)
 static int file_read(void *ctx, uint64_t offset, void *p, size_t n, struct error *err)
 {
     const struct import_files *f = ctx;
-    uint8_t *to = p;
-    while (n) {
-        ssize_t one = pread(f->fd, to, n, (off_t)offset);
-        if (one < 0 && errno == EINTR)
-            continue;
-        if (one <= 0)
-            return error_set(err, TD_E_CORRUPT, "offset %llu: %s", (unsigned long long)offset,
-                             one ? strerror(errno) : "the file ends here");
-        to += one;
-        offset += (uint64_t)one;
-        n -= (size_t)one;
-    }
-    return TD_OK;
+    ssize_t got = file_read_at(f->fd, offset, p, n);
+    if (got == (ssize_t)n)
+        return TD_OK;
+    return error_set(err, TD_E_CORRUPT, "offset %llu: %s", (unsigned long long)(got < 0 ? offset : offset + (uint64_t)got),
+                     got < 0 ? strerror(errno) : "the file ends here");
 }
 
 /* Its index, from the file that was just written; and is it what the manifest says? */

@@ -134,7 +134,7 @@ bool manifest_is_whole(const struct manifest *, struct buf *reason);
 /* Appends the file. */
 void manifest_write(const struct manifest *, struct buf *ret);
 /* Everything in it is checked: names, keys that stay below their node, numbers, sums. TD_E_CORRUPT with the place; TD_E_UNSUPPORTED: a
- * newer format. manifest_free(*ret). */
+ * newer format; TD_E_LIMIT: it would take too much memory. manifest_free(*ret). */
 int manifest_read(struct td_slice json, struct manifest **ret, struct error *err) MUST_CHECK;
 
 #endif

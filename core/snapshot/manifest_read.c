@@ -11,8 +11,11 @@
 /* Gaps: more than a worker can tell and fail to give (offer.h): one that is bad must not spoil what others gave. */
 enum { MAX_SEGMENTS = 1 << 20, MAX_GAPS = 1 << 17, PLACE = 160 };
 
-/* Bytes of memory for its values: nothing of what a manifest says takes more than ten times its text. */
-static const size_t max_tree = (size_t)10 * MANIFEST_MAX_BYTES;
+/* Bytes of memory for its values: nothing of what a manifest says takes more than ten times its text, but for the few at its head. */
+static size_t max_tree(size_t text)
+{
+    return ((size_t)1 << 20) + 10 * text;
+}
 
 struct reading {
     struct manifest *m;
@@ -27,7 +30,9 @@ static int refuse(const struct reading *r, const char *key, const char *what)
 
 static int no_memory(const struct reading *r)
 {
-    return error_set(r->err, TD_E_NOMEM, "manifest: out of memory, or too long");
+    if (r->m && r->m->arena.full)
+        return error_set(r->err, TD_E_LIMIT, "manifest: what it says takes more than %zu MiB of memory", r->m->arena.max >> 20);
+    return error_nomem(r->err);
 }
 
 /* ---- Values ---- */
@@ -439,7 +444,7 @@ int manifest_read(struct td_slice json, struct manifest **ret, struct error *err
     struct reading r = {.err = err};
     if (json.n > MANIFEST_MAX_BYTES)
         return error_set(err, TD_E_CORRUPT, "manifest: longer than %d MiB", MANIFEST_MAX_BYTES >> 20);
-    if (json_tree_bytes(json) > max_tree)
+    if (json_tree_bytes(json) > max_tree(json.n))
         return error_set(err, TD_E_CORRUPT, "manifest: it has more values than one can have");
     json_t *root = json_loadb(json.n ? (const char *)json.p : "", json.n, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(root)) {

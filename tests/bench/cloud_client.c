@@ -249,7 +249,7 @@ static int download(struct client *c, char **args)
 static int clean_upload(struct client *c, char **args)
 {
     int status = open_cloud(c);
-    return status == TD_OK ? cloud_clean_upload(c->cloud, args[0], &c->err) : status;
+    return status == TD_OK ? cloud_clean_upload(c->cloud, args[0], NULL, &c->err) : status;
 }
 
 static int clean_download(struct client *c, char **args)

@@ -1,9 +1,11 @@
-"""Servers of object storage for scripts, as tests/servers starts them, and a hub's cloud on them (tests/bench/cloud_client.c)."""
+"""Servers of object storage for scripts, as tests/servers starts them, and on them a hub's cloud (tests/bench/cloud_client.c), or hubs."""
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import time
 import urllib.parse
 import urllib.request
 
+import load
 from report import Failed
 
 S3 = """
@@ -77,7 +80,7 @@ class Server:
 
     def unfinished(self):
         """Keys of uploads that were begun and not ended. Azurite lists committed blobs with them."""
-        return [key for key in self.ask("unfinished") if not key.startswith(TRIAL)]
+        return [key for key in self.ask("unfinished") if TRIAL not in key]
 
     def config(self, name, endpoint, **options):
         """Of a hub: the path of a file."""
@@ -147,7 +150,7 @@ class Client:
     def keys(self):
         """Of all objects, and their sizes."""
         lines = [line.rsplit(" ", 1) for line in self.do("keys").splitlines()]
-        return {key: int(size) for key, size in lines if not key.startswith(TRIAL)}
+        return {key: int(size) for key, size in lines if TRIAL not in key}
 
     def files(self, prefix):
         """As keys() tells them once they are in the cloud."""
@@ -158,3 +161,56 @@ class Client:
     def work(self):
         """What transfers have left."""
         return os.listdir(os.path.join(self.folder, "work"))
+
+
+class Hub:
+    """`tapedeck hub` in the folder of a client. `config`: of the cloud, as Server.config() writes it."""
+
+    def __init__(self, build, work, config, folder, prefix):
+        cloud = json.loads(pathlib.Path(config).read_text(encoding="utf-8"))["tap"]["snapshots"]["cloud"]
+        cloud |= {"prefix": prefix, "patience": "60s", "refreshInterval": "1s"}
+        self.build, self.work, self.folder, self.port, self.program = build, work, folder, free_port(), None
+        self.options = {"node": "n1", "dataDir": folder, "hub": {"listen": f"127.0.0.1:{self.port}"}, "snapshots": {"cloud": cloud}}
+
+    def start(self):
+        self.program = load.Service(self.build, self.work, "hub", f"127.0.0.1:{self.port}", self.options)
+
+    def wait_ready(self):
+        self.program.wait_ready()
+
+    def kill(self):
+        self.program.end(signal.SIGKILL)
+
+    def stop(self):
+        if self.program and self.program.usage is None:
+            self.kill()
+
+    def ask(self, method, path):
+        """(status, answer)"""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
+        with contextlib.closing(connection):
+            connection.request(method, "/api/v1" + path)
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+
+    def begin(self, method, path):
+        """The id of a job."""
+        status, answer = self.ask(method, path)
+        if status != 202:
+            raise Failed(f"{method} {path}: {status}: {answer}")
+        return answer["job"]
+
+    def end(self, job):
+        """What became of it."""
+        for _ in range(6):
+            answer = self.ask("GET", f"/jobs/{job}?wait=30")[1]
+            if answer["state"] not in ("pending", "running"):
+                break
+        return answer
+
+    def jobs(self, kind):
+        return self.ask("GET", f"/jobs?kind={kind}")[1]["jobs"]
+
+    def work_left(self):
+        return os.listdir(os.path.join(self.folder, "hub/work"))

@@ -2,7 +2,8 @@
  * a server by the configuration of a hub, whose provider is used then, from an empty bucket or container:
  *
  *     storage FILE [KEYS]       KEYS: for the listing; default 600. What is in the bucket is removed!
- *     storage --check FILE      only what a hub does at its start; says what came of it */
+ *     storage --check FILE      only what a hub does at its start; says what came of it
+ *     storage --large [FILE]    only objects of 2 GiB and a byte more, which takes minutes; without a file those of `local` */
 #include "snapshot/storage.h"
 
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -528,7 +530,7 @@ static void test_listing(void)
 
 /* ---- At once ---- */
 
-enum { WRITERS = 4, ROUNDS = 15, SHARED_MAX = 300000 };
+enum { WRITERS = 4, ROUNDS = 15, MOST_ROUNDS = 2000, SHARED_MAX = 300000 };
 
 static struct {
     atomic_uint wrong, read, left;
@@ -544,8 +546,9 @@ static void *write_shared(void *arg)
 {
     uint8_t *bytes = malloc(SHARED_MAX);
     struct error err;
-    for (unsigned i = 0; i < ROUNDS && bytes; i++) {
-        uint8_t letter = (uint8_t)((uintptr_t)arg * ROUNDS + i);
+    /* On a busy machine the reader comes late. */
+    for (unsigned i = 0; bytes && (i < ROUNDS || (i < MOST_ROUNDS && !atomic_load(&race.read))); i++) {
+        uint8_t letter = (uint8_t)((uintptr_t)arg * ROUNDS + i % ROUNDS);
         memset(bytes, letter, shared_size(letter));
         if (storage_put_bytes(t.s, "shared/folder/object", td_bytes(bytes, shared_size(letter)), &err) != TD_OK) {
             tap_diag("%s", err.text);
@@ -765,6 +768,7 @@ static void test_resuming_changed(int dir, struct td_slice bytes)
 {
     uint8_t sum[SHA256_BYTES];
     struct resuming r = {.state = ""};
+    struct storage_object object = {.has_sha256 = false};
     const struct td_slice changed = td_bytes(bytes.p + 7, bytes.n);
     sum_of(bytes, sum);
     is_int(resume(&r, "files/changed", dir, sum, bytes.n / 2, &t.err), TD_E_CANCELLED, "half of another one");
@@ -772,6 +776,13 @@ static void test_resuming_changed(int dir, struct td_slice bytes)
     make_file("file", changed);
     ok(resume(&r, "files/changed", dir, sum, UINT64_MAX, &t.err) == TD_OK && whole("files/changed", changed),
        "goes on with other bytes, as it notices %s", t.err.text);
+    ok(storage_head(t.s, "files/changed", &object, &t.err) == TD_OK && (!object.has_sha256 || memcmp(object.sha256, sum, sizeof(sum)) == 0),
+       "and has their sum");
+    if (object.has_sha256) {
+        sum[0] ^= 1;
+        is_int(resume(&r, "files/damaged", dir, sum, UINT64_MAX, &t.err), TD_E_CORRUPT, "what is not as its sum says: %s", t.err.text);
+        ok(absent("files/damaged"), "becomes no object");
+    }
     make_file("file", bytes);
 }
 
@@ -870,6 +881,180 @@ static void test_folders(void)
     ok(count("") == sizeof(keys) / sizeof(keys[0]) - 3 && absent("a/1") && absent("a/b/c") && whole("a/2", td_str("a/2")), "and no others");
     is_int(storage_remove_many(t.s, (const char *const[]){"a/2", "../x"}, 2, &t.err), TD_E_UNSUPPORTED, "with one that is no key");
     clear("folders");
+}
+
+/* ---- Large objects ---- */
+
+/* Zeros, but for a number at the beginning of each mebibyte: a file of them has holes, and no two mebibytes are the same. */
+static const uint64_t two_gib = UINT64_C(1) << 31;
+enum { MARK = 8, MOST_MEMORY_KIB = 512 << 10 };
+
+static void put_mark(uint64_t mebibyte, uint8_t ret[MARK])
+{
+    fill(ret, MARK, mebibyte + 1);
+}
+
+static bool make_large_file(uint64_t bytes)
+{
+    char path[128];
+    uint8_t mark[MARK];
+    snprintf(path, sizeof(path), "%s/large", t.dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    bool good = fd >= 0;
+    for (uint64_t at = 0; at < bytes && good; at += MIB) {
+        put_mark(at / MIB, mark);
+        ssize_t n = bytes - at < MARK ? (ssize_t)(bytes - at) : MARK;
+        good = pwrite(fd, mark, (size_t)n, (off_t)at) == n;
+    }
+    good = good && ftruncate(fd, (off_t)bytes) == 0;
+    close(fd);
+    return good;
+}
+
+/* Bytes of the object come; each must be what it should be. */
+struct large {
+    uint64_t at, n;
+    bool differs;
+    struct sha256 *sum;
+};
+
+static int large_sink(void *ctx, struct td_slice bytes)
+{
+    static const uint8_t zeros[MIB];
+    struct large *l = ctx;
+    sha256_add(l->sum, bytes);
+    l->n += bytes.n;
+    while (bytes.n) {
+        uint64_t place = l->at % MIB;
+        uint8_t mark[MARK];
+        put_mark(l->at / MIB, mark);
+        const uint8_t *expected = place < MARK ? mark + place : zeros;
+        size_t n = place < MARK ? (size_t)(MARK - place) : (size_t)(MIB - place);
+        n = n < bytes.n ? n : bytes.n;
+        l->differs |= memcmp(bytes.p, expected, n) != 0;
+        l->at += n;
+        bytes = td_sub(bytes, n, bytes.n);
+    }
+    return TD_OK;
+}
+
+static bool gets_large(const char *key, uint64_t offset, uint64_t n, uint64_t expected, uint8_t sum[SHA256_BYTES])
+{
+    struct large l = {.at = offset, .sum = sha256_new()};
+    memset(&t.err, 0, sizeof(t.err));
+    sha256_begin(l.sum);
+    int status = storage_get(t.s, key, offset, n, large_sink, &l, &t.err);
+    bool good = sha256_end(l.sum, sum) && status == TD_OK && !l.differs && l.n == expected;
+    sha256_free(l.sum);
+    if (!good)
+        tap_diag("%s: status %d %s, %llu of %llu bytes%s", key, status, t.err.text, (unsigned long long)l.n, (unsigned long long)expected,
+                 l.differs ? ", different" : "");
+    return good;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int count_sink(void *ctx, struct td_slice bytes)
+{
+    *(uint64_t *)ctx += bytes.n;
+    return TD_OK;
+}
+
+static void test_large_ranges(const char *key, uint64_t bytes)
+{
+    const uint64_t ranges[][2] = {
+        {two_gib - 5, 5}, {two_gib - 1, 1},       {two_gib - 1, UINT64_MAX}, {two_gib - MIB - 3, MIB + 3},        {bytes - 1, 1},
+        {bytes, 0},       {two_gib / 2 - 1, MIB}, {bytes, UINT64_MAX},       {two_gib - 5, bytes - (two_gib - 5)}};
+    uint8_t sum[SHA256_BYTES];
+    uint64_t got = 0;
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        uint64_t offset = ranges[i][0], n = ranges[i][1];
+        ok(gets_large(key, offset, n, n == UINT64_MAX ? bytes - offset : n, sum), "from %llu on, %lld bytes", (unsigned long long)offset,
+           (long long)n);
+    }
+    is_int(storage_get(t.s, key, bytes - 1, 2, count_sink, &got, &t.err), TD_E_LIMIT, "a byte more than there is: %s", t.err.text);
+    is_int(storage_get(t.s, key, bytes + 1, UINT64_MAX, count_sink, &got, &t.err), TD_E_LIMIT, "behind its end");
+    is_int((int64_t)got, 0, "gives nothing");
+}
+
+/* Reads the file piece by piece; into an upload, if there is one. */
+static bool read_large_file(struct storage_upload *u, uint8_t sum[SHA256_BYTES])
+{
+    char path[128];
+    struct sha256 *s = sha256_new();
+    snprintf(path, sizeof(path), "%s/large", t.dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC), status = TD_OK;
+    sha256_begin(s);
+    for (ssize_t n = 1; n > 0 && status == TD_OK;) {
+        n = read(fd, t.bytes, MIB);
+        if (n > 0)
+            sha256_add(s, td_bytes(t.bytes, (size_t)n));
+        if (n > 0 && u)
+            status = storage_put_write(u, td_bytes(t.bytes, (size_t)n), &t.err);
+        if (n < 0)
+            status = TD_E_CORRUPT;
+    }
+    close(fd);
+    bool good = sha256_end(s, sum) && status == TD_OK;
+    sha256_free(s);
+    return good;
+}
+
+static bool put_large(const char *key, bool as_stream, const uint8_t sum[SHA256_BYTES])
+{
+    struct storage_put put = {.sha256 = sum};
+    struct storage_object object;
+    struct storage_upload *u = NULL;
+    uint8_t seen[SHA256_BYTES];
+    memset(&t.err, 0, sizeof(t.err));
+    if (as_stream)
+        return storage_put_open(t.s, key, UINT64_MAX, &u, &t.err) == TD_OK && read_large_file(u, seen) &&
+               storage_put_commit(u, sum, &object, &t.err) == TD_OK;
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int status = storage_put_file_as(t.s, key, dir, "large", &put, NULL, &t.err);
+    close(dir);
+    return status == TD_OK;
+}
+
+static void test_large_object(uint64_t bytes, bool as_stream)
+{
+    static const char key[] = "large/object";
+    uint8_t sum[SHA256_BYTES], seen[SHA256_BYTES];
+    struct storage_object object;
+    struct rusage used;
+    ok(make_large_file(bytes) && read_large_file(NULL, sum), "%llu bytes", (unsigned long long)bytes);
+    double began = seconds();
+    ok(put_large(key, as_stream, sum), "are put as a %s %s", as_stream ? "stream" : "file", t.err.text);
+    double put = seconds();
+    ok(storage_head(t.s, key, &object, &t.err) == TD_OK && object.bytes == bytes &&
+           (!object.has_sha256 || memcmp(object.sha256, sum, sizeof(sum)) == 0),
+       "there are as many, with their sum %s", t.err.text);
+    double get = seconds();
+    ok(gets_large(key, 0, UINT64_MAX, bytes, seen) && memcmp(seen, sum, sizeof(sum)) == 0, "and come back");
+    tap_diag("put in %.1f s, got in %.1f s", put - began, seconds() - get);
+    test_large_ranges(key, bytes);
+    is_int(storage_remove(t.s, key, &t.err), TD_OK, "removed %s", t.err.text);
+    ok(getrusage(RUSAGE_SELF, &used) == 0 && used.ru_maxrss < MOST_MEMORY_KIB, "in %ld MiB of memory", used.ru_maxrss >> 10);
+}
+
+static void test_large(const struct backend *backend)
+{
+    t.backend = backend;
+    tap_diag("---- %s", backend->name);
+    if (ok(backend->open(&t.s) == TD_OK, "%s is opened %s", backend->name, t.err.text)) {
+        ok(storage_check(t.s, &t.err) == TD_OK, "it checks itself %s", t.err.text);
+        test_large_object(two_gib, false);
+        test_large_object(two_gib + 1, false);
+        test_large_object(two_gib + 1, true);
+        is_int((int64_t)count(""), 0, "nothing is left there");
+        storage_close(t.s);
+    }
+    backend->clear();
 }
 
 /* ---- The whole ---- */
@@ -1046,13 +1231,16 @@ static void leave_configured(void)
 {
 }
 
-static void test_configured(const char *path, size_t many)
+static void test_configured(const char *path, size_t many, bool large)
 {
     struct backend backend = {.open = open_configured, .clear = leave_configured, .many = many};
     if (ok(many > 0 && many <= MAX_KEYS, "a number of keys") && ok(read_configured(path) == TD_OK, "%s is read %s", path, t.err.text)) {
         backend.name = configured.provider;
         backend.refuses = strcmp(configured.provider, "azblob") == 0;
-        test_backend(&backend);
+        if (large)
+            test_large(&backend);
+        else
+            test_backend(&backend);
     }
     yaml_tree_free(configured.tree);
 }
@@ -1085,8 +1273,11 @@ int main(int argc, char **argv)
     if (!ok(t.bytes && mkdtemp(t.dir) && add_plugins() == TD_OK, "made ready %s", t.err.text))
         return tap_done();
     fill(t.bytes, LARGEST, 1);
-    if (argc > 1)
-        test_configured(argv[1], argc > 2 ? strtoul(argv[2], NULL, 10) : 600);
+    bool large = argc > 1 && strcmp(argv[1], "--large") == 0;
+    if (large && argc == 2)
+        test_large(&backends[0]);
+    else if (argc > 1)
+        test_configured(argv[large ? 2 : 1], argc > 2 && !large ? strtoul(argv[2], NULL, 10) : 600, large);
     for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]) && argc == 1; i++)
         test_backend(&backends[i]);
     registry_free(t.registry);

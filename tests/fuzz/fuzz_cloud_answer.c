@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     memcpy(text, data + 1, n - 1);
     text[n - 1] = 0;
     switch (data[0] % 4) {
-    case 0: (void)cloud_xml(td_bytes(data + 1, n - 1), each, &seen); break;
+    case 0: (void)cloud_xml(td_bytes(data + 1, n - 1), NULL, each, &seen); break;
     case 1: s3_error_read(td_bytes(data + 1, n - 1), &error); break;
     case 2:
         s3_decode_name(text);

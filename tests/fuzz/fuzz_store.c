@@ -195,7 +195,7 @@ static void fuzz_file(struct td_slice input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!registry) {
-        static const char *const protocols[] = {"DNS", "HTTP"};
+        static const struct registry_protocol protocols[] = {{"DNS", NULL}, {"HTTP", NULL}};
         call_maker_init(&maker, 1);
         const struct field_set *const components[] = {maker.components[1], maker.components[0]};
         if (field_registry_new(components, protocols, 2, &registry, NULL) != TD_OK || unpacker_init(&unpacker, NULL) != TD_OK)

@@ -90,6 +90,8 @@ stop a
 stop b
 sed -i 's/patience: 20s/patience: 1s/' "$work/a.yaml"
 start_cloud_hub a -v
+there() { location a long "Local + Cloud"; }
+wait_for a there
 stop azurite
 away() { has a /api/v1/cloud '"connected":false,"error":"[^"]' >/dev/null; }
 wait_for a away
@@ -99,6 +101,12 @@ check "and in metrics" has a /metrics '^tapedeck_cloud_connected{provider="azblo
 check "the hub is ready all the same" hub_is_up a
 check "what is here can be used" on a snapshot verify long -q
 check "what is not known there is not denied" exits 7 "the cloud does not answer" on a snapshot download unknown
+check "nor exported, nor deleted" exits 7 "the cloud does not answer" on a snapshot export unknown -w "$work/x"
+check "nothing is deleted while the other copy may be gone" exits 7 "nothing is deleted" on a snapshot delete long --from local
+check "and it is still here" on a snapshot verify long -q
+check "another snapshot" on a snapshot import --name only -q "$capture"
+check "nor while there may be another copy" exits 7 "nothing is deleted" on a snapshot delete only --from all
+check "unless it is said from where" on a snapshot delete only --from local
 check "an upload fails when patience is over" bash -c "! '$tapedeck' snapshot upload long --wait --hub http://127.0.0.1:${ports[a]} -q"
 cloud="provider: azblob, patience: 1s, azblob: {$account}"
 check "hubs do not start without it" refuses "127.0.0.1:10000" "unavailableAtStart: degraded"

@@ -149,8 +149,8 @@ test_provider() {
     config proxied "http://127.0.0.1:$((control + 1))"
     id=$("$client" "$work/$provider-direct.yaml" "$work/$provider-here" make one 1 6000000 7 | head -n 1)
     check "a snapshot" test -n "$id"
-    for kind in cut-head cut-in-head cut-body cut-answer cut-answer-head cut-answer-body 500 503 408 429 500-done short flip-up \
-        flip-down; do
+    for kind in cut-head cut-in-head cut-body cut-answer cut-answer-head cut-answer-body end-answer-head 500 503 408 429 500-done short \
+        flip-up flip-down; do
         fails_once "$kind"
     done
     idle=1s config proxied "http://127.0.0.1:$((control + 1))"

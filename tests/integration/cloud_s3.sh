@@ -52,6 +52,26 @@ on b snapshot export long -q -w - | sha256sum >"$work/again"
 check "with the same packets" cmp "$work/long.sum" "$work/again"
 check "deleted" on b snapshot delete long --from all -q
 
+# ---- In a role ----
+check "a token service" ceph_start_sts
+role="endpoint: '$ceph_sts_http', bucket: snapshots, externalId: 'tape:1', roleArn: 'arn:aws:iam:::role"
+cloud="provider: s3, prefix: tests/role/, s3: {$role/hub'}"
+cloud_config c
+start_cloud_hub c -v
+check "a hub that assumes a role" exits 0 "connected	true" on c cloud status
+check "has asked for it" grep -q '"POST / HTTP' "$ceph_dir/log/client.sts.log"
+check "a snapshot" on c snapshot import --name role -q "$capture"
+check "it is uploaded" on c snapshot upload role --wait -q
+check "deleted here" on c snapshot delete role --from local
+check "listed there" exits 0 role on c snapshot list --location cloud
+check "verified there" on c snapshot verify role --location cloud -q
+check "downloaded" on c snapshot download role --wait -q
+check "and deleted everywhere" on c snapshot delete role --from all -q
+check "the secret key is nowhere" keeps_secret "$ceph_secret_key" c
+stop c
+cloud="provider: s3, s3: {$role/nobody'}"
+check "a role that there is not" refuses "cloud storage: " "there is no such role"
+
 # ---- What is wrong at the start ----
 SNAPSHOT_AWS_SECRET_KEY=wrong0secret0of0tests000000000000000001
 cloud="provider: s3, s3: {$bucket}"

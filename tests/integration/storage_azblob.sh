@@ -98,6 +98,8 @@ check "a wrong key" tells "not allowed" "the key (storageKey)" "$account, storag
 check "a wrong account" tells "not found" "is no storage account \"nosuchaccount\"" "${account/$azurite_account/nosuchaccount}, $key"
 check "no key" tells "configuration error" "tokens of identities are only sent over https" "$account"
 check "half a key" tells "configuration error" "storageKey is no base64" "$account, storageKey: '${azurite_key:1}'"
+printf '%s' "${azurite_key:0:7}" >"$work/half"
+check "half a key in a file" tells "configuration error" "holds no key in base64" "$account, storageKeyFile: $work/half"
 check "no file of a key" tells "configuration error" "storageKeyFile \"$work/none\" cannot be read" "$account, storageKeyFile: $work/none"
 check "an expired token" tells "not allowed" "the SAS token has expired, on " "$account, sasToken: '$(sas snapshots rwdl -60)'"
 check "a token that may only read" tells "not allowed" "SAS token the permissions rwdl" "$account, sasToken: '$(sas snapshots rl 3600)'"
@@ -107,7 +109,8 @@ check "http where it should be https" tells "temporary failure" "127.0.0.1:$tls_
 check "https where it should be http" tells "not allowed" "is this port for http?" "${account/http:/https:}, $key"
 check "nobody there" tells "temporary failure" "no connection" "${account/$port/9}, $key"
 check "an authority that refuses" tells "not allowed" "AADSTS70021: no matching federated identity" "$tls, ${workload/the-client/other}"
-check "no identity" tells "not allowed" "set storageKey or sasToken" "$tls, identityEndpoint: 'http://127.0.0.1:9'"
+check "no identity where one should be" tells "temporary failure" "managed identity: no token from" \
+    "$tls, identityEndpoint: 'http://127.0.0.1:9'"
 check "a name that is none" tells "configuration error" "container \"A b\" is no name" "${account/snapshots/'"A b"'}, $key"
 
 # ---- Damage ----

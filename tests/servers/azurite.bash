@@ -7,8 +7,9 @@ azurite_main=$azurite_home/node_modules/azurite/dist/src/blob/main.js
 # Of the account that it has by itself.
 azurite_account=devstoreaccount1
 azurite_key=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==
+azurite_keeps=(--inMemoryPersistence)
 
-# start_azurite NAME PORT OPTION...: keeps all in memory. With --cert and --key it speaks TLS only, with --oauth basic it takes tokens.
+# start_azurite NAME PORT OPTION...: keeps all in memory, or as the options in azurite_keeps say. With --cert and --key it speaks TLS only, with --oauth basic it takes tokens.
 start_azurite() {
     local name=$1 port=$2
     shift 2
@@ -20,7 +21,7 @@ for (const name of ["http", "https"])
     Object.defineProperty(require(name).Server.prototype, "keepAliveTimeout", {get: () => 120000, set: () => {}});
 END
     # Without --skipApiVersionCheck it refuses versions of the interface that are younger than itself.
-    (cd "$work" && exec node -r "$work/patient.js" "$azurite_main" --blobHost 127.0.0.1 --blobPort "$port" --inMemoryPersistence \
+    (cd "$work" && exec node -r "$work/patient.js" "$azurite_main" --blobHost 127.0.0.1 --blobPort "$port" "${azurite_keeps[@]}" \
         --disableTelemetry --skipApiVersionCheck --silent "$@") >"$work/$name.log" 2>&1 &
     started[$name]=$!
     wait_for "$name" tcp_open 127.0.0.1 "$port"

@@ -35,6 +35,7 @@ static int choose_managed(struct azblob *a)
                                : choose(option, "AZURE_POD_IDENTITY_AUTHORITY_HOST", IMDS, &o->endpoint);
     if (!good)
         return azblob_nomem(a);
+    o->expected = o->app_service || o->client_id || strcmp(o->endpoint, IMDS) != 0;
     size_t n = strlen(o->endpoint);
     while (n && o->endpoint[n - 1] == '/')
         o->endpoint[--n] = 0;
@@ -232,8 +233,8 @@ static const struct td_option options[] = {
                "URL that gives tokens to managed identities. Default: IDENTITY_ENDPOINT where Azure sets it, else " IMDS "."),
     TD_STR_OPT(struct azblob_config, ca_file, "caFile", NULL,
                "Certificates of the authorities to trust, in PEM form, instead of the system's."),
-    TD_STR_OPT(struct azblob_config, proxy, "proxy", NULL,
-               "URL of a proxy, or \"env\": what the environment says (HTTPS_PROXY, NO_PROXY)."),
+    TD_SECRET_OPT(struct azblob_config, proxy, "proxy",
+                  "URL of a proxy, perhaps with a password, or \"env\": what the environment says (HTTPS_PROXY, NO_PROXY)."),
     TD_ENUM_OPT(struct azblob_config, access_tier, "accessTier", "default", tiers, "Tier of the objects; default: the account's."),
     TD_SIZE_OPT(
         struct azblob_config, block_bytes, "blockSize", "16Mi", 64 << 10, AZBLOB_MAX_BLOCK,

@@ -148,6 +148,7 @@ struct azblob_identity_options {
     int kind;                                                                 /* azblob_identity */
     char *client_id, *tenant_id, *token_file, *authority, *endpoint, *header; /* NULL: not set. header: of IDENTITY_HEADER */
     bool app_service;                                                         /* IDENTITY_ENDPOINT's interface, not IMDS's */
+    bool expected; /* somebody has configured it: that it does not answer will pass */
 };
 
 /* What an authority's or an identity endpoint's answer says. TD_OK, or a status with a text. */
@@ -164,7 +165,8 @@ struct azblob_secret_file {
     const char *path; /* NULL: none */
     int64_t looked_ns;
     int64_t mtime_ns;
-    char *text; /* NULL: not read yet */
+    char *text;       /* NULL: not read yet */
+    uint64_t changes; /* how often it has become another one */
 };
 
 struct azblob {
@@ -201,6 +203,7 @@ struct azblob_request {
     struct azblob_message message;
     struct cloud_exchange x;
     struct cloud_text url, lines, secret, sas; /* secret: the header Authorization */
+    uint64_t changes;                          /* of the file that the secret is from */
     char date[32];
     bool bearer, quiet; /* quiet: cleans up behind a failure; says nothing, and goes on when the instance is told to stop */
 };
@@ -220,6 +223,8 @@ int azblob_request_status(struct azblob_request *, const char *what, struct azbl
 int azblob_request_alone(struct azblob_request *, const char *what, struct azblob_error *ret_error);
 /* Adds what proves that we may. */
 int azblob_authorise(struct azblob_request *);
+/* The service has refused them. True: their file holds another secret now, so that it is worth another try. [io] */
+bool azblob_replaced(struct azblob_request *);
 /* In words, for messages. */
 const char *azblob_credentials(const struct azblob *);
 void azblob_clear_secret(struct cloud_text *);

@@ -91,8 +91,7 @@ static int take_endpoint(struct azblob_account *a, const char *text, size_t n, c
     while (n && text[n - 1] == '/')
         n--;
     if (!scheme || n <= scheme || n + AZBLOB_MAX_ACCOUNT + 2 > sizeof(a->endpoint))
-        return wrong(why, why_n, "endpoint \"%.*s\" must be a URL such as https://ACCOUNT.blob.core.windows.net", (int)(n < 200 ? n : 200),
-                     text);
+        return wrong(why, why_n, "endpoint must be a URL such as https://ACCOUNT.blob.core.windows.net"); /* it may hold a SAS token */
     for (size_t i = 0; i < n; i++)
         if (text[i] <= ' ' || text[i] > '~' || strchr("?#@\\\"", text[i]))
             return wrong(why, why_n, "endpoint must be a URL without spaces, query, fragment or user; a SAS token goes into sasToken");
@@ -139,9 +138,14 @@ static int choose_endpoint(struct azblob_account *a, const struct azblob_config 
 
 /* ---- All of it ---- */
 
+static bool is_given(const char *option)
+{
+    return option && *option;
+}
+
 static bool take_secret(char to[AZBLOB_MAX_SECRET], const char *option, struct td_slice other)
 {
-    struct td_slice value = option && *option ? td_str(option) : other;
+    struct td_slice value = is_given(option) ? td_str(option) : other;
     if (value.n >= AZBLOB_MAX_SECRET)
         return false;
     if (value.n)
@@ -153,7 +157,9 @@ static bool take_secret(char to[AZBLOB_MAX_SECRET], const char *option, struct t
 static int take_secrets(struct azblob_account *a, const struct azblob_config *config, const struct connection *c, char *why, size_t n)
 {
     uint8_t key[AZBLOB_MAX_KEY];
-    if (!take_secret(a->key, config->key, c->key) || !take_secret(a->sas, config->sas, c->sas))
+    bool has_own = is_given(config->key) || is_given(config->key_file) || is_given(config->sas) || is_given(config->sas_file);
+    struct td_slice none = {0};
+    if (!take_secret(a->key, config->key, has_own ? none : c->key) || !take_secret(a->sas, config->sas, has_own ? none : c->sas))
         return wrong(why, n, "storageKey or sasToken is longer than %d bytes", AZBLOB_MAX_SECRET - 1);
     int64_t length = *a->key ? cloud_read_base64(a->key, key, sizeof(key)) : 1;
     explicit_bzero(key, sizeof(key));

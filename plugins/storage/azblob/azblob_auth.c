@@ -43,27 +43,59 @@ static char *read_secret(const char *path, int64_t *ret_mtime_ns)
     return text;
 }
 
-/* The secret of a file, appended. It may be replaced while we run; while it cannot be read, what it was goes on. */
-static int file_secret(struct azblob *a, struct azblob_secret_file *f, const char *option, struct cloud_text *ret)
+static bool is_key(const char *text)
 {
-    int status = TD_OK;
-    int64_t now = azblob_clock_ns();
+    uint8_t key[AZBLOB_MAX_KEY];
+    bool good = cloud_read_base64(text, key, sizeof(key)) > 0;
+    explicit_bzero(key, sizeof(key));
+    return good;
+}
+
+static bool is_sas(const char *text)
+{
+    char signature[512];
+    return azblob_sas_value(text + (*text == '?'), "sig", signature, sizeof(signature));
+}
+
+/* Reads it if it was written to. While it cannot be read, or is just being written, what it was goes on. */
+static int look_at_file(struct azblob *a, struct azblob_secret_file *f, bool must_read)
+{
+    bool of_key = f == &a->key_file;
+    const char *option = of_key ? "storageKeyFile" : "sasTokenFile";
     struct stat st;
-    pthread_mutex_lock(&a->lock);
-    if (!f->text || now - f->looked_ns >= LOOK_AGAIN_NS) {
-        f->looked_ns = now;
-        if (!f->text || (stat(f->path, &st) == 0 && mtime_of(&st) != f->mtime_ns)) {
-            char *text = read_secret(f->path, &f->mtime_ns);
-            if (text) {
-                azblob_free_secret(f->text);
-                f->text = text;
-            } else if (!f->text) {
-                status = a->host->fail(a->inst, TD_E_CONFIG, "%s \"%.400s\" cannot be read: %s", option, f->path, strerror(errno));
-            }
-        }
+    int64_t mtime_ns = 0;
+    f->looked_ns = azblob_clock_ns();
+    if (f->text && !must_read && (stat(f->path, &st) != 0 || mtime_of(&st) == f->mtime_ns))
+        return TD_OK;
+    char *text = read_secret(f->path, &mtime_ns);
+    int number = errno;
+    if (text && (of_key ? is_key(text) : is_sas(text))) {
+        f->changes += f->text && strcmp(f->text, text) != 0;
+        azblob_free_secret(f->text);
+        f->text = text;
+        f->mtime_ns = mtime_ns;
+        return TD_OK;
     }
+    bool read = text != NULL;
+    azblob_free_secret(text);
+    if (f->text)
+        return TD_OK;
+    if (read)
+        return a->host->fail(a->inst, TD_E_CONFIG, "%s \"%.400s\" holds no %s in its first line; copy it whole", option, f->path,
+                             of_key ? "key in base64" : "SAS token (sv=...&sig=...)");
+    return a->host->fail(a->inst, TD_E_CONFIG, "%s \"%.400s\" cannot be read: %s", option, f->path, strerror(number));
+}
+
+/* The secret of a file, appended. It may be replaced while we run. */
+static int file_secret(struct azblob_request *r, struct azblob_secret_file *f, struct cloud_text *ret)
+{
+    struct azblob *a = r->a;
+    pthread_mutex_lock(&a->lock);
+    bool look = !f->text || azblob_clock_ns() - f->looked_ns >= LOOK_AGAIN_NS;
+    int status = look ? look_at_file(a, f, false) : TD_OK;
     if (status == TD_OK)
         cloud_puts(ret, f->text);
+    r->changes = f->changes;
     pthread_mutex_unlock(&a->lock);
     return status;
 }
@@ -103,7 +135,7 @@ static int put_key(struct azblob_request *r)
     if (*a->account.key)
         cloud_puts(&key, a->account.key);
     else
-        status = file_secret(a, &a->key_file, "storageKeyFile", &key);
+        status = file_secret(r, &a->key_file, &key);
     cloud_puts(&r->secret, "Authorization: ");
     if (status == TD_OK && (key.failed || r->secret.failed))
         status = azblob_nomem(a);
@@ -121,7 +153,7 @@ static int put_sas(struct azblob_request *r)
         cloud_puts(&r->sas, a->account.sas);
         return TD_OK;
     }
-    int status = file_secret(a, &a->sas_file, "sasTokenFile", &text);
+    int status = file_secret(r, &a->sas_file, &text);
     if (status == TD_OK)
         cloud_puts(&r->sas, cloud_cstr(&text) + (text.n && text.p[0] == '?'));
     azblob_clear_secret(&text);
@@ -143,6 +175,21 @@ static int put_token(struct azblob_request *r)
 int azblob_authorise(struct azblob_request *r)
 {
     return has_key(r->a) ? put_key(r) : has_sas(r->a) ? put_sas(r) : put_token(r);
+}
+
+bool azblob_replaced(struct azblob_request *r)
+{
+    struct azblob *a = r->a;
+    struct azblob_secret_file *f = has_key(a) ? &a->key_file : &a->sas_file;
+    bool from_file = has_key(a) ? !*a->account.key : has_sas(a) && !*a->account.sas;
+    if (!from_file)
+        return false;
+    pthread_mutex_lock(&a->lock);
+    if (f->changes == r->changes)
+        (void)look_at_file(a, f, true);
+    bool replaced = f->changes != r->changes;
+    pthread_mutex_unlock(&a->lock);
+    return replaced;
 }
 
 void azblob_clear_secret(struct cloud_text *t)

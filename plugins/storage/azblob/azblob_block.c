@@ -162,7 +162,7 @@ static int read_element(void *ctx, const char *path, const char *text)
 int azblob_read_block_list(struct td_slice document, struct azblob_blocks *ret, size_t *ret_uncommitted)
 {
     struct reading r = {.blocks = ret, .size = UINT64_MAX};
-    int status = cloud_xml(document, read_element, &r);
+    int status = cloud_xml(document, "BlockList", read_element, &r);
     azblob_blocks_sort(ret);
     *ret_uncommitted = r.uncommitted;
     return status;

@@ -138,7 +138,7 @@ void azblob_explain(struct cloud_exchange *x, const struct azblob_account *accou
     if (code)
         take_line(a.code, sizeof(a.code), code);
     if (x->answer.n)
-        (void)cloud_xml(td_bytes(x->answer.p, x->answer.n), read_error, &a); /* what it told before it failed is of use, too */
+        (void)cloud_xml(td_bytes(x->answer.p, x->answer.n), NULL, read_error, &a); /* what it told before it failed is of use, too */
     memcpy(ret->code, a.code, sizeof(ret->code));
     const struct known *row = find(a.code);
     if (strcmp(a.code, "AuthenticationFailed") == 0 || strcmp(a.code, "InvalidAuthenticationInfo") == 0 ||

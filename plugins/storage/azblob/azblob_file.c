@@ -25,7 +25,7 @@ struct sending {
     int fd;
     uint64_t bytes, block_bytes;
     struct cloud_session *session;
-    EVP_MD_CTX *md5, *sha256; /* the latter NULL: the sum was given */
+    EVP_MD_CTX *md5, *sha256;
     uint8_t *buffer;
     struct azblob_sums sums;
     struct azblob_blocks there, list;
@@ -98,8 +98,7 @@ static int sum_part(struct sending *s, uint64_t offset, uint64_t n, uint8_t ret[
     for (uint64_t at = 0; at < n && status == TD_OK;) {
         size_t got = 0;
         status = read_some(s, offset + at, n - at < READ_BYTES ? (size_t)(n - at) : READ_BYTES, &got);
-        if (status == TD_OK &&
-            (EVP_DigestUpdate(s->md5, s->buffer, got) != 1 || (s->sha256 && EVP_DigestUpdate(s->sha256, s->buffer, got) != 1)))
+        if (status == TD_OK && (EVP_DigestUpdate(s->md5, s->buffer, got) != 1 || EVP_DigestUpdate(s->sha256, s->buffer, got) != 1))
             status = azblob_nomem(s->a);
         at += got;
         if (status == TD_OK && at - pumped >= PUMP_BYTES) {
@@ -114,16 +113,15 @@ static int sum_part(struct sending *s, uint64_t offset, uint64_t n, uint8_t ret[
     return status;
 }
 
+/* All parts were summed: is it what it should be? */
 static int sum_whole(struct sending *s)
 {
     uint8_t sum[EVP_MAX_MD_SIZE];
-    if (!s->sha256) {
-        memcpy(s->sums.sha256, s->put->sha256, CLOUD_SHA256);
-        return TD_OK;
-    }
     if (EVP_DigestFinal_ex(s->sha256, sum, NULL) != 1)
         return azblob_nomem(s->a);
     memcpy(s->sums.sha256, sum, CLOUD_SHA256);
+    if (s->put->sha256 && memcmp(s->put->sha256, sum, CLOUD_SHA256) != 0)
+        return azblob_fail(s->a, s->key, TD_E_CORRUPT, "its file is not what its SHA-256 says; it was damaged here");
     return TD_OK;
 }
 
@@ -257,12 +255,8 @@ static int prepare(struct sending *s)
     s->parts = calloc(s->part_n, sizeof(*s->parts));
     s->buffer = malloc(READ_BYTES);
     s->md5 = EVP_MD_CTX_new();
-    bool good = s->parts && s->buffer && s->md5;
-    if (good && !s->put->sha256) {
-        s->sha256 = EVP_MD_CTX_new();
-        good = s->sha256 && EVP_DigestInit_ex(s->sha256, EVP_sha256(), NULL) == 1;
-    }
-    if (!good)
+    s->sha256 = EVP_MD_CTX_new();
+    if (!s->parts || !s->buffer || !s->md5 || !s->sha256 || EVP_DigestInit_ex(s->sha256, EVP_sha256(), NULL) != 1)
         return azblob_nomem(s->a);
     int status = choose_blocks(s);
     return status == TD_OK ? cloud_http_take(s->a->http, &s->session) : status;

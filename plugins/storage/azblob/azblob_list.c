@@ -131,7 +131,7 @@ static int list_page(struct listing *l, bool *ret_more)
     l->marker[0] = 0;
     forget_entry(l);
     if (status == TD_OK) {
-        status = cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), read_entry, l);
+        status = cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), "EnumerationResults", read_entry, l);
         if (l->stopped)
             status = l->stopped;
         else if (status != TD_OK)

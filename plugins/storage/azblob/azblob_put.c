@@ -13,6 +13,8 @@ struct upload {
     size_t n, room;
     uint64_t bytes, block_bytes;
     struct azblob_blocks blocks; /* that were sent */
+    bool has_expected;
+    uint8_t expected[CLOUD_SHA256]; /* as td_put told it */
     char key[TD_KEY_MAX + 1];
 };
 
@@ -36,6 +38,9 @@ int azblob_put_open(void *self, const char *key, const struct td_put *put, void 
         return azblob_nomem(a);
     u->a = a;
     u->block_bytes = block;
+    u->has_expected = put->sha256 != NULL;
+    if (put->sha256)
+        memcpy(u->expected, put->sha256, sizeof(u->expected));
     memcpy(u->key, key, strlen(key) + 1);
     u->sha256 = EVP_MD_CTX_new();
     if (!u->sha256 || EVP_DigestInit_ex(u->sha256, EVP_sha256(), NULL) != 1) {
@@ -142,7 +147,8 @@ int azblob_put_commit(void *upload, const uint8_t *sha256, struct td_object *ret
     if (EVP_DigestFinal_ex(u->sha256, sum, NULL) != 1)
         status = azblob_nomem(u->a);
     memcpy(sums.sha256, sum, sizeof(sums.sha256));
-    if (status == TD_OK && sha256 && memcmp(sha256, sum, CLOUD_SHA256) != 0)
+    bool as_told = !u->has_expected || memcmp(u->expected, sum, CLOUD_SHA256) == 0;
+    if (status == TD_OK && (!as_told || (sha256 && memcmp(sha256, sum, CLOUD_SHA256) != 0)))
         status = azblob_fail(u->a, u->key, TD_E_CORRUPT, "cannot be written: its bytes do not have the SHA-256 sum that they should have");
     if (status == TD_OK && !u->blocks.n) {
         status = put_whole(u, &sums, ret);

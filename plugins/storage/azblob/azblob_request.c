@@ -140,6 +140,8 @@ int azblob_request_status(struct azblob_request *r, const char *what, struct azb
         if (r->bearer && (r->x.status == 401 || strcmp(error.code, "AuthenticationFailed") == 0) &&
             azblob_token_refused(a, cloud_cstr(&r->secret) + strlen(AZBLOB_BEARER)))
             error.status = TD_E_RETRY;
+        if (error.status == TD_E_DENIED && azblob_replaced(r))
+            error.status = TD_E_RETRY;
     }
     if (ret_error)
         *ret_error = error;

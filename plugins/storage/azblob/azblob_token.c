@@ -175,7 +175,7 @@ static int tell(struct asking *k, int status, const char *why, bool first)
     struct azblob *a = k->a;
     if (a->identity.kind == AZBLOB_WORKLOAD)
         return a->host->fail(a->inst, status, "workload identity: no token from %.200s: %s", a->identity.authority, why);
-    if (first && !a->identity.app_service && !k->x.status)
+    if (first && !a->identity.expected && !k->x.status)
         return a->host->fail(
             a->inst, TD_E_DENIED,
             "there are no credentials: set storageKey or sasToken, or run where Azure gives this process an identity (no managed "

@@ -94,20 +94,30 @@ static void explain_handshake(struct cloud_running *r)
                       strstr(r->why, "wrong version number") ? "; is this port for http?" : "");
 }
 
+/* What speaks no HTTP is the wrong place; but not where HTTP was spoken before. */
+static int status_of(const struct cloud_running *r, const struct meaning *m)
+{
+    bool no_http = m->code == CURLE_UNSUPPORTED_PROTOCOL || m->code == CURLE_WEIRD_SERVER_REPLY;
+    return no_http && atomic_load_explicit(&r->http->spoke_http, memory_order_relaxed) ? TD_E_RETRY : m->status;
+}
+
 void cloud_explain(struct cloud_running *r, int code)
 {
     struct cloud_exchange *x = r->x;
     if (code == CURLE_OK || x->stopped || x->failure != TD_OK)
         return;
-    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY)
-        explain_name(r, code == CURLE_COULDNT_RESOLVE_PROXY);
+    bool of_proxy = code == CURLE_COULDNT_RESOLVE_PROXY;
+    /* The name of a proxy that the environment tells stands only in libcurl's text. */
+    if (code == CURLE_COULDNT_RESOLVE_HOST || (of_proxy && strcmp(r->http->proxy, "env") != 0))
+        explain_name(r, of_proxy);
     if (code == CURLE_SSL_CONNECT_ERROR)
         explain_handshake(r);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
         cloud_set_failure(x, TD_E_DENIED, "its certificate is not trusted: %.150s; name the authority's file in caFile", r->why);
     for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
         if ((int)meanings[i].code == code && meanings[i].text)
-            cloud_set_failure(x, meanings[i].status, "%s%s%.100s%s", meanings[i].text, r->why[0] ? " (" : "", r->why, r->why[0] ? ")" : "");
+            cloud_set_failure(x, status_of(r, &meanings[i]), "%s%s%.100s%s", meanings[i].text, r->why[0] ? " (" : "", r->why,
+                              r->why[0] ? ")" : "");
         else if ((int)meanings[i].code == code)
             cloud_set_failure(x, meanings[i].status, "%.200s", r->why[0] ? r->why : curl_easy_strerror((CURLcode)code));
     cloud_set_failure(x, TD_E_RETRY, "%.200s", r->why[0] ? r->why : curl_easy_strerror((CURLcode)code));

@@ -10,9 +10,10 @@
 #include "cloud_private.h"
 
 enum {
-    POLL_MS = 250, /* between questions whether to stop */
-    MAX_IDLE = 16, /* sessions that are kept */
-    MAX_KEPT = 32, /* connections in each of them */
+    POLL_MS = 250,   /* between questions whether to stop */
+    MAX_IDLE = 16,   /* sessions that are kept */
+    MAX_KEPT = 32,   /* connections in each of them */
+    PACE_TIMES = 10, /* idle times, in which CLOUD_LEAST_BYTES are to move */
 };
 static const int64_t ns_per_s = 1000000000, ns_per_ms = 1000000;
 
@@ -276,8 +277,9 @@ int cloud_start(struct cloud_session *s, struct cloud_exchange *x)
     x->private = r;
     r->http = h;
     r->x = x;
-    r->began_ns = r->moved_ns = cloud_monotonic_ns();
-    r->moved_bytes = r->read_at = r->heard = 0;
+    r->began_ns = r->moved_ns = r->paced_ns = cloud_monotonic_ns();
+    r->moved_bytes = r->paced_bytes = r->read_at = r->heard = 0;
+    r->heard_all = false;
     int code = cloud_describe(r);
     if (code == CURLE_OK && curl_multi_add_handle(s->multi, r->easy) != CURLM_OK)
         code = CURLE_OUT_OF_MEMORY;
@@ -312,6 +314,12 @@ static void finish(struct cloud_session *s, struct cloud_running *r, CURLcode co
     r->x->status = (unsigned)status;
     r->x->length = length;
     r->x->sent = (uint64_t)sent;
+    /* An end within the head is as good as any for libcurl, if nothing was said of a body. */
+    bool whole = r->heard_all && status >= 200;
+    if (code == CURLE_OK && !whole)
+        cloud_set_failure(r->x, TD_E_RETRY, "the connection was closed within the answer's head");
+    if (whole)
+        atomic_store_explicit(&r->http->spoke_http, true, memory_order_relaxed);
     cloud_explain(r, (int)code);
     release(s, r);
 }
@@ -346,11 +354,19 @@ static bool is_late(struct cloud_running *r, int64_t now_ns)
         r->moved_bytes = bytes;
         r->moved_ns = now_ns;
     }
+    if (bytes - r->paced_bytes >= CLOUD_LEAST_BYTES || !ready_us) {
+        r->paced_bytes = bytes;
+        r->paced_ns = now_ns;
+    }
+    int64_t idle_ns = r->http->idle_ns, pace_ns = PACE_TIMES * idle_ns;
+    const char *moves = x->sent < x->body_n ? "could be sent" : "came";
     if (x->deadline_ns && now_ns - r->began_ns > x->deadline_ns)
         cloud_set_failure(x, TD_E_RETRY, "no whole answer within %lld ms", (long long)(x->deadline_ns / ns_per_ms));
-    else if (now_ns - r->moved_ns > r->http->idle_ns)
-        cloud_set_failure(x, TD_E_RETRY, "not a byte %s for %lld ms", x->sent < x->body_n ? "could be sent" : "came",
-                          (long long)(r->http->idle_ns / ns_per_ms));
+    else if (now_ns - r->moved_ns > idle_ns)
+        cloud_set_failure(x, TD_E_RETRY, "not a byte %s for %lld ms", moves, (long long)(idle_ns / ns_per_ms));
+    else if (!x->deadline_ns && now_ns - r->paced_ns > pace_ns)
+        cloud_set_failure(x, TD_E_RETRY, "only %llu bytes %s within %lld ms", (unsigned long long)(bytes - r->paced_bytes), moves,
+                          (long long)(pace_ns / ns_per_ms));
     return x->failure != TD_OK && !x->stopped;
 }
 

@@ -12,10 +12,11 @@
 enum {
     CLOUD_MAX_URL = 8 << 10,
     CLOUD_MAX_HEADERS = 32,
-    CLOUD_MAX_HEADER = 8 << 10,   /* bytes of a header's line that we send */
+    CLOUD_MAX_HEADER = 32 << 10,  /* bytes of a header's line that we send */
     CLOUD_MAX_HEAD = 64 << 10,    /* bytes of header fields in an answer; more are TD_E_CORRUPT */
     CLOUD_MAX_ANSWER = 16 << 20,  /* bytes of a body that is kept: lists and errors */
     CLOUD_SEND_BYTES = 256 << 10, /* read from a file at a time */
+    CLOUD_LEAST_BYTES = 64 << 10, /* that move in ten idle times */
 };
 
 /* Text or bytes that grow; `failed` stays set once there was no memory, so that it need be looked at only once. What is freed of them is
@@ -38,9 +39,11 @@ struct cloud_http; /* of an instance of a plugin */
 struct cloud_http_options {
     struct td_inst *inst;
     const struct td_host *host;
-    const char *ca_file;         /* PEM; NULL: the system's CAs */
-    const char *proxy;           /* URL; NULL: none, "env": what the environment says */
-    int64_t connect_ns, idle_ns; /* idle: without a byte in either direction. 0: 10 s, 30 s */
+    const char *ca_file; /* PEM; NULL: the system's CAs */
+    const char *proxy;   /* URL; NULL: none, "env": what the environment says */
+    /* idle: without a byte in either direction. 0: 10 s, 30 s. Ten times as long may pass with less than CLOUD_LEAST_BYTES: so nobody is
+     * held up for ever by a byte now and then. */
+    int64_t connect_ns, idle_ns;
     const char *agent;
 };
 
@@ -66,7 +69,7 @@ struct cloud_exchange {
     /* cloud_run() goes on also if the instance was told to stop, and fails silently: what is told is the failure that it cleans up after.
      * With a deadline, please. */
     bool cleans_up;
-    int64_t deadline_ns; /* for the whole exchange; 0: none but the idle time */
+    int64_t deadline_ns; /* for the whole exchange, however little moves while it is not idle; 0: none */
 
     /* Where a 2xx's body goes: `sink`, or `answer` if it is NULL. Any other's goes to `answer`. When the sink is called, status, length and
      * head are known. */
@@ -111,9 +114,9 @@ int cloud_classify(unsigned status);
  * entities resolved. Called at the end of each element that has no children, and with NULL as the text at the end of one that has. Not 0:
  * stops. */
 typedef int cloud_xml_fn(void *ctx, const char *path, const char *text);
-/* TD_E_CORRUPT: no XML, deeper than 16 elements, a text above 64 KiB, a document type (nothing declares entities here); or what `each`
- * returned. Fails silently: the caller tells. */
-int cloud_xml(struct td_slice document, cloud_xml_fn *each, void *ctx);
+/* `root`: the name of the root, or NULL: any. TD_E_CORRUPT: another root, no XML, deeper than 16 elements, a text above 64 KiB, a document
+ * type (nothing declares entities here); or what `each` returned. Fails silently: the caller tells. */
+int cloud_xml(struct td_slice document, const char *root, cloud_xml_fn *each, void *ctx);
 
 /* ---- Sums ---- */
 

@@ -3,6 +3,7 @@
 #define CLOUD_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <curl/curl.h>
 
@@ -15,6 +16,7 @@ struct cloud_http {
     const struct td_host *host;
     char *ca_file, *proxy, *agent; /* NULL: none */
     int64_t connect_ns, idle_ns;
+    atomic_bool spoke_http;     /* somebody has answered */
     pthread_mutex_t lock;       /* of what follows */
     struct cloud_session *idle; /* by `next` */
     size_t idle_n;
@@ -34,11 +36,13 @@ struct cloud_running {
     struct cloud_exchange *x;
     CURL *easy;
     struct curl_slist *headers;
-    int64_t began_ns, moved_ns; /* monotonic; moved: the last byte in either direction */
-    uint64_t moved_bytes;       /* how many there were then */
-    uint64_t read_at;           /* of the request's body */
-    uint64_t heard;             /* bytes of the answer's header */
-    int set_failed;             /* a CURLcode of an option that could not be set, or 0 */
+    int64_t began_ns;                  /* monotonic, as the other times */
+    int64_t moved_ns, paced_ns;        /* of the last byte in either direction, and of the last CLOUD_LEAST_BYTES */
+    uint64_t moved_bytes, paced_bytes; /* how many there were then */
+    uint64_t read_at;                  /* of the request's body */
+    uint64_t heard;                    /* bytes of the answer's header */
+    bool heard_all;                    /* of it, to its empty line */
+    int set_failed;                    /* a CURLcode of an option that could not be set, or 0 */
     char why[CURL_ERROR_SIZE];
 };
 

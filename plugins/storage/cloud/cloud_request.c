@@ -58,8 +58,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
     struct cloud_exchange *x = r->x;
     size_t n = size * count;
     r->heard += n;
-    if (n >= 5 && memcmp(line, "HTTP/", 5) == 0)
+    if (n >= 5 && memcmp(line, "HTTP/", 5) == 0) {
         x->head.n = 0; /* what was before was an interim answer */
+        r->heard_all = false;
+    }
+    if (n <= 2)
+        r->heard_all = true;
     if (n > CLOUD_MAX_HEAD - x->head.n) {
         cloud_set_failure(x, TD_E_CORRUPT, "the answer has more than %d bytes of header fields", CLOUD_MAX_HEAD);
         return 0;

@@ -9,6 +9,7 @@ enum { MAX_DEPTH = 16, MAX_XML_TEXT = 64 << 10, MAX_PATH = 512 };
 
 struct reader {
     XML_Parser parser;
+    const char *root; /* NULL: any */
     cloud_xml_fn *each;
     void *ctx;
     int status;
@@ -34,7 +35,8 @@ static void XMLCALL begin_element(void *ctx, const XML_Char *name, const XML_Cha
     size_t n = strlen(name), before = r->path_n;
     if (r->status != TD_OK)
         return;
-    if (r->depth == MAX_DEPTH || n >= MAX_PATH - 1 || before + n >= MAX_PATH - 1) {
+    bool other = !r->depth && r->root && strcmp(name, r->root) != 0;
+    if (other || r->depth == MAX_DEPTH || n >= MAX_PATH - 1 || before + n >= MAX_PATH - 1) {
         stop(r, TD_E_CORRUPT);
         return;
     }
@@ -86,7 +88,7 @@ static void XMLCALL refuse_type(void *ctx, const XML_Char *name, const XML_Char 
     stop(ctx, TD_E_CORRUPT);
 }
 
-int cloud_xml(struct td_slice document, cloud_xml_fn *each, void *ctx)
+int cloud_xml(struct td_slice document, const char *root, cloud_xml_fn *each, void *ctx)
 {
     /* Some servers send space while they do not know the answer yet, also before the declaration, where XML has none. */
     while (document.n && memchr(" \t\r\n", document.p[0], 4))
@@ -99,7 +101,7 @@ int cloud_xml(struct td_slice document, cloud_xml_fn *each, void *ctx)
         free(r);
         return TD_E_NOMEM;
     }
-    *r = (struct reader){.parser = parser, .each = each, .ctx = ctx};
+    *r = (struct reader){.parser = parser, .root = root, .each = each, .ctx = ctx};
     XML_SetUserData(parser, r);
     XML_SetElementHandler(parser, begin_element, end_element);
     XML_SetCharacterDataHandler(parser, add_text);

@@ -109,7 +109,7 @@ void s3_request_clear(struct s3_request *);
 
 /* Signs: from here it may be started, within some minutes. TD_OK or by host->fail(). */
 int s3_prepare(struct s3 *, struct s3_request *);
-/* What came of an exchange that is done: TD_OK for 2xx; what the sink returned; else by host->fail(). */
+/* What came of an exchange that is done: TD_OK for 2xx without an error inside; what the sink returned; else by host->fail(). */
 int s3_settle(struct s3 *, struct s3_request *);
 /* All of it; in another region, if the bucket is there and none was configured. */
 int s3_run(struct s3 *, struct cloud_session *, struct s3_request *);
@@ -119,6 +119,8 @@ int s3_run_alone(struct s3 *, struct s3_request *);
 /* ---- Errors (s3_error.c) ---- */
 
 void s3_error_read(struct td_slice answer, struct s3_error *ret);
+/* Some requests are answered with status 200 before it is known how they end. */
+bool s3_is_error_answer(struct td_slice answer);
 /* Tells what an error means and what to do, by host->fail(); `status` is HTTP's. */
 int s3_error_tell(struct s3 *, const struct s3_request *, unsigned status, const struct s3_error *);
 bool s3_is_error(const struct s3_request *, const char *code);
@@ -171,11 +173,12 @@ int s3_parts_resume(struct s3_parts *, struct s3 *, const char *key, const char 
 int s3_parts_slot(struct s3_parts *, int64_t timeout_ns, struct s3_slot **ret);
 /* Gives the slot a buffer with a part's bytes and takes the one that it had: both from malloc(). */
 void s3_slot_swap(struct s3_slot *, uint8_t **buffer, size_t *room);
-/* Sends part `number` from the slot's buffer (fd < 0; `offset` 0) or from a file. */
-int s3_parts_send(struct s3_parts *, struct s3_slot *, uint32_t number, int fd, uint64_t offset, uint64_t n);
+/* Sends part `number` from the slot's buffer (fd < 0; `offset` 0) or from a file. `sha256`: of these bytes. */
+int s3_parts_send(struct s3_parts *, struct s3_slot *, uint32_t number, int fd, uint64_t offset, uint64_t n,
+                  const uint8_t sha256[CLOUD_SHA256]);
 /* Works until nothing is on the way, or for so long. */
 int s3_parts_wait(struct s3_parts *, int64_t timeout_ns, bool *ret_idle);
-/* CompleteMultipartUpload. */
+/* CompleteMultipartUpload. *etag "": not told. */
 int s3_parts_complete(struct s3_parts *, char etag[S3_MAX_ETAG]);
 /* What is on the way ends; what is there stays. */
 void s3_parts_clear(struct s3_parts *);

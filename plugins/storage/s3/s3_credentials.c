@@ -261,6 +261,19 @@ bool s3_credentials_expired(struct s3_credentials *c, const struct s3_keys *keys
     return others;
 }
 
+bool s3_credentials_replaced(struct s3_credentials *c, const struct s3_keys *keys)
+{
+    pthread_mutex_lock(&c->lock);
+    bool from_file = c->origin == S3_FROM_FILE && c->has_keys;
+    while (from_file && c->asking)
+        wait_a_little(c);
+    if (from_file && are_same(&c->keys, keys))
+        ask(c);
+    bool others = from_file && !are_same(&c->keys, keys);
+    pthread_mutex_unlock(&c->lock);
+    return others;
+}
+
 const char *s3_credentials_source(struct s3_credentials *c)
 {
     pthread_mutex_lock(&c->lock);

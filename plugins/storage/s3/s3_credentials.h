@@ -46,6 +46,9 @@ int s3_credentials_get(struct s3_credentials *, struct s3_keys *ret);
 /* A request that was signed with these was refused since they have expired. True: the next s3_credentials_get() gives others or says why
  * not, so that it is worth another try; false: there are no others. [any] */
 bool s3_credentials_expired(struct s3_credentials *, const struct s3_keys *);
+/* A request that was signed with these was refused for another reason than their age. True: somebody has replaced the files that they are
+ * from, so that it is worth another try. [io] */
+bool s3_credentials_replaced(struct s3_credentials *, const struct s3_keys *);
 /* Where the keys in force come from, once there are some: "the option accessKey"; valid as long as `c`. For people. [any] */
 const char *s3_credentials_source(struct s3_credentials *c);
 

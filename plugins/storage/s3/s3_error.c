@@ -39,10 +39,21 @@ static int read_element(void *ctx, const char *path, const char *text)
     return 0;
 }
 
+static int pass_over(void *ctx, const char *path, const char *text)
+{
+    (void)ctx, (void)path, (void)text;
+    return 0;
+}
+
+bool s3_is_error_answer(struct td_slice answer)
+{
+    return cloud_xml(answer, "Error", pass_over, NULL) == TD_OK || cloud_xml(answer, "ErrorResponse", pass_over, NULL) == TD_OK;
+}
+
 void s3_error_read(struct td_slice answer, struct s3_error *ret)
 {
     memset(ret, 0, sizeof(*ret));
-    if (cloud_xml(answer, read_element, ret) != TD_OK)
+    if (cloud_xml(answer, NULL, read_element, ret) != TD_OK)
         memset(ret, 0, sizeof(*ret)); /* a page of a proxy, or nothing */
 }
 
@@ -160,16 +171,32 @@ static int tell_region(struct s3 *s, const struct s3_request *r, const struct s3
     if (e->region[0])
         return s->host->fail(s->inst, TD_E_CONFIG, "%s: the bucket is in region %s, not in %s; correct region", p.text, e->region,
                              r->region);
+    if (strcmp(e->code, "AuthorizationHeaderMalformed") == 0)
+        return s->host->fail(s->inst, TD_E_CONFIG, "%s: is not in region %s (%.200s); correct region", p.text, r->region,
+                             e->message[0] ? e->message : "which is all it says");
     struct cloud_exchange *x = (struct cloud_exchange *)(uintptr_t)&r->x;
     const char *location = e->endpoint[0] ? e->endpoint : cloud_header(x, "location");
     return s->host->fail(s->inst, TD_E_CONFIG, "%s: is to be asked elsewhere (%.200s); correct region or endpoint", p.text,
                          location ? location : "does not say where");
 }
 
+/* "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters" */
+static bool is_for_lock(const struct s3_error *e)
+{
+    return strcmp(e->code, "InvalidRequest") == 0 && strstr(e->message, "Content-MD5");
+}
+
 static bool is_expired(const struct s3_error *e)
 {
     return strcmp(e->code, "ExpiredToken") == 0 || strcmp(e->code, "ExpiredTokenException") == 0 ||
            strcmp(e->code, "TokenRefreshRequired") == 0;
+}
+
+/* Keys that somebody has replaced meanwhile are refused by any of these. */
+static bool is_refused(const struct s3_error *e)
+{
+    return strcmp(e->code, "InvalidAccessKeyId") == 0 || strcmp(e->code, "SignatureDoesNotMatch") == 0 ||
+           strcmp(e->code, "InvalidToken") == 0;
 }
 
 static const char *plain_text(const struct s3_request *r, unsigned status)
@@ -191,9 +218,13 @@ int s3_error_tell(struct s3 *s, const struct s3_request *r, unsigned http_status
     if ((http_status >= 300 && http_status < 400 && http_status != 304) || strcmp(e->code, "AuthorizationHeaderMalformed") == 0 ||
         strcmp(e->code, "IllegalLocationConstraintException") == 0 || (wrong_region && http_status == 400))
         return tell_region(s, r, e);
-    const struct meaning *m = find(e->code);
+    static const struct meaning lock = {"InvalidRequest", TD_E_UNSUPPORTED,
+                                        "the bucket locks new objects by default (Object Lock), which is not done here; take its default "
+                                        "retention away, or another bucket"};
+    const struct meaning *m = is_for_lock(e) ? &lock : find(e->code);
     int status = m ? m->status : cloud_classify(http_status);
-    if (is_expired(e) && s3_credentials_expired(s->credentials, &r->keys))
+    if ((is_expired(e) && s3_credentials_expired(s->credentials, &r->keys)) ||
+        (is_refused(e) && s3_credentials_replaced(s->credentials, &r->keys)))
         status = TD_E_RETRY;
     const char *text = m && m->text ? m->text : e->message[0] ? e->message : plain_text(r, http_status);
     return s->host->fail(s->inst, status, "%s: %s%s(HTTP %u%s%s%s%s)", place_of(s, r).text, text, *text ? " " : "", http_status,

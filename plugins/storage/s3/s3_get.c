@@ -41,6 +41,22 @@ static int read_object(struct s3 *s, struct s3_request *r, struct td_object *ret
     return TD_OK;
 }
 
+static int stop(void *ctx, struct td_slice bytes)
+{
+    (void)bytes;
+    return *(const int *)ctx;
+}
+
+/* HEAD has no body that could say what is wrong (keys that have expired, a clock): GET has. Should that go well, what was told of HEAD
+ * stays. */
+static int ask_why(struct s3 *s, const char *key, int status)
+{
+    struct s3_request r = {.method = "GET", .key = key, .x = {.sink = stop, .ctx = &status}};
+    int said = s3_run_alone(s, &r);
+    s3_request_clear(&r);
+    return said == TD_OK ? status : said;
+}
+
 int s3_head(void *self, const char *key, struct td_object *ret)
 {
     struct s3 *s = self;
@@ -48,6 +64,8 @@ int s3_head(void *self, const char *key, struct td_object *ret)
     int status = s3_run_alone(s, &r);
     if (status == TD_OK)
         status = read_object(s, &r, ret);
+    else if (r.x.status == 400 || r.x.status == 403)
+        status = ask_why(s, key, status);
     s3_request_clear(&r);
     return status;
 }

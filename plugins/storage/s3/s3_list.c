@@ -1,7 +1,7 @@
 /* Lists of objects and folders: ListObjectsV2, page by page.
  *
  * Each page begins behind the last name of the one before, not by a token: so names that an answer cannot hold do no harm, and objects may
- * be removed meanwhile. */
+ * be removed meanwhile. Only behind a page without names, of which some services say that more follows, the token is all there is. */
 #include "s3.h"
 
 #include <stdlib.h>
@@ -19,6 +19,7 @@ struct page {
     size_t n;
     struct entry at_hand;
     bool truncated, encoded;
+    char *token; /* of the next one; NULL: none was told */
 };
 
 static void page_clear(struct page *p)
@@ -27,6 +28,7 @@ static void page_clear(struct page *p)
         free(p->entries[i].name);
     free(p->entries);
     free(p->at_hand.name);
+    free(p->token);
     *p = (struct page){0};
 }
 
@@ -48,11 +50,11 @@ void s3_decode_name(char *text)
 
 /* ---- Reading a page ---- */
 
-static int set_name(struct entry *e, const char *text)
+static int copy(char **into, const char *text)
 {
-    free(e->name);
-    e->name = strdup(text);
-    return e->name ? 0 : TD_E_NOMEM;
+    free(*into);
+    *into = strdup(text);
+    return *into ? 0 : TD_E_NOMEM;
 }
 
 static int take_entry(struct page *p, bool is_folder)
@@ -70,7 +72,7 @@ static int take_entry(struct page *p, bool is_folder)
 static int read_object_element(struct entry *e, const char *name, const char *text)
 {
     if (strcmp(name, "Key") == 0)
-        return set_name(e, text);
+        return copy(&e->name, text);
     if (strcmp(name, "Size") == 0) {
         char *end;
         e->object.bytes = strtoull(text, &end, 10);
@@ -91,7 +93,9 @@ static int read_element(void *ctx, const char *path, const char *text)
     if (strncmp(path, "Contents/", 9) == 0)
         return read_object_element(&p->at_hand, path + 9, text);
     if (strcmp(path, "CommonPrefixes/Prefix") == 0)
-        return set_name(&p->at_hand, text);
+        return copy(&p->at_hand.name, text);
+    if (strcmp(path, "NextContinuationToken") == 0)
+        return copy(&p->token, text);
     if (strcmp(path, "IsTruncated") == 0)
         p->truncated = strcmp(text, "true") == 0;
     if (strcmp(path, "EncodingType") == 0)
@@ -108,7 +112,7 @@ static int by_name(const void *a, const void *b)
 static int read_page(struct s3 *s, struct s3_request *r, struct page *p)
 {
     p->entries = calloc(MAX_PAGE, sizeof(*p->entries));
-    int status = p->entries ? cloud_xml(td_bytes(r->x.answer.p, r->x.answer.n), read_element, p) : TD_E_NOMEM;
+    int status = p->entries ? cloud_xml(td_bytes(r->x.answer.p, r->x.answer.n), "ListBucketResult", read_element, p) : TD_E_NOMEM;
     if (status == TD_E_NOMEM)
         return s->host->fail(s->inst, status, "out of memory");
     if (status != TD_OK)
@@ -120,17 +124,28 @@ static int read_page(struct s3 *s, struct s3_request *r, struct page *p)
     return TD_OK;
 }
 
-static int ask(struct s3 *s, const char *prefix, const char *after, bool folders, struct page *p)
+struct listing {
+    const char *prefix;
+    size_t prefix_n;
+    td_list_fn *object;
+    td_folder_fn *folder;
+    void *ctx;
+    struct cloud_text after, token; /* where the next page begins; token "": behind `after` */
+};
+
+static int ask(struct s3 *s, struct listing *l, struct page *p)
 {
     struct s3_request r = {.method = "GET"};
     s3_parameter(&r, "list-type", "2");
     s3_parameter(&r, "encoding-type", "url");
     s3_parameter(&r, "max-keys", "1000");
-    s3_parameter(&r, "prefix", prefix);
-    if (folders)
+    s3_parameter(&r, "prefix", l->prefix);
+    if (l->folder)
         s3_parameter(&r, "delimiter", "/");
-    if (after && *after)
-        s3_parameter(&r, "start-after", after);
+    if (l->token.n)
+        s3_parameter(&r, "continuation-token", cloud_cstr(&l->token));
+    else if (l->after.n)
+        s3_parameter(&r, "start-after", cloud_cstr(&l->after));
     int status = s3_run_alone(s, &r);
     if (status == TD_OK)
         status = read_page(s, &r, p);
@@ -139,14 +154,6 @@ static int ask(struct s3 *s, const char *prefix, const char *after, bool folders
 }
 
 /* ---- Page after page ---- */
-
-struct listing {
-    const char *prefix;
-    size_t prefix_n;
-    td_list_fn *object;
-    td_folder_fn *folder;
-    void *ctx;
-};
 
 static int give(const struct listing *l, struct entry *e)
 {
@@ -161,16 +168,35 @@ static int give(const struct listing *l, struct entry *e)
     return status;
 }
 
-/* What the next page begins behind. A folder's last byte is counted up, so that no key in it follows. */
-static void go_behind(struct cloud_text *after, const struct entry *e)
+static int fail_again(struct s3 *s)
 {
-    after->n = 0;
-    cloud_puts(after, e->name);
-    if (e->is_folder && after->n)
-        after->p[after->n - 1] = '/' + 1;
+    return s->host->fail(s->inst, TD_E_CORRUPT, "%s: the server lists the same objects again", s->config->bucket);
 }
 
-static int walk(struct s3 *s, const struct listing *l, struct cloud_text *after)
+/* What the next page begins behind. A folder's last byte is counted up, so that no key in it follows. */
+static int go_behind(struct s3 *s, struct listing *l, const struct entry *e)
+{
+    if (l->after.n && strcmp(e->name, l->after.p) <= 0)
+        return fail_again(s);
+    l->after.n = l->token.n = 0;
+    cloud_puts(&l->after, e->name);
+    if (e->is_folder && l->after.n)
+        l->after.p[l->after.n - 1] = '/' + 1;
+    return TD_OK;
+}
+
+static int go_on_by_token(struct s3 *s, struct listing *l, const char *token)
+{
+    if (!token || !*token)
+        return s->host->fail(s->inst, TD_E_RETRY, "%s: the server lists nothing, and says that more follows", s->config->bucket);
+    if (strcmp(cloud_cstr(&l->token), token) == 0)
+        return fail_again(s);
+    l->token.n = 0;
+    cloud_puts(&l->token, token);
+    return TD_OK;
+}
+
+static int walk(struct s3 *s, struct listing *l)
 {
     struct page p = {0};
     int status;
@@ -178,38 +204,32 @@ static int walk(struct s3 *s, const struct listing *l, struct cloud_text *after)
     do {
         if (s->host->cancelled(s->inst))
             return s->host->fail(s->inst, TD_E_CANCELLED, "%s: told to stop", s->config->bucket);
-        status = ask(s, l->prefix, cloud_cstr(after), l->folder != NULL, &p);
-        more = status == TD_OK && p.truncated && p.n;
+        status = ask(s, l, &p);
+        more = status == TD_OK && p.truncated;
         for (size_t i = 0; i < p.n && status == TD_OK; i++)
             status = give(l, &p.entries[i]);
-        if (more && status == TD_OK && after->n && strcmp(p.entries[p.n - 1].name, after->p) <= 0)
-            status = s->host->fail(s->inst, TD_E_CORRUPT, "%s: the server lists the same objects again", s->config->bucket);
         if (more && status == TD_OK)
-            go_behind(after, &p.entries[p.n - 1]);
+            status = p.n ? go_behind(s, l, &p.entries[p.n - 1]) : go_on_by_token(s, l, p.token);
         page_clear(&p);
-        if (after->failed)
+        if (l->after.failed || l->token.failed)
             status = s->host->fail(s->inst, TD_E_NOMEM, "out of memory");
     } while (more && status == TD_OK);
+    cloud_text_clear(&l->after);
+    cloud_text_clear(&l->token);
     return status;
 }
 
 int s3_list(void *self, const char *prefix, const char *after, td_list_fn *each, void *ctx)
 {
     struct listing l = {.prefix = prefix, .prefix_n = strlen(prefix), .object = each, .ctx = ctx};
-    struct cloud_text from = {0};
-    cloud_puts(&from, after ? after : "");
-    int status = walk(self, &l, &from);
-    cloud_text_clear(&from);
-    return status;
+    cloud_puts(&l.after, after ? after : "");
+    return walk(self, &l);
 }
 
 int s3_folders(void *self, const char *prefix, const char *after, td_folder_fn *each, void *ctx)
 {
     struct listing l = {.prefix = prefix, .prefix_n = strlen(prefix), .folder = each, .ctx = ctx};
-    struct cloud_text from = {0};
     if (after)
-        cloud_printf(&from, "%s%s%c", prefix, after, '/' + 1);
-    int status = walk(self, &l, &from);
-    cloud_text_clear(&from);
-    return status;
+        cloud_printf(&l.after, "%s%s%c", prefix, after, '/' + 1);
+    return walk(self, &l);
 }

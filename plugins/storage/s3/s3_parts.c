@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 static const int64_t ns_per_s = 1000000000;
+enum { COMPLETION_S = 20 * 60 }; /* it is told byte by byte that it takes long */
 
 struct s3_slot {
     struct s3_request r;
@@ -100,7 +101,8 @@ int s3_parts_begin(struct s3_parts *p, struct s3 *s, const char *key, const uint
         s3_object_headers(s, &r, sha256);
         status = s3_run(s, p->session, &r);
     }
-    if (status == TD_OK && (cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), read_upload_id, p) != TD_OK || !p->id[0]))
+    if (status == TD_OK &&
+        (cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), "InitiateMultipartUploadResult", read_upload_id, p) != TD_OK || !p->id[0]))
         status = s->host->fail(s->inst, TD_E_CORRUPT, "%s/%.500s: the server gives no usable id of the upload", s->config->bucket, key);
     s3_request_clear(&r);
     if (status != TD_OK)
@@ -174,7 +176,8 @@ static int list_page(struct s3_parts *p, struct parts_page *g)
     int status = s3_run(s, p->session, &r);
     if (s3_is_error(&r, "NoSuchUpload"))
         status = s->host->fail(s->inst, TD_E_NOT_FOUND, "%s/%.500s: the upload is not there any more", s->config->bucket, p->key);
-    else if (status == TD_OK && (status = cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), read_part_element, g)) != TD_OK)
+    else if (status == TD_OK &&
+             (status = cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), "ListPartsResult", read_part_element, g)) != TD_OK)
         status = s->host->fail(s->inst, status, "%s/%.500s: what came is no list of parts", s->config->bucket, p->key);
     s3_request_clear(&r);
     return status;
@@ -204,7 +207,7 @@ static int settle(struct s3_parts *p, struct s3_slot *slot)
     struct s3 *s = p->s3;
     int status = s3_settle(s, &slot->r);
     slot->busy = false;
-    if (status == TD_E_CORRUPT) /* its sum was made of what was about to be sent */
+    if (status == TD_E_CORRUPT && slot->r.x.failure == TD_OK) /* its sum was made of what was about to be sent */
         return s->host->fail(s->inst, TD_E_RETRY, "%s/%.500s: part %u came there damaged", s->config->bucket, p->key, slot->number);
     if (status != TD_OK)
         return status;
@@ -275,26 +278,11 @@ void s3_slot_swap(struct s3_slot *slot, uint8_t **buffer, size_t *room)
     *room = had_room;
 }
 
-static int hash_part(struct s3_parts *p, struct s3_slot *slot, int fd, uint64_t offset, uint64_t n)
+int s3_parts_send(struct s3_parts *p, struct s3_slot *slot, uint32_t number, int fd, uint64_t offset, uint64_t n,
+                  const uint8_t sha256[CLOUD_SHA256])
 {
     struct s3 *s = p->s3;
-    uint8_t sum[CLOUD_SHA256];
     struct cloud_text hex = {0};
-    bool good = fd < 0 ? cloud_sha256(td_bytes(slot->buffer, (size_t)n), sum) : cloud_sha256_file(fd, offset, n, sum);
-    if (!good)
-        return s->host->fail(s->inst, fd < 0 ? TD_E_NOMEM : TD_E_CORRUPT,
-                             "%.500s: cannot be read, or became shorter; look at the disk it lies on", p->key);
-    cloud_put_hex(&hex, sum, sizeof(sum));
-    if (!hex.failed)
-        memcpy(slot->payload, hex.p, S3_HEX_SHA256);
-    int status = hex.failed ? fail_nomem(s) : TD_OK;
-    cloud_text_clear(&hex);
-    return status;
-}
-
-int s3_parts_send(struct s3_parts *p, struct s3_slot *slot, uint32_t number, int fd, uint64_t offset, uint64_t n)
-{
-    struct s3 *s = p->s3;
     if (number > S3_MAX_PARTS)
         return s->host->fail(s->inst, TD_E_LIMIT, "%s/%.500s: has more than %d parts; choose a larger partSize", s->config->bucket, p->key,
                              S3_MAX_PARTS);
@@ -302,10 +290,14 @@ int s3_parts_send(struct s3_parts *p, struct s3_slot *slot, uint32_t number, int
         return fail_nomem(s);
     if (number > p->n)
         p->n = number;
-    int status = hash_part(p, slot, fd, offset, n);
-    if (status != TD_OK)
-        return status;
     s3_request_clear(&slot->r);
+    cloud_put_hex(&hex, sha256, CLOUD_SHA256);
+    if (!hex.failed)
+        memcpy(slot->payload, hex.p, S3_HEX_SHA256);
+    bool failed = hex.failed;
+    cloud_text_clear(&hex);
+    if (failed)
+        return fail_nomem(s);
     slot->r = (struct s3_request){.method = "PUT", .key = p->key, .payload_sha256 = slot->payload};
     slot->r.x = (struct cloud_exchange){.body = fd < 0 ? slot->buffer : NULL, .fd = fd, .offset = offset, .body_n = n, .sends_body = true};
     slot->number = number;
@@ -313,7 +305,7 @@ int s3_parts_send(struct s3_parts *p, struct s3_slot *slot, uint32_t number, int
     snprintf(slot->number_text, sizeof(slot->number_text), "%u", number);
     s3_parameter(&slot->r, "partNumber", slot->number_text);
     s3_parameter(&slot->r, "uploadId", p->id);
-    status = s3_prepare(s, &slot->r);
+    int status = s3_prepare(s, &slot->r);
     if (status == TD_OK)
         status = cloud_start(p->session, &slot->r.x);
     slot->busy = status == TD_OK;
@@ -330,16 +322,10 @@ static void put_document(const struct s3_parts *p, struct cloud_text *t)
     cloud_puts(t, "</CompleteMultipartUpload>");
 }
 
-struct completion {
-    struct s3_error error;
-    char etag[S3_MAX_ETAG];
-};
-
-static int read_completion(void *ctx, const char *path, const char *text)
+static int read_etag(void *ctx, const char *path, const char *text)
 {
-    struct completion *c = ctx;
     if (text && strcmp(path, "ETag") == 0)
-        s3_copy_etag(c->etag, text);
+        s3_copy_etag(ctx, text);
     return 0;
 }
 
@@ -347,25 +333,18 @@ int s3_parts_complete(struct s3_parts *p, char etag[S3_MAX_ETAG])
 {
     struct s3 *s = p->s3;
     struct s3_request r = {.method = "POST", .key = p->key};
-    struct completion c = {0};
     struct cloud_text document = {0};
     put_document(p, &document);
     s3_parameter(&r, "uploadId", p->id);
     s3_header(&r, "Content-Type: application/xml");
     r.x.body = cloud_cstr(&document);
     r.x.body_n = document.n;
+    r.x.deadline_ns = COMPLETION_S * ns_per_s;
+    etag[0] = 0; /* some do not tell it here */
     int status = document.failed ? fail_nomem(s) : s3_run(s, p->session, &r);
-    if (status == TD_OK) {
-        /* It begins to answer before it knows how it ends. */
-        s3_error_read(td_bytes(r.x.answer.p, r.x.answer.n), &c.error);
-        if (c.error.code[0])
-            status = s3_error_tell(s, &r, 500, &c.error);
-        else if (cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), read_completion, &c) != TD_OK)
-            status = s->host->fail(s->inst, TD_E_RETRY, "%s/%.500s: the server does not tell whether the upload is complete",
-                                   s->config->bucket, p->key);
-    }
-    if (status == TD_OK)
-        memcpy(etag, c.etag, sizeof(c.etag));
+    if (status == TD_OK && cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), "CompleteMultipartUploadResult", read_etag, etag) != TD_OK)
+        status = s->host->fail(s->inst, TD_E_RETRY, "%s/%.500s: the server does not tell whether the upload is complete", s->config->bucket,
+                               p->key);
     s3_request_clear(&r);
     cloud_text_clear(&document);
     return status;

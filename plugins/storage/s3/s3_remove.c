@@ -147,7 +147,7 @@ static int read_refusals(struct s3 *s, struct s3_request *r)
     struct refusals *f = calloc(1, sizeof(*f));
     if (!f)
         return s->host->fail(s->inst, TD_E_NOMEM, "out of memory");
-    int status = cloud_xml(td_bytes(r->x.answer.p, r->x.answer.n), read_refusal, f);
+    int status = cloud_xml(td_bytes(r->x.answer.p, r->x.answer.n), "DeleteResult", read_refusal, f);
     if (status != TD_OK) {
         status = s->host->fail(s->inst, status, "%s: what came is no answer to removing objects", s->config->bucket);
     } else if (f->n) {

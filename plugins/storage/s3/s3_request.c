@@ -130,9 +130,13 @@ int s3_settle(struct s3 *s, struct s3_request *r)
     if (x->failure != TD_OK)
         return s->host->fail(s->inst, x->failure, "%s%s%.500s at %s: %s", s->config->bucket, r->key ? "/" : "", r->key ? r->key : "",
                              cloud_cstr(&r->host), x->why);
-    if (x->status >= 200 && x->status < 300)
+    struct td_slice answer = td_bytes(x->answer.p, x->answer.n);
+    bool well = x->status >= 200 && x->status < 300;
+    if (well && !s3_is_error_answer(answer))
         return TD_OK;
-    s3_error_read(td_bytes(x->answer.p, x->answer.n), &r->error);
+    s3_error_read(answer, &r->error);
+    if (well)
+        return s3_error_tell(s, r, 500, &r->error);
     const char *region = cloud_header(x, "x-amz-bucket-region");
     if (region && !r->error.region[0])
         snprintf(r->error.region, sizeof(r->error.region), "%s", region);

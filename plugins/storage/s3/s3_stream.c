@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <openssl/evp.h>
+
 enum { STREAM_PARALLEL = 2, FIRST_ROOM = 64 << 10 };
 static const int64_t ns_per_s = 1000000000;
 
@@ -15,6 +17,7 @@ struct upload {
     uint64_t part_size;
     bool has_sha256, in_parts;
     uint8_t sha256[CLOUD_SHA256]; /* as td_put told it */
+    EVP_MD_CTX *whole;            /* sum of the parts that were sent */
     uint8_t *buffer;              /* the part that is gathered */
     size_t n, room;
     uint64_t bytes; /* sent or on the way */
@@ -26,6 +29,7 @@ static void free_upload(struct upload *u)
 {
     if (u->in_parts)
         s3_parts_clear(&u->parts);
+    EVP_MD_CTX_free(u->whole);
     free(u->buffer);
     free(u);
 }
@@ -49,6 +53,11 @@ int s3_put_open(void *self, const char *key, const struct td_put *put, void **re
     u->has_sha256 = put->sha256 != NULL;
     if (put->sha256)
         memcpy(u->sha256, put->sha256, sizeof(u->sha256));
+    u->whole = EVP_MD_CTX_new();
+    if (!u->whole || EVP_DigestInit_ex(u->whole, EVP_sha256(), NULL) != 1) {
+        free_upload(u);
+        return s->host->fail(s->inst, TD_E_NOMEM, "out of memory");
+    }
     *ret_upload = u;
     return TD_OK;
 }
@@ -77,6 +86,7 @@ static int send_part(struct upload *u)
 {
     struct s3 *s = u->s3;
     struct s3_slot *slot = NULL;
+    uint8_t sum[CLOUD_SHA256];
     int status = TD_OK;
     if (!u->in_parts) {
         status = s3_parts_begin(&u->parts, s, u->key, u->has_sha256 ? u->sha256 : NULL, STREAM_PARALLEL);
@@ -86,11 +96,13 @@ static int send_part(struct upload *u)
         status = s3_parts_slot(&u->parts, ns_per_s, &slot);
     if (status != TD_OK)
         return status;
-    s3_slot_swap(slot, &u->buffer, &u->room);
     size_t n = u->n;
+    if (!cloud_sha256(td_bytes(u->buffer, n), sum) || EVP_DigestUpdate(u->whole, u->buffer, n) != 1)
+        return s->host->fail(s->inst, TD_E_NOMEM, "out of memory");
+    s3_slot_swap(slot, &u->buffer, &u->room);
     u->n = 0;
     u->bytes += n;
-    return s3_parts_send(&u->parts, slot, ++u->number, -1, 0, n);
+    return s3_parts_send(&u->parts, slot, ++u->number, -1, 0, n, sum);
 }
 
 int s3_put_write(void *upload, struct td_slice bytes)
@@ -131,6 +143,12 @@ static void fill_object(struct s3_request *r, uint64_t bytes, const uint8_t *sha
         ret->mtime_ns = cloud_now_ns();
 }
 
+static int fail_damaged(const struct upload *u)
+{
+    struct s3 *s = u->s3;
+    return s->host->fail(s->inst, TD_E_CORRUPT, "%s/%.500s: what was written is not what its SHA-256 says", s->config->bucket, u->key);
+}
+
 /* The server got other bytes than the sum says: was it told to us for other bytes, or was it the way there? */
 static int explain_damage(const struct upload *u, const uint8_t *sha256)
 {
@@ -140,7 +158,7 @@ static int explain_damage(const struct upload *u, const uint8_t *sha256)
         return s->host->fail(s->inst, TD_E_NOMEM, "out of memory");
     if (memcmp(sum, sha256, sizeof(sum)) == 0)
         return s->host->fail(s->inst, TD_E_RETRY, "%s/%.500s: came there damaged", s->config->bucket, u->key);
-    return s->host->fail(s->inst, TD_E_CORRUPT, "%s/%.500s: what was written is not what its SHA-256 says", s->config->bucket, u->key);
+    return fail_damaged(u);
 }
 
 static int put_whole(struct upload *u, const uint8_t *sha256, struct td_object *ret)
@@ -167,12 +185,24 @@ static int put_whole(struct upload *u, const uint8_t *sha256, struct td_object *
     return status;
 }
 
-static int complete(struct upload *u, struct td_object *ret)
+/* All parts have been sent. `sha256`: as td_put or the commit told it, or NULL. */
+static int compare_whole(struct upload *u, const uint8_t *sha256)
+{
+    uint8_t sum[CLOUD_SHA256];
+    if (EVP_DigestFinal_ex(u->whole, sum, NULL) != 1)
+        return u->s3->host->fail(u->s3->inst, TD_E_NOMEM, "out of memory");
+    bool as_told = !u->has_sha256 || memcmp(sum, u->sha256, sizeof(sum)) == 0;
+    return as_told && (!sha256 || memcmp(sum, sha256, sizeof(sum)) == 0) ? TD_OK : fail_damaged(u);
+}
+
+static int complete(struct upload *u, const uint8_t *sha256, struct td_object *ret)
 {
     struct s3 *s = u->s3;
     char etag[S3_MAX_ETAG];
     bool idle = false;
     int status = send_part(u);
+    if (status == TD_OK)
+        status = compare_whole(u, sha256);
     while (status == TD_OK && !idle)
         status = s3_parts_wait(&u->parts, ns_per_s, &idle);
     if (status == TD_OK)
@@ -194,7 +224,7 @@ int s3_put_commit(void *upload, const uint8_t *sha256, struct td_object *ret)
     struct upload *u = upload;
     if (!sha256 && u->has_sha256)
         sha256 = u->sha256;
-    int status = u->in_parts ? complete(u, ret) : put_whole(u, sha256, ret);
+    int status = u->in_parts ? complete(u, sha256, ret) : put_whole(u, sha256, ret);
     if (status != TD_OK)
         s3_put_abort(u);
     else

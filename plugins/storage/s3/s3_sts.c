@@ -222,7 +222,8 @@ static int take(struct request *r, struct s3_found *ret, struct s3_trouble *t)
 {
     struct answer a = {0};
     struct s3_trouble why = {0};
-    int status = r->x.answer.n > S3_MAX_KEYS_ANSWER ? TD_E_CORRUPT : cloud_xml(td_bytes(r->x.answer.p, r->x.answer.n), read_element, &a);
+    int status =
+        r->x.answer.n > S3_MAX_KEYS_ANSWER ? TD_E_CORRUPT : cloud_xml(td_bytes(r->x.answer.p, r->x.answer.n), NULL, read_element, &a);
     if (status == TD_E_NOMEM)
         s3_trouble(t, status, "out of memory");
     else if (status != TD_OK || !a.token.n || !a.expiration.n)

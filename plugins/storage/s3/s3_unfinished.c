@@ -7,7 +7,7 @@ enum { MAX_PAGE = 1000 };
 
 struct unfinished {
     char *key, *id;
-    int64_t begun_ns;
+    int64_t begun_ns; /* INT64_MAX: not known, thus young */
 };
 
 struct page {
@@ -54,7 +54,7 @@ static int read_element(void *ctx, const char *path, const char *text)
         if (p->n == MAX_PAGE || !p->at_hand.key || !p->at_hand.id || !*p->at_hand.key)
             return TD_E_CORRUPT;
         p->v[p->n++] = p->at_hand;
-        p->at_hand = (struct unfinished){0};
+        p->at_hand = (struct unfinished){.begun_ns = INT64_MAX};
         return 0;
     }
     if (strcmp(path, "Upload/Key") == 0)
@@ -62,7 +62,7 @@ static int read_element(void *ctx, const char *path, const char *text)
     if (strcmp(path, "Upload/UploadId") == 0)
         return copy(&p->at_hand.id, text);
     if (strcmp(path, "Upload/Initiated") == 0 && !cloud_read_iso8601(text, &p->at_hand.begun_ns))
-        p->at_hand.begun_ns = INT64_MAX; /* not known: young */
+        p->at_hand.begun_ns = INT64_MAX;
     if (strcmp(path, "NextKeyMarker") == 0)
         return copy(&p->next_key, text);
     if (strcmp(path, "NextUploadIdMarker") == 0)
@@ -94,7 +94,9 @@ static int ask(struct s3 *s, const char *prefix, const struct page *before, stru
         s3_parameter(&r, "upload-id-marker", before->next_id ? before->next_id : "");
     }
     int status = s3_run_alone(s, &r);
-    if (status == TD_OK && (status = cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), read_element, p)) != TD_OK)
+    p->at_hand.begun_ns = INT64_MAX;
+    if (status == TD_OK &&
+        (status = cloud_xml(td_bytes(r.x.answer.p, r.x.answer.n), "ListMultipartUploadsResult", read_element, p)) != TD_OK)
         status = s->host->fail(s->inst, status, "%s: what came is no list of uploads", s->config->bucket);
     if (status == TD_OK)
         decode(p);

@@ -1,11 +1,15 @@
 /* Azure Blob Storage without a server: signatures, accounts, errors, blocks, tokens' answers. */
 #include "../../../plugins/storage/azblob/azblob.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "tap.h"
+
+extern const struct td_plugin td_plugin_v1_azblob;
 
 #define KEY "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
@@ -107,6 +111,8 @@ static void test_accounts(void)
     gives(c, "HTTPS://[::1]/account1", "/account1", "IPv6");
     c.endpoint = "https://blobs.example.com/";
     gives(c, "https://blobs.example.com", "", "a domain of one's own");
+    c.endpoint = "account1.blob.core.windows.net/?sv=1&sig=secret";
+    fails(c, "must be a URL", "no scheme, but a token");
     c.endpoint = "ftp://x";
     fails(c, "must be a URL", "another scheme");
     c.endpoint = "https://x/?sig=secret";
@@ -146,6 +152,11 @@ static void test_accounts(void)
     c.connection = "AccountName=fromtext;AccountKey=" KEY;
     c.account = "explicit";
     gives(c, "https://explicit.blob.core.windows.net", "", "options come first");
+    c.sas_file = "/sas";
+    ok(azblob_account(&c, &a, why, sizeof(why)) == TD_OK && !*a.key && !*a.sas, "also if they are of another kind");
+    c.sas_file = NULL;
+    c.sas = "sv=1&sig=x";
+    ok(azblob_account(&c, &a, why, sizeof(why)) == TD_OK && !*a.key && strcmp(a.sas, c.sas) == 0, "as a token before a key");
 }
 
 static void test_sas(void)
@@ -301,6 +312,8 @@ static void test_block_lists(void)
            !found.n && !uncommitted,
        "an empty list");
     is_int(azblob_read_block_list(TD_LIT("<BlockList><Comm"), &found, &uncommitted), TD_E_CORRUPT, "half a list");
+    is_int(azblob_read_block_list(TD_LIT("<Error><Code>InternalError</Code></Error>"), &found, &uncommitted), TD_E_CORRUPT,
+           "another document");
     azblob_blocks_clear(&found);
     azblob_blocks_clear(&list);
     cloud_text_clear(&body);
@@ -345,6 +358,80 @@ static void test_tokens(void)
     is_str(answer.why, "HTTP 401, invalid_client: AADSTS700016: no", "in words");
 }
 
+/* ---- Secrets in files ---- */
+
+static char told[512];
+
+static int tell(struct td_inst *inst, int status, const char *fmt, ...)
+{
+    va_list args;
+    (void)inst;
+    va_start(args, fmt);
+    vsnprintf(told, sizeof(told), fmt, args);
+    va_end(args);
+    return status;
+}
+
+static bool never(struct td_inst *inst)
+{
+    (void)inst;
+    return false;
+}
+
+static void write_secret(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    ok(f && fputs(text, f) >= 0 && fclose(f) == 0, "a file with \"%s\"", text);
+}
+
+/* What a request would be sent with, after the file was looked at again. *ret_replaced: if that was refused. */
+static int authorise(struct azblob *a, char ret[64], bool *ret_replaced)
+{
+    struct azblob_request r;
+    azblob_request_begin(&r, a, "GET", "k");
+    int status = azblob_authorise(&r);
+    snprintf(ret, 64, "%s", cloud_cstr(&r.sas));
+    if (ret_replaced)
+        *ret_replaced = azblob_replaced(&r);
+    azblob_request_clear(&r);
+    return status;
+}
+
+static void test_files(void)
+{
+    static const struct td_host host = {.size = sizeof(host), .fail = tell, .cancelled = never};
+    const struct td_component *component = td_plugin_v1_azblob.components[0];
+    char path[] = "/tmp/tapedeck-sas-XXXXXX", text[64];
+    struct azblob_config c = {.account = "account1", .container = "box", .endpoint_suffix = "core.windows.net", .sas_file = path};
+    void *self = NULL;
+    struct azblob *a;
+    bool replaced = true;
+    close(mkstemp(path));
+    if (!ok(component->create(NULL, &host, &c, &self) == TD_OK, "an instance with a token in a file"))
+        return;
+    a = self;
+    is_int(authorise(a, text, NULL), TD_E_CONFIG, "an empty file");
+    like(told, "holds no SAS token", "  is told");
+    write_secret(path, "?sv=1&sig=one\n");
+    ok(authorise(a, text, &replaced) == TD_OK && strcmp(text, "sv=1&sig=one") == 0 && !replaced, "a token: %s", text);
+    write_secret(path, "sv=2&sig=two\n");
+    ok(authorise(a, text, NULL) == TD_OK && strcmp(text, "sv=1&sig=one") == 0, "another one is not looked for all the time");
+    ok(authorise(a, text, &replaced) == TD_OK && strcmp(text, "sv=1&sig=one") == 0 && replaced, "but when the old one is refused");
+    ok(authorise(a, text, &replaced) == TD_OK && strcmp(text, "sv=2&sig=two") == 0 && !replaced, "then it is used");
+    static const char *const halves[] = {"", "sv=3&si"};
+    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
+        write_secret(path, halves[i]);
+        a->sas_file.looked_ns = a->sas_file.mtime_ns = 0;
+        ok(authorise(a, text, &replaced) == TD_OK && strcmp(text, "sv=2&sig=two") == 0 && !replaced,
+           "one that is just being written does not take its place");
+    }
+    write_secret(path, "sv=3&sig=three");
+    a->sas_file.looked_ns = 0;
+    ok(authorise(a, text, NULL) == TD_OK && strcmp(text, "sv=3&sig=three") == 0, "one that is whole does");
+    component->destroy(a);
+    unlink(path);
+}
+
 int main(void)
 {
     test_signing();
@@ -354,5 +441,6 @@ int main(void)
     test_blocks();
     test_block_lists();
     test_tokens();
+    test_files();
     return tap_done();
 }

@@ -7,7 +7,7 @@
 
 static struct field_set fields, other_fields, wrong_fields;
 static const struct field_set *components[] = {&fields, &other_fields, &wrong_fields};
-static const char *const protocols[] = {"SAMPLE", "OTHER", "WRONG"};
+static const struct registry_protocol protocols[] = {{"SAMPLE", NULL}, {"OTHER", NULL}, {"WRONG", NULL}};
 static struct td_call call;
 
 static const struct td_field other_rows[] = {
@@ -180,6 +180,33 @@ static void test_json(const struct field_registry *r)
     }
 }
 
+/* One protocol on two others: two components, one name. */
+static void test_kinds(void)
+{
+    static const char *const on_sample[] = {"SAMPLE", "WEB", NULL}, *const on_other[] = {"OTHER", NULL};
+    static const struct registry_protocol kinds[] = {{"SAMPLE", NULL}, {"OTHER", NULL}, {"UPPER", on_sample}, {"UPPER", on_other}};
+    const struct field_set *const sets[] = {&fields, &other_fields, &fields, &other_fields};
+    static const char *const names[] = {"sample", "other", "upper", "web"};
+    static const uint64_t expected[] = {0x5, 0xa, 0xc, 0x4}; /* which of the four they are true for */
+    struct field_registry *r;
+    struct registry_value v;
+    is_int(field_registry_new(sets, kinds, 4, &r, NULL), TD_OK, "two on others");
+    const char *const *known = field_registry_at(r, find(r, "protocol"))->values;
+    ok(known[0] && known[1] && known[2] && !known[3], "a name is there once");
+    for (uint32_t i = 0; i < 4; i++) {
+        uint64_t is = 0;
+        for (uint32_t k = 0; k < 4; k++) {
+            call.component = k;
+            if (field_registry_get(r, find(r, names[i]), &call, &v) && v.number)
+                is |= 1ull << k;
+        }
+        is_int(is, expected[i], "whose calls are of %s", names[i]);
+    }
+    call.component = 0;
+    is_str(field_registry_at(r, find(r, "path"))->owner, "SAMPLE, UPPER", "owners, each once");
+    field_registry_free(r);
+}
+
 static void test_refusals(void)
 {
     struct field_registry *r;
@@ -220,6 +247,7 @@ int main(void)
     test_table(r);
     test_values(r);
     test_json(r);
+    test_kinds();
     test_refusals();
     test_no_memory();
     field_registry_free(r);

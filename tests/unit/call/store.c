@@ -47,7 +47,7 @@ struct anything {
 
 static void anything_init(struct anything *a)
 {
-    static const char *const protocols[] = {"SAMPLE"};
+    static const struct registry_protocol protocols[] = {{"SAMPLE", NULL}};
     if (sample_call(&a->fields, &a->call) != TD_OK)
         exit(1);
     a->components[0] = &a->fields;

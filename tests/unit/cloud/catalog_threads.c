@@ -1,4 +1,5 @@
 /* Which snapshots are in the cloud: as hubs see it that share a prefix, with what is foreign or damaged beside them. */
+#include "cloud/cloud_internal.h"
 #include "cloud_rig.h"
 
 #define ID_A "20230101T000000Z-0000000a"
@@ -150,9 +151,9 @@ static void test_foreign(void)
     unsigned long gets = atomic_load(&fake.now->gets);
     is_int(cloud_refresh(a.cloud, &t.err), TD_OK, "what is foreign or damaged keeps nobody from the rest: %s", t.err.text);
     is_int(listed(&a), before, "and is not listed");
-    is_int(atomic_load(&fake.now->gets) - gets, 4, "each manifest is read");
+    is_int(atomic_load(&fake.now->gets) - gets, 8, "each manifest is read; three times if it may have come damaged, as no sum is kept");
     must(cloud_refresh(a.cloud, &t.err), "asked");
-    is_int(atomic_load(&fake.now->gets) - gets, 5, "once, but for one that is not there");
+    is_int(atomic_load(&fake.now->gets) - gets, 9, "and not again, but for one that is not there");
     uint8_t *p = memmem(manifest.p, manifest.n, ID_A, sizeof(ID_A) - 1);
     if (p)
         memcpy(p, "20230107T000000Z-00000010", sizeof(ID_A) - 1);
@@ -162,25 +163,230 @@ static void test_foreign(void)
     buf_clear(&manifest);
 }
 
+/* ---- Many, of which nothing is read but the manifests ---- */
+
+enum { MANY = 40 };
+
+static const char *many_id(unsigned i, char out[MANIFEST_ID])
+{
+    snprintf(out, MANIFEST_ID, "20230201T%06uZ-000000ff", i % 60);
+    return out;
+}
+
+static const char *many_key(unsigned i, char out[128])
+{
+    char id[MANIFEST_ID];
+    snprintf(out, 128, PREFIX "%s/manifest.json", many_id(i, id));
+    return out;
+}
+
+static void put_many(const struct buf *manifest, unsigned i, size_t padding)
+{
+    char key[128], id[MANIFEST_ID];
+    struct buf own = {0};
+    buf_put_slice(&own, buf_slice(manifest));
+    uint8_t *p = memmem(own.p, own.n, ID_A, sizeof(ID_A) - 1);
+    if (p)
+        memcpy(p, many_id(i, id), sizeof(ID_A) - 1);
+    for (size_t k = 0; k < padding; k++)
+        buf_putc(&own, ' ');
+    must(storage_put_bytes(t.seen, many_key(i, key), buf_slice(&own), &t.err), "a manifest");
+    buf_clear(&own);
+}
+
+static bool is_listed(struct hub_rig *h, unsigned i)
+{
+    char id[MANIFEST_ID];
+    struct cloud_snapshot *s = cloud_pin(h->cloud, many_id(i, id));
+    if (s)
+        cloud_snapshot_unpin(s);
+    return s;
+}
+
+/* A folder outlives its manifest where a removal was cut short, or something foreign lies in it. */
+static void test_looked_again(size_t before)
+{
+    char key[128];
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(key, sizeof(key), PREFIX "20230201T%06uZ-000000ff/foreign", i);
+        put(key, "");
+        must(storage_remove(t.seen, many_key(i, key), &t.err), "removed");
+    }
+    unsigned long heads = atomic_load(&fake.now->heads);
+    must(cloud_refresh(a.cloud, &t.err), "asked");
+    ok(atomic_load(&fake.now->heads) - heads < MANY && listed(&a) < before + MANY, "some are looked at again: %zu are left",
+       listed(&a) - before);
+    for (int i = 0; i < 3; i++)
+        must(cloud_refresh(a.cloud, &t.err), "asked");
+    is_int(listed(&a), before, "in turn all");
+}
+
+static void test_many(void)
+{
+    struct buf manifest = {0};
+    char key[128], id[MANIFEST_ID];
+    must(storage_get_bytes(t.seen, PREFIX ID_A "/manifest.json", 1 << 20, &manifest, &t.err), "a manifest");
+    must(cloud_refresh(a.cloud, &t.err), "asked");
+    size_t before = listed(&a);
+    for (unsigned i = 0; i < MANY; i++)
+        put_many(&manifest, i, i % 10 ? 0 : 5 << 20);
+    fake.denied_key = many_key(7, key);
+    is_int(cloud_refresh(a.cloud, &t.err), TD_OK, "a manifest that may not be read keeps nobody from the rest: %s", t.err.text);
+    ok(listed(&a) == before + MANY - 1 && !is_listed(&a, 7), "which are listed, large ones among them");
+    fake.denied_key = NULL;
+    must(cloud_refresh(a.cloud, &t.err), "asked");
+    ok(is_listed(&a, 7), "and it is, as soon as it may be");
+
+    b.cloud->most = 10;
+    must(cloud_refresh(b.cloud, &t.err), "asked");
+    ok(listed(&b) == 10 && is_listed(&b, MANY - 1) && !is_listed(&b, MANY - 11), "the newest are listed where there are too many");
+    must(storage_remove(t.seen, many_key(MANY - 1, key), &t.err), "removed");
+    must(cloud_refresh(b.cloud, &t.err), "asked");
+    ok(listed(&b) == 10 && !is_listed(&b, MANY - 1) && is_listed(&b, MANY - 11), "what is gone makes room");
+    b.cloud->most = CLOUD_MAX_SNAPSHOTS;
+    b.cloud->most_bytes = b.cloud->bytes + 2 * b.cloud->bytes / 10;
+    must(cloud_refresh(b.cloud, &t.err), "asked");
+    ok(listed(&b) == 12 && is_listed(&b, MANY - 2) && b.cloud->bytes <= b.cloud->most_bytes, "also where memory would be too little: %zu",
+       listed(&b));
+    put_many(&manifest, MANY - 1, 0);
+    must(cloud_refresh(b.cloud, &t.err), "asked");
+    ok(listed(&b) == 12 && is_listed(&b, MANY - 1), "the oldest makes room for a new one");
+    unsigned long gets = atomic_load(&fake.now->gets);
+    must(cloud_refresh(b.cloud, &t.err), "asked");
+    is_int(atomic_load(&fake.now->gets) - gets, 0, "and is not read again and again");
+    b.cloud->most_bytes = CLOUD_MAX_BRIEFS;
+    must(cloud_refresh(b.cloud, &t.err), "asked");
+    is_int(listed(&b), before + MANY, "all, where there is room");
+
+    must(storage_remove(t.seen, many_key(3, key), &t.err), "removed");
+    is_int(cloud_look(b.cloud, many_id(4, id), NS_PER_S, &t.err), TD_OK, "one that is there");
+    is_int(cloud_look(b.cloud, many_id(3, id), NS_PER_S, &t.err), TD_E_NOT_FOUND, "one that is not there any more");
+    ok(!is_listed(&b, 3) && is_listed(&b, 4), "is not listed from then on");
+    atomic_store(&fake.now->down, true);
+    is_int(cloud_look(b.cloud, many_id(4, id), 10 * NS_PER_MS, &t.err), TD_E_RETRY, "of one that cannot be seen");
+    ok(is_listed(&b, 4), "nothing is known");
+    atomic_store(&fake.now->down, false);
+    put_many(&manifest, 3, 0);
+    buf_clear(&manifest);
+    test_looked_again(before);
+}
+
+/* What comes damaged is got again, also if no sum tells that it is. */
+static void test_damaged(void)
+{
+    fake_reset();
+    atomic_store(&fake.now->keeps_no_sums, true);
+    hub_make(&a, "20230301T000000Z-000000cc", "cut", 1, 100);
+    must(hub_upload(&a, "cut", NULL, NULL), "uploaded");
+    atomic_store(&fake.now->damaged_gets, 2);
+    fake.flipped = 0x80;
+    must(cloud_refresh(b.cloud, &t.err), "asked");
+    struct cloud_snapshot *s = cloud_pin(b.cloud, "20230301T000000Z-000000cc");
+    ok(s, "a manifest that came damaged twice is read the third time");
+    if (s)
+        cloud_snapshot_unpin(s);
+    fake_reset();
+}
+
+/* ---- Dissections ---- */
+
+static bool is_dissected(struct hub_rig *h, const char *id)
+{
+    struct cloud_snapshot *s = cloud_pin(h->cloud, id);
+    bool dissected = s && cloud_snapshot_is_dissected(s);
+    if (s)
+        cloud_snapshot_unpin(s);
+    return dissected;
+}
+
+static void test_dissected(void)
+{
+    static const char id[] = "20230302T000000Z-000000dd";
+    hub_make(&a, id, "seen", 1, 100);
+    must(hub_upload(&a, "seen", NULL, NULL), "uploaded");
+    must(cloud_refresh(b.cloud, &t.err), "asked");
+    ok(!is_dissected(&a, id) && !is_dissected(&b, id), "one without dissections");
+    hub_add_dissection(&a, "seen", "calls", 100, 3);
+    uint64_t version = cloud_version(b.cloud);
+    must(hub_upload(&a, "seen", NULL, NULL), "uploaded");
+    ok(is_dissected(&a, id), "whoever uploads one knows at once");
+    for (int i = 0; i < 4; i++)
+        must(cloud_refresh(b.cloud, &t.err), "asked");
+    ok(is_dissected(&b, id) && cloud_version(b.cloud) > version, "the others when they look at it again");
+    must(cloud_refresh(a.cloud, &t.err), "asked");
+    ok(is_dissected(&a, id), "which does not make it forgotten");
+}
+
+/* ---- Cancelling what waits ---- */
+
+struct waiting {
+    struct cloud *cloud;
+    struct snapshot *snapshot; /* NULL: it asks */
+    atomic_bool cancel, ended;
+    int status;
+    pthread_t thread;
+};
+
+static void *wait_for_cloud(void *arg)
+{
+    struct waiting *w = arg;
+    const struct transfer transfer = {.cancel = &w->cancel};
+    struct transfer_result result;
+    struct error err;
+    w->status =
+        w->snapshot ? cloud_upload(w->cloud, w->snapshot, &transfer, &result, &err) : cloud_refresh_unless(w->cloud, &w->cancel, &err);
+    atomic_store(&w->ended, true);
+    return NULL;
+}
+
+static void test_cancel(void)
+{
+    enum { PATIENCE_S = 20 };
+    struct cloud *c = NULL;
+    struct cloud_options o = hub_options(&a, "fake");
+    struct waiting all[] = {{.snapshot = snapshots_pin(a.snapshots, "one")}, {.snapshot = snapshots_pin(a.snapshots, "two")}, {0}};
+    enum { N = sizeof(all) / sizeof(all[0]) };
+    atomic_store(&fake.now->down, true);
+    o.may_be_away = true;
+    o.retry.patience_ns = 10 * NS_PER_MS;
+    must(cloud_open(&o, &c, &t.err), "a cloud that is away");
+    cloud_refresh_soon(c, NS_PER_S); /* the asker's own question is over */
+    c->retry.patience_ns = (int64_t)PATIENCE_S * NS_PER_S;
+    for (size_t i = 0; i < N; i++) {
+        all[i].cloud = c;
+        pthread_create(&all[i].thread, NULL, wait_for_cloud, &all[i]);
+        usleep(20000);
+    }
+    for (size_t i = N; i-- > 0;) { /* the first, for which the others may wait, is the last */
+        int64_t began_ns = run_now();
+        bool waits = !atomic_load(&all[i].ended);
+        atomic_store(&all[i].cancel, true);
+        pthread_join(all[i].thread, NULL);
+        ok(waits && all[i].status == TD_E_CANCELLED && run_now() - began_ns < (int64_t)2 * NS_PER_S,
+           "%s that waits for a cloud that is away can be cancelled", all[i].snapshot ? "an upload" : "a question");
+        if (all[i].snapshot)
+            snapshot_unpin(all[i].snapshot);
+    }
+    atomic_store(&fake.now->down, false);
+    cloud_close(c);
+}
+
 /* ---- What this hub does while it asks ---- */
 
 static struct {
-    int lists;
+    atomic_int steps; /* 1: it uploads; 2: it has; 3: it has been asked again */
     bool was_there;
 } own;
 
 /* Between the list of folders and the end: it uploads. When it is asked once more for that, it must be listed still. */
 static void upload_meanwhile(const char *verb, const char *key)
 {
-    (void)key;
-    if (strcmp(verb, "get") == 0 && own.lists == 0) {
-        fake.before = NULL;
+    int none = 0, uploaded = 2;
+    if (strcmp(verb, "get") == 0 && atomic_compare_exchange_strong(&own.steps, &none, 1)) {
         must(hub_upload(&a, "two", NULL, NULL), "uploaded");
-        fake.before = upload_meanwhile;
-        own.lists = 1;
-    } else if (strcmp(verb, "list") == 0 && own.lists == 1) {
+        atomic_store(&own.steps, 2);
+    } else if (strcmp(verb, "list") == 0 && strcmp(key, PREFIX) == 0 && atomic_compare_exchange_strong(&own.steps, &uploaded, 3)) {
         struct cloud_snapshot *s = cloud_pin(a.cloud, ID_B);
-        own.lists = 2;
         own.was_there = s;
         if (s)
             cloud_snapshot_unpin(s);
@@ -193,7 +399,7 @@ static void test_meanwhile(void)
     fake.before = upload_meanwhile;
     must(cloud_refresh(a.cloud, &t.err), "asked");
     fake.before = NULL;
-    ok(own.lists == 2 && own.was_there, "what this hub has uploaded since it asked stays");
+    ok(atomic_load(&own.steps) == 3 && own.was_there, "what this hub has uploaded since it asked stays");
     must(cloud_remove(a.cloud, ID_B, NULL, &t.err), "removed");
     must(cloud_remove(a.cloud, ID_C, NULL, &t.err), "removed");
 }
@@ -256,6 +462,10 @@ int main(void)
     test_same_name();
     test_meanwhile();
     test_foreign();
+    test_many();
+    test_damaged();
+    test_dissected();
+    test_cancel();
     test_at_once();
     hub_close(&a);
     hub_close(&b);

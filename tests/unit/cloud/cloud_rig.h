@@ -24,7 +24,8 @@ struct hub_rig {
     struct storage *storage;
     struct snapshots *snapshots;
     struct cloud *cloud;
-    bool knows_more; /* of the first node of what is made, besides packets */
+    bool knows_more;        /* of the first node of what is made, besides packets */
+    const char *first_node; /* how that one is called; NULL: node-1 */
 };
 
 struct cloud_rig {
@@ -133,6 +134,26 @@ static inline void hub_close(struct hub_rig *h)
     storage_close(h->storage);
 }
 
+/* ---- At a call of the cloud something happens ---- */
+
+static struct {
+    atomic_int left;         /* how often it is done */
+    const char *verb, *part; /* before which call */
+} meddler;
+
+static inline bool is_time(const char *verb, const char *key)
+{
+    return strcmp(verb, meddler.verb) == 0 && strstr(key, meddler.part) && atomic_fetch_sub(&meddler.left, 1) > 0;
+}
+
+static inline void set_meddler(void (*what)(const char *verb, const char *key), const char *verb, const char *part, int times)
+{
+    fake.before = what;
+    meddler.verb = verb;
+    meddler.part = part;
+    atomic_store(&meddler.left, times);
+}
+
 /* ---- Snapshots ---- */
 
 static inline void rig_fill(uint8_t *p, size_t n, uint64_t seed)
@@ -164,7 +185,7 @@ static inline void rig_object(struct hub_rig *h, struct manifest *m, struct mani
 /* `segments` on each of two nodes, of `bytes` and a few; the last index has one byte. */
 static inline void hub_make(struct hub_rig *h, const char *id, const char *name, size_t segments, size_t bytes)
 {
-    static const char *const nodes[] = {"node-1", "node-1-b"}; /* whose keys are in another order than the names */
+    const char *nodes[] = {h->first_node ? h->first_node : "node-1", "node-1-b"}; /* whose keys are in another order than the names */
     struct manifest *m = manifest_new();
     snprintf(m->id, sizeof(m->id), "%s", id);
     snprintf(m->name, sizeof(m->name), "%s", name);

@@ -36,6 +36,10 @@ static struct {
     const struct registry *registry;
     void (*before)(const char *verb, const char *key); /* of this process: called before what changes or reads an object */
     const char *damaged_key;                           /* damaged_gets counts only those of keys with this in them */
+    const char *denied_key;                            /* nobody may get those with this in them */
+    const char *denied_verbs;                          /* instead of "get": "head sweep" */
+    const char *hidden_key;                            /* lists do not show keys with this in them */
+    uint8_t flipped;                                   /* bits of the byte that is wrong; 0: the lowest, and text stays text */
 } fake;
 
 struct fake_config {
@@ -61,7 +65,8 @@ static inline void fake_reset(void)
 {
     memset((void *)fake.now, 0, sizeof(*fake.now));
     fake.before = NULL;
-    fake.damaged_key = NULL;
+    fake.damaged_key = fake.denied_verbs = fake.denied_key = fake.hidden_key = NULL;
+    fake.flipped = 0;
 }
 
 /* ---- Failing ---- */
@@ -74,6 +79,14 @@ static inline int fake_pass(const struct fake_cloud *f, int status, const struct
 static inline int fake_fail(const struct fake_cloud *f)
 {
     return f->host->fail(f->inst, TD_E_RETRY, "503 Slow Down");
+}
+
+/* True: it was denied, and *ret is the answer. */
+static inline bool fake_denies(const struct fake_cloud *f, const char *verb, const char *key, int *ret)
+{
+    bool denied = fake.denied_key && strstr(key, fake.denied_key) && strstr(fake.denied_verbs ? fake.denied_verbs : "get", verb);
+    *ret = denied ? f->host->fail(f->inst, TD_E_DENIED, "403 AccessDenied") : TD_OK;
+    return denied;
 }
 
 static inline bool fake_take(atomic_uint *n)
@@ -174,10 +187,15 @@ static inline int fake_head(void *self, const char *key, struct td_object *ret)
     struct fake_cloud *f = self;
     struct storage_object o;
     struct error err;
+    int status;
     atomic_fetch_add(&fake.now->heads, 1);
+    if (fake.before)
+        fake.before("head", key);
     if (!fake_begins())
         return fake_fail(f);
-    int status = storage_head(f->objects, key, &o, &err);
+    if (fake_denies(f, "head", key, &status))
+        return status;
+    status = storage_head(f->objects, key, &o, &err);
     if (status == TD_OK)
         fake_tell(f, key, &o, true, ret);
     return fake_ends(f, status, &err);
@@ -200,7 +218,7 @@ static inline int fake_sink(void *ctx, struct td_slice bytes)
     if (g->damaged && bytes.n) {
         copy = malloc(bytes.n);
         memcpy(copy, bytes.p, bytes.n);
-        copy[bytes.n / 2] ^= 1;
+        copy[bytes.n / 2] ^= fake.flipped ? fake.flipped : 1;
         bytes.p = copy;
         g->damaged = false;
     }
@@ -216,14 +234,17 @@ static inline int fake_get(void *self, const char *key, uint64_t offset, uint64_
     bool hit = !fake.damaged_key || strstr(key, fake.damaged_key);
     struct fake_get g = {sink, ctx, hit && fake_take(&fake.now->damaged_gets), UINT64_MAX};
     struct error err;
+    int status;
     atomic_fetch_add(&fake.now->gets, 1);
     if (!fake_begins())
         return fake_fail(f);
+    if (fake_denies(f, "get", key, &status))
+        return status;
     if (fake.before)
         fake.before("get", key);
     if (n > 1 && n != UINT64_MAX && fake_take(&fake.now->broken_gets))
         g.left = n / 2;
-    int status = storage_get(f->objects, key, offset, n, fake_sink, &g, &err);
+    status = storage_get(f->objects, key, offset, n, fake_sink, &g, &err);
     return status == 1000 ? fake_fail(f) : status > 0 ? status : fake_ends(f, status, &err);
 }
 
@@ -237,6 +258,8 @@ static inline int fake_list_one(void *ctx, const char *key, const struct storage
 {
     struct fake_list *l = ctx;
     struct td_object object = {.size = sizeof(object)};
+    if (fake.hidden_key && strstr(key, fake.hidden_key))
+        return TD_OK;
     fake_tell(l->f, key, o, false, &object);
     return l->each(l->ctx, key, &object);
 }
@@ -347,8 +370,11 @@ static inline int fake_forget(void *self, const char *key, const char *state)
     struct fake_cloud *f = self;
     char prefix[STORAGE_MAX_KEY + 1];
     struct error err = {0};
+    int status;
     if (!fake_begins())
         return fake_fail(f);
+    if (fake_denies(f, "forget", key, &status))
+        return status;
     snprintf(prefix, sizeof(prefix), "%.900s/%.40s/", key, state);
     return fake_ends(f, storage_list(f->parts, prefix, NULL, fake_remove_part, f, &err), &err);
 }
@@ -357,8 +383,11 @@ static inline int fake_sweep(void *self, const char *prefix)
 {
     struct fake_cloud *f = self;
     struct error err = {0};
+    int status;
     if (!fake_begins())
         return fake_fail(f);
+    if (fake_denies(f, "sweep", prefix, &status))
+        return status;
     return fake_ends(f, storage_list(f->parts, prefix, NULL, fake_remove_part, f, &err), &err);
 }
 

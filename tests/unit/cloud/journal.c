@@ -47,7 +47,7 @@ static void note(struct journal *j, const char *key, uint64_t range)
 /* Changes the file as only a crash, or another boot, does. */
 static void edit(const char *text, bool at_end)
 {
-    int fd = openat(dir_fd, "ranges", O_RDWR);
+    int fd = openat(dir_fd, ".ranges", O_RDWR);
     if (fd < 0 || pwrite(fd, text, strlen(text), at_end ? lseek(fd, 0, SEEK_END) : 0) != (ssize_t)strlen(text))
         exit(1);
     close(fd);
@@ -134,7 +134,7 @@ int main(void)
         return 1;
     test_journal();
     test_states();
-    unlinkat(dir_fd, "ranges", 0);
+    unlinkat(dir_fd, ".ranges", 0);
     close(dir_fd);
     buf_clear(&told);
     ok(rmdir(dir) == 0, "nothing is left behind");

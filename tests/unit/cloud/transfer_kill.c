@@ -66,9 +66,11 @@ static int download(struct hub_rig *h)
     return status == TD_E_EXISTS && snapshots_has_id(h->snapshots, id) ? TD_OK : status;
 }
 
+/* As the hub's job does: if the other one's upload ended meanwhile, what it may lack now is sent once more. */
 static int give_up(struct hub_rig *h)
 {
-    return cloud_clean_upload(h->cloud, id, &t.err);
+    int status = cloud_clean_upload(h->cloud, id, NULL, &t.err);
+    return status == TD_E_EXISTS ? upload(h) : status;
 }
 
 static int make(struct hub_rig *h)

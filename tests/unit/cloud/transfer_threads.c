@@ -30,25 +30,7 @@ static struct transfer watched(struct watch *w)
     return (struct transfer){&w->cancel, progress, w};
 }
 
-/* ---- At a call of the cloud something happens ---- */
-
-static struct {
-    atomic_int left;         /* how often it is done */
-    const char *verb, *part; /* before which call */
-} meddler;
-
-static bool is_time(const char *verb, const char *key)
-{
-    return strcmp(verb, meddler.verb) == 0 && strstr(key, meddler.part) && atomic_fetch_sub(&meddler.left, 1) > 0;
-}
-
-static void set_meddler(void (*what)(const char *verb, const char *key), const char *verb, const char *part, int times)
-{
-    fake.before = what;
-    meddler.verb = verb;
-    meddler.part = part;
-    atomic_store(&meddler.left, times);
-}
+/* ---- Stopping at a call of the cloud ---- */
 
 static struct watch *stopped;
 
@@ -317,10 +299,10 @@ static void test_cancel(void)
     struct watch w2 = {0};
     tr = stopping(&w2, "part", ID_A, 14);
     is_int(hub_upload(&a, "first", &tr, &r), TD_E_CANCELLED, "another one is cancelled");
-    is_int(cloud_clean_upload(a.cloud, ID_A, &t.err), TD_OK, "and given up");
+    is_int(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), TD_OK, "and given up");
     ok(cloud_count(ID_A) == 0 && cloud_parts() == 0 && work_is_empty(&a), "nothing is left of it");
     must(hub_upload(&a, "first", NULL, NULL), "uploaded");
-    is_int(cloud_clean_upload(a.cloud, ID_A, &t.err), TD_OK, "what is whole");
+    is_int(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), TD_OK, "what is whole");
     is_int(cloud_count(ID_A), OBJECTS + 2, "is not given up");
     struct watch w3 = {0};
     tr = stopping(&w3, "get", "/0000000", 9);
@@ -365,7 +347,7 @@ static void test_away(void)
     must(cloud_refresh(a.cloud, &t.err), "it is back");
     cloud_status(a.cloud, &s);
     ok(s.connected && !*s.error && strcmp(s.provider, "fake") == 0, "and told");
-    must(cloud_clean_upload(a.cloud, ID_A, &t.err), "cleaned");
+    must(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), "cleaned");
 }
 
 /* ---- Room ---- */
@@ -463,7 +445,7 @@ static void test_other_snapshot(void)
     hub_open(&other, "other");
     hub_make(&other, ID_A, "another", 2, 1000);
     is_int(hub_upload(&other, "another", NULL, &r), TD_E_EXISTS, "another snapshot of the same id is refused");
-    is_int(cloud_clean_upload(other.cloud, ID_A, &t.err), TD_OK, "and cleaned");
+    is_int(cloud_clean_upload(other.cloud, ID_A, NULL, &t.err), TD_OK, "and cleaned");
     is_int(cloud_verify(a.cloud, ID_A, NULL, NULL, &t.err), TD_OK, "the first one is as it was");
     hub_close(&other);
 }
@@ -512,7 +494,7 @@ static void test_others(void)
     is_int(hub_upload(&a, "first", NULL, &r), TD_E_RETRY, "who removes for ever");
     like(t.err.text, "somebody removes its objects", "is told");
     fake.before = NULL;
-    must(cloud_clean_upload(a.cloud, ID_A, &t.err), "cleaned");
+    must(cloud_clean_upload(a.cloud, ID_A, NULL, &t.err), "cleaned");
     must(hub_upload(&a, "first", NULL, NULL), "uploaded");
     set_meddler(remove_everything, "get", "node-1/0000000003", 1);
     is_int(hub_download(&b, ID_A, NULL, &r), TD_E_NOT_FOUND, "a snapshot that is removed while it is downloaded");
@@ -535,7 +517,7 @@ static void try_again(const char *verb, const char *key)
 {
     struct error err;
     if (is_time(verb, key))
-        atomic_store(&second_try, cloud_clean_upload(a.cloud, ID_A, &err));
+        atomic_store(&second_try, cloud_clean_upload(a.cloud, ID_A, NULL, &err));
 }
 
 static void test_order(void)

@@ -41,7 +41,7 @@ static int note(void *ctx, const char *path, const char *text)
 static void reads(const char *document, int status, const char *expected, const char *what)
 {
     struct seen s = {0};
-    is_int(cloud_xml(td_str(document), note, &s), status, "%s", what);
+    is_int(cloud_xml(td_str(document), NULL, note, &s), status, "%s", what);
     if (expected)
         is_str(s.text, expected, "  as it stands");
 }
@@ -62,8 +62,10 @@ static void test_xml(void)
     reads("<!DOCTYPE l [<!ENTITY a 'b'>]><l>&a;</l>", TD_E_CORRUPT, "", "a document type");
     reads("<l>&nosuch;</l>", TD_E_CORRUPT, "", "an entity that nobody declares");
     struct seen s = {.stop_at = 2};
-    is_int(cloud_xml(TD_LIT("<l><a/><b/><c/></l>"), note, &s), 42, "a reader stops");
+    is_int(cloud_xml(TD_LIT("<l><a/><b/><c/></l>"), "l", note, &s), 42, "a reader stops");
     is_str(s.text, "a=|b=|", "  at once");
+    s = (struct seen){0};
+    ok(cloud_xml(TD_LIT("<l><m/></l>"), "m", note, &s) == TD_E_CORRUPT && !s.text[0], "another root than is expected");
 
     struct cloud_text t = {0};
     for (int i = 0; i < 17; i++)

@@ -106,6 +106,19 @@ static inline bool talk_answer(struct talk *t)
     } else if (strcmp(path, "/cut-body") == 0) {
         talk_puts(t, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nbegin");
         return false;
+    } else if (strcmp(path, "/cut-head") == 0) {
+        talk_puts(t, "HTTP/1.1 200 OK\r\nX-One: 1\r\n"); /* an orderly end */
+        return false;
+    } else if (strcmp(path, "/cut-interim") == 0) {
+        talk_puts(t, "HTTP/1.1 103 Early\r\nX-One: 1\r\n\r\n");
+        return false;
+    } else if (strcmp(path, "/trickle") == 0) {
+        talk_puts(t, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        for (int i = 0; i < 100; i++) {
+            usleep(30000);
+            talk_puts(t, "x");
+        }
+        return false;
     } else if (strcmp(path, "/slow") == 0) {
         sleep(2);
         return false;

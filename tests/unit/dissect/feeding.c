@@ -169,7 +169,7 @@ static void losses(void)
     is_str(see(), "open(toy,hint) C0+14@3 C14+6@4 C20+4@5 close(lost) open(toy,mid,hint) C24+6@6 close(end)",
            "the third violation ends a claim");
     is_str(calls(), "a C14/4!;b C10/5+6!;c C6/7!;", "calls that were open are committed");
-    is_int(rig.stats.dissect.lost_claims[4], 1, "the lost claim is counted");
+    is_int(rig.stats.dissect.lost_claims[6], 1, "the lost claim is counted");
 
     start();
     client("ask a\nsure\nbad\nbad\nbad\nbad\n");

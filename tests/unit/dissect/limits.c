@@ -4,6 +4,8 @@
 #include "tap.h"
 #include "toy_talk.h"
 
+enum { TOY = 6 }; /* among the dissectors, by name */
+
 static void connection(void)
 {
     struct engine_options usual = rig.options;
@@ -40,7 +42,7 @@ static void connection(void)
     client("ask b\n");
     (void)run();
     like(buf_cstr(&seen), "nocall C16+6@4 nocall", "there is an end to the calls");
-    ok(rig.stats.dissect.calls[4] > 4 && rig.stats.dissect.calls[4] < 15, "%d of them fit", (int)rig.stats.dissect.calls[4]);
+    ok(rig.stats.dissect.calls[TOY] > 4 && rig.stats.dissect.calls[TOY] < 15, "%d of them fit", (int)rig.stats.dissect.calls[TOY]);
 
     start();
     client("ask a\ntake 4000\ntake 4000\ntake 4000\ntake 4000\ntake 100\nlose\n");
@@ -86,12 +88,12 @@ static void table(void)
     ok(rig.stats.flow.evicted > 400, "too many connections: %d were evicted", (int)rig.stats.flow.evicted);
     ok(rig.stats.dissect.evicted_calls > 400, "most with an open call");
     is_int(rig.stats.flow.evicted_embryonic, 0, "none was without payload");
-    is_int(rig.stats.dissect.calls[4], 1000 + rig.stats.dissect.evicted_calls, "each half of a call that was torn apart is there");
+    is_int(rig.stats.dissect.calls[TOY], 1000 + rig.stats.dissect.evicted_calls, "each half of a call that was torn apart is there");
     rig.options = usual;
 
     many_connections(1000);
     (void)run();
-    is_int(rig.stats.dissect.calls[4], 1000, "with enough memory all are whole");
+    is_int(rig.stats.dissect.calls[TOY], 1000, "with enough memory all are whole");
     is_int(rig.stats.flow.evicted, 0, "and none is evicted");
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -34,7 +35,7 @@ struct peer {
 
 /* ---- Hubs ---- */
 
-static void open_peer(struct peer *p, const char *name, const char *cloud)
+static int try_peer(struct peer *p, const char *name, const char *cloud)
 {
     char text[8192], path[128];
     struct config *config = NULL;
@@ -45,8 +46,15 @@ static void open_peer(struct peer *p, const char *name, const char *cloud)
              "  snapshots: {%s}\n",
              t.dir, name, t.plugins, cloud);
     FILE *f = fopen(path, "w");
-    if (!f || fputs(text, f) < 0 || fclose(f) != 0 || config_load(path, &config, &p->err) != TD_OK ||
-        hub_open(config, "9.9", NULL, &p->hub, &p->err) != TD_OK) {
+    if (!f || fputs(text, f) < 0 || fclose(f) != 0)
+        exit(1);
+    int status = config_load(path, &config, &p->err);
+    return status == TD_OK ? hub_open(config, "9.9", NULL, &p->hub, &p->err) : status;
+}
+
+static void open_peer(struct peer *p, const char *name, const char *cloud)
+{
+    if (try_peer(p, name, cloud) != TD_OK) {
         printf("not ok - hub %s: %s\n", name, p->err.text);
         exit(1);
     }
@@ -282,6 +290,9 @@ static void test_not_local(void)
         {"GET", "/calls/stream?db=far", NULL},
         {"GET", "/calls/far%2Fdefault%2F1", NULL},
         {"GET", "/calls/far%2Fdefault%2F1/pcap", NULL},
+        {"GET", "/fields?db=far", NULL},
+        {"POST", "/filter/check", "{\"filter\":\"http\",\"db\":\"far\"}"},
+        {"POST", "/filter/complete", "{\"filter\":\"ht\",\"db\":\"far/default\"}"},
     };
     struct peer p;
     open_peer(&p, "c", shared_bucket("two/"));
@@ -294,7 +305,6 @@ static void test_not_local(void)
                strstr(p.err.text, "tapedeck snapshot download far"),
            "%s %s: %u %s %s", refused[i].method, refused[i].path, status, p.result.code, p.err.text);
     }
-    answers(&p, "GET", "/fields?db=far", 409, "exists");
     answers(&p, "DELETE", "/snapshots/far?from=local", 409, "not_local");
     answers(&p, "GET", "/calls?db=farther", 404, "not_found");
     runs(&p, "POST", "/snapshots/far/verify?location=cloud", "completed");
@@ -375,13 +385,67 @@ static void test_stale(void)
     is_located(&b, "late", "Local + Cloud");
     runs(&a, "DELETE", "/snapshots/late?from=cloud", "completed");
     ok(lists(&b, "?location=cloud", 2, "late", "Local + Cloud"), "what was removed by others is still listed");
+    answers(&b, "DELETE", "/snapshots/late?from=local", 409, "not_in_cloud");
+    like(b.err.text, "the only copy", "but the last copy is not deleted, without a word");
+    is_located(&b, "late", "Local");
+    runs(&b, "POST", "/snapshots/late/upload", "completed");
     answers(&b, "DELETE", "/snapshots/late?from=local", 204, "");
+    is_located(&b, "late", "Cloud");
+    ok(lists(&a, "?location=local", 2, "late", "Local"), "that it is there again others do not know");
+    answers(&a, "DELETE", "/snapshots/late", 409, "in_both_places");
+    runs(&a, "DELETE", "/snapshots/late?from=all", "completed"); /* but look, before it is gone from one place only */
+    is_int(ask(&a, "GET", "/snapshots/late"), 404, "it is nowhere any more");
     is_int(ask(&b, "POST", "/snapshots/late/download"), 202, "and would be downloaded");
     is_str(end_job(&b, state), "failed", "but is not there");
     like(buf_cstr(&b.body), "\"code\":\"not_found\"", "as is told");
     ok(lists(&b, "?location=cloud", 1, "new", "Cloud"), "and then known");
     close_peer(&b);
     close_peer(&a);
+}
+
+/* Whether there are dissections is known before it is downloaded. */
+static void test_dissected(void)
+{
+    struct peer p;
+    char id[128], path[512];
+    open_peer(&p, "j", shared_bucket("eight/"));
+    import(&p, "seen");
+    id_of(&p, "seen", id);
+    runs(&p, "POST", "/snapshots/seen/upload", "completed");
+    answers(&p, "DELETE", "/snapshots/seen?from=local", 204, "");
+    answers(&p, "GET", "/snapshots/seen", 200, "\"status\":\"Completed\"");
+    snprintf(path, sizeof(path), "%s/bucket/eight/%s/dissections", t.dir, id);
+    bool made = mkdir(path, 0750) == 0;
+    snprintf(path, sizeof(path), "%s/bucket/eight/%s/dissections/default.calls", t.dir, id);
+    FILE *f = made ? fopen(path, "w") : NULL;
+    ok(f && fclose(f) == 0, "another hub adds a dissection");
+    for (int i = 0; i < 20 * WAIT_S && ask(&p, "GET", "/snapshots/seen") == 200 && !strstr(buf_cstr(&p.body), "Dissected"); i++)
+        usleep(50000);
+    answers(&p, "GET", "/snapshots/seen", 200, "\"status\":\"Dissected\"");
+    answers(&p, "GET", "/snapshots", 200, "\"status\":\"Dissected\"");
+    close_peer(&p);
+}
+
+/* In a bucket that is a directory, a prefix must not lead to where local snapshots lie. */
+static void test_apart(void)
+{
+    static const struct {
+        const char *path, *prefix;
+        int want;
+    } tried[] = {
+        {"l/snapshots", "''", TD_E_CONFIG}, {"l", "snapshots/", TD_E_CONFIG}, {"l", "snapshots/below/", TD_OK}, {"l", "beside/", TD_OK}};
+    struct peer p;
+    char text[512];
+    open_peer(&p, "l", "local: {storageSize: 1Gi}");
+    close_peer(&p);
+    for (size_t i = 0; i < sizeof(tried) / sizeof(tried[0]); i++) {
+        snprintf(text, sizeof(text), "cloud: {provider: local, prefix: %s, local: {path: %s/%s, sync: false}}", tried[i].prefix, t.dir,
+                 tried[i].path);
+        int status = try_peer(&p, "l", text);
+        is_int(status, tried[i].want, "%s, %s%s%s", tried[i].path, tried[i].prefix, status ? ": " : "", status ? p.err.text : "");
+        if (p.hub)
+            hub_close(p.hub);
+    }
 }
 
 /* What was lost there is found out, and said. */
@@ -428,6 +492,36 @@ static void test_restart(void)
     close_peer(&p);
 }
 
+static bool is_idle(struct peer *p)
+{
+    ask(p, "GET", "/jobs");
+    return !strstr(buf_cstr(&p->body), "\"pending\"") && !strstr(buf_cstr(&p->body), "\"running\"");
+}
+
+/* An upload was being given up when the hub was killed, and by then another one has put the manifest: what may be missing is sent. */
+static void test_mending(void)
+{
+    struct peer p;
+    char command[640], id[128], object[256];
+    open_peer(&p, "j", shared_bucket("eight/"));
+    import(&p, "torn");
+    id_of(&p, "torn", id);
+    runs(&p, "POST", "/snapshots/torn/upload", "completed");
+    close_peer(&p);
+    snprintf(object, sizeof(object), "%s/bucket/eight/%s/imported/0000000001.pcapng", t.dir, id);
+    snprintf(command, sizeof(command), "mkdir %s/j/hub/work/%s.upload && touch %s/j/hub/work/%s.upload/removing", t.dir, id, t.dir, id);
+    ok(system(command) == 0 && unlink(object) == 0, "an object is missing");
+    open_peer(&p, "j", shared_bucket("eight/"));
+    for (int i = 0; i < 20 * WAIT_S && access(object, F_OK) != 0; i++)
+        usleep(50000);
+    ok(access(object, F_OK) == 0, "and sent again");
+    for (int i = 0; i < 20 * WAIT_S && !is_idle(&p); i++)
+        usleep(50000);
+    runs(&p, "POST", "/snapshots/torn/verify?location=cloud", "completed");
+    answers(&p, "GET", "/jobs?kind=cleanup", 200, "\"state\":\"completed\"");
+    close_peer(&p);
+}
+
 /* ---- Many at once ---- */
 
 enum { CROWD = 6, ROUNDS = 40 };
@@ -460,12 +554,6 @@ static void *visit(void *arg)
             tap_diag("%s %s: %u %s", asked[k].method, asked[k].path, status, v->peer.err.text);
     }
     return NULL;
-}
-
-static bool is_idle(struct peer *p)
-{
-    ask(p, "GET", "/jobs");
-    return !strstr(buf_cstr(&p->body), "\"pending\"") && !strstr(buf_cstr(&p->body), "\"running\"");
 }
 
 /* It is never deleted from the cloud: so it must be there in the end, whole. */
@@ -528,8 +616,11 @@ int main(void)
     test_not_local();
     test_names();
     test_stale();
+    test_dissected();
+    test_apart();
     test_damage();
     test_restart();
+    test_mending();
     test_crowd();
     buf_clear(&t.capture);
     ok(nftw(t.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0, "nothing is left behind");

@@ -28,6 +28,7 @@ struct bench {
     atomic_bool hold; /* jobs wait while it is true */
     atomic_int outcome;
     size_t more;      /* bytes of results */
+    uint64_t reach;   /* of 10: so far they come; 0: 1 */
     atomic_bool deaf; /* they do not look whether they are cancelled */
     char order[MAX_EVENTS][32];
 };
@@ -59,7 +60,7 @@ static int run(void *ctx, struct job *job, struct td_slice request, bool again, 
     while (running > most && !atomic_compare_exchange_weak(&b->most_at_once, &most, running))
         continue;
     atomic_fetch_add(&b->again, again);
-    job_progress(job, 1, 10);
+    job_progress(job, b->reach ? b->reach : 1, 10);
     int status = TD_OK;
     while (status == TD_OK && atomic_load(&b->hold)) {
         if (!atomic_load(&b->deaf) && atomic_load(job_cancelled(job)))
@@ -372,6 +373,43 @@ static void leave_running(const char *kind, unsigned crashes, bool cancel_asked,
         tap_diag("%s", err.text);
     memcpy(id, row.status.id, JOB_ID);
     jobs_db_close(db);
+}
+
+/* A hub whose job comes so far, and is killed. Did it run? */
+static bool run_and_die(uint64_t reach)
+{
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct bench b = {.hold = true, .reach = reach};
+        struct jobs *js = NULL;
+        struct error err;
+        if (jobs_open(path, &(struct job_kind){"create", 2, true, run, clean, &b, false}, 1, &js, &err) != TD_OK ||
+            jobs_start(js, &err) != TD_OK || !eventually(atomic_load(&b.began) || atomic_load(&b.cleaned)) || !atomic_load(&b.began))
+            _exit(1);
+        usleep(300000); /* what it has come to is written at once */
+        raise(SIGKILL);
+    }
+    int how = 0;
+    waitpid(pid, &how, 0);
+    return WIFSIGNALED(how);
+}
+
+static void test_further(void)
+{
+    struct bench b = {.hold = false};
+    char id[JOB_ID];
+    fresh();
+    leave_running("create", JOBS_MAX_CRASHES - 2, false, id);
+    ok(run_and_die(3) && run_and_die(4) && run_and_die(6), "what comes further each time is interrupted as often as may be");
+    bool runs = true;
+    for (int i = 0; i < JOBS_MAX_CRASHES && runs; i++)
+        runs = run_and_die(6);
+    ok(!runs, "what does not is given up");
+    struct jobs *js = must_open(&b);
+    must_start(js);
+    ok(eventually(state(js, id) == JOB_FAILED), "and has failed");
+    jobs_close(js);
 }
 
 static void test_interrupted(void)
@@ -765,7 +803,8 @@ int main(void)
     if (!mkdtemp(dir))
         return 1;
     snprintf(path, sizeof(path), "%s/hub.db", dir);
-    test_kill(); /* first: it forks, and nothing else runs yet */
+    test_kill(); /* first: these fork, and nothing else runs yet */
+    test_further();
     test_states();
     test_order();
     test_cancel();

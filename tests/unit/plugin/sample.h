@@ -43,7 +43,7 @@ static const struct td_claim sample_claims[] = {
     {TD_ON_UDP, 7000, 7010, NULL, NULL},
     {TD_ON_POINT, 0, 0, "http.upgrade", "sample"},
 };
-static const struct td_point sample_points[] = {{"sample.inner", "The inner protocol."}};
+static const struct td_point sample_points[] = {{"sample.inner", "The inner protocol.", 0}};
 
 struct sample_state {
     struct td_inst *inst;

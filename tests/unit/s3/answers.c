@@ -31,12 +31,12 @@ static struct {
 
 /* ---- Helpers ---- */
 
-static void open_with(const char *options)
+static void open_by(const char *keys, const char *options)
 {
     char text[1024];
     struct yaml_tree *tree = NULL;
-    snprintf(text, sizeof(text), "{bucket: b-1, endpoint: \"http://127.0.0.1:%u\", accessKey: AK, secretKey: %s, partSize: 5Mi, %s}",
-             t.server.port, SECRET, options);
+    snprintf(text, sizeof(text), "{bucket: b-1, endpoint: \"http://127.0.0.1:%u\", %s, %s, %s}", t.server.port,
+             strstr(options, "partSize") ? "parallelParts: 2" : "partSize: 5Mi", keys, options);
     memset(&t.err, 0, sizeof(t.err));
     int status = yaml_tree_parse(td_str(text), "c.yaml", &tree, &t.err);
     if (status == TD_OK)
@@ -44,6 +44,11 @@ static void open_with(const char *options)
     ok(status == TD_OK, "a backend with {%s} %s", options, t.err.text);
     yaml_tree_free(tree);
     scripted_begin(&t.server);
+}
+
+static void open_with(const char *options)
+{
+    open_by("accessKey: AK, secretKey: " SECRET, options);
 }
 
 static void on(const char *asked, const char *answer)
@@ -89,6 +94,20 @@ static void test_regions(void)
     on("GET /b-1", "301 Moved\nx-amz-bucket-region: eu-central-1\n\n" ERROR("PermanentRedirect"));
     checks("of a wrong region", TD_E_CONFIG, "the bucket is in region eu-central-1, not in us-west-2; correct region");
 
+    open_with("region: us-west-2");
+    on("HEAD /b-1", "400 Bad\n\n");
+    on("GET /b-1?",
+       "400 Bad\n\n<Error><Code>AuthorizationHeaderMalformed</Code><Message>no</Message><Region>eu-central-1</Region></Error>");
+    checks("of a wrong region in the signature", TD_E_CONFIG, "the bucket is in region eu-central-1, not in us-west-2; correct region");
+    open_with("region: us-west-2");
+    on("HEAD /b-1", "400 Bad\nx-amz-bucket-region: eu-central-1\n\n");
+    on("GET /b-1?", "400 Bad\nx-amz-bucket-region: eu-central-1\n\n");
+    checks("of one that only a header names", TD_E_CONFIG, "the bucket is in region eu-central-1, not in us-west-2; correct region");
+    open_with("region: us-west-2");
+    on("HEAD /b-1", "400 Bad\n\n");
+    on("GET /b-1?", "400 Bad\n\n<Error><Code>AuthorizationHeaderMalformed</Code><Message>expected garage</Message></Error>");
+    checks("of one that stands in its words", TD_E_CONFIG, "is not in region us-west-2 (expected garage); correct region");
+
     open_with("pathStyle: auto");
     once("GET /b-1/k", "400 Bad\n\n<Error><Code>AuthorizationHeaderMalformed</Code><Message>no</Message><Region>ap-1</Region></Error>");
     on("GET /b-1/k", "200 OK\n\nhello");
@@ -118,6 +137,73 @@ static void test_clock(void)
     like(t.err.text, "there it was Fri, 01 Jan 2100 00:00:00 GMT", "  by the answer's date");
 }
 
+/* ---- Credentials ---- */
+
+static void write_file(const char *name, const char *text)
+{
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ok(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), "%s is written", name);
+    close(fd);
+    close(dir);
+}
+
+static int head(const char *key)
+{
+    struct storage_object object;
+    memset(&t.err, 0, sizeof(t.err));
+    return storage_head(t.s, key, &object, &t.err);
+}
+
+/* HEAD has no body that could tell. */
+static void test_heads(void)
+{
+    open_with("region: r-1, sessionToken: tok");
+    on("HEAD /b-1/k", "400 No\n\n");
+    on("GET /b-1/k", "400 No\n\n" ERROR("ExpiredToken"));
+    is_int(head("k"), TD_E_DENIED, "a token that has expired");
+    like(t.err.text, "the credentials have expired", "  is recognised");
+    scripted_begin(&t.server);
+    on("HEAD /b-1/k", "403 No\n\n");
+    on("GET /b-1/k", "403 No\nDate: Fri, 01 Jan 2100 00:00:00 GMT\n\n" ERROR("RequestTimeTooSkewed"));
+    is_int(head("k"), TD_E_DENIED, "a clock that is slow");
+    like(t.err.text, "seconds slow: here it is 2", "  is recognised");
+    scripted_begin(&t.server);
+    on("HEAD /b-1/k", "403 No\n\n");
+    on("GET /b-1/k", "200 OK\n\nhello");
+    is_int(head("k"), TD_E_DENIED, "what cannot be explained");
+    like(t.err.text, "not allowed (HTTP 403)", "  stays as it is");
+    scripted_begin(&t.server);
+    on("HEAD /b-1/k", "404 No\n\n");
+    ok(head("k") == TD_E_NOT_FOUND && !asked("GET"), "what is not there is not asked for again");
+    storage_close(t.s);
+}
+
+static void test_replaced_keys(void)
+{
+    char keys[256];
+    snprintf(keys, sizeof(keys), "accessKeyFile: %s/access, secretKeyFile: %s/secret", t.dir, t.dir);
+    write_file("access", "OLD");
+    write_file("secret", SECRET);
+    open_by(keys, "region: r-1");
+    on("HEAD /b-1/k", "200 OK\n\n");
+    is_int(head("k"), TD_OK, "keys of files %s", t.err.text);
+    static const char *const codes[] = {"403 No\n\n" ERROR("InvalidAccessKeyId"), "403 No\n\n" ERROR("SignatureDoesNotMatch"),
+                                        "400 No\n\n" ERROR("InvalidToken")};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        scripted_begin(&t.server);
+        on("DELETE /b-1/k", codes[i]);
+        is_int(storage_remove(t.s, "k", &t.err), TD_E_DENIED, "that are refused");
+        write_file("access", (const char[]){'N', (char)('0' + i), 0});
+        is_int(storage_remove(t.s, "k", &t.err), TD_E_RETRY, "those that were replaced meanwhile may do");
+        is_int(storage_remove(t.s, "k", &t.err), TD_E_DENIED, "if they do not, it is told");
+        ok(asked((const char[]){'=', 'N', (char)('0' + i), '/', 0}) == 1, "they were tried");
+    }
+    storage_close(t.s);
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ok(unlinkat(dir, "access", 0) == 0 && unlinkat(dir, "secret", 0) == 0, "files of keys are removed");
+    close(dir);
+}
+
 /* ---- Errors ---- */
 
 static void test_errors(void)
@@ -140,6 +226,9 @@ static void test_errors(void)
         {"400 No\n\n" ERROR("RequestTimeout"), TD_E_RETRY, "waited too long"},
         {"429 No\n\n", TD_E_RETRY, "HTTP 429"},
         {"403 No\n\n" ERROR("QuotaExceeded"), TD_E_LIMIT, "quota"},
+        {"400 No\n\n<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object "
+         "requests with Object Lock parameters</Message></Error>",
+         TD_E_UNSUPPORTED, "Object Lock"},
         {"403 No\n\n" ERROR("InvalidObjectState"), TD_E_DENIED, "archived"},
         {"418 Teapot\n\n" ERROR("Tea"), TD_E_INTERNAL, "It says so. (HTTP 418 Tea)"},
         {CUT, TD_E_RETRY, "closed without an answer"},
@@ -223,34 +312,58 @@ static void test_lists(void)
 {
     struct names n = {0};
     open_with("region: r-1");
-    on("start-after=c", "200 OK\n\n<L>" LISTED("d", "4") "</L>");
-    on("start-after=a%2Bb", "200 OK\n\n<L><IsTruncated>true</IsTruncated><EncodingType>url</EncodingType>" LISTED("c", "3") "</L>");
-    on("list-type=2",
-       "200 OK\n\n<L>" LISTED("a+%25", "1") LISTED("a%2Bb", "2") "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated></L>");
+    on("start-after=c", "200 OK\n\n<ListBucketResult>" LISTED("d", "4") "</ListBucketResult>");
+    on("start-after=a%2Bb", "200 OK\n\n<ListBucketResult><IsTruncated>true</IsTruncated><EncodingType>url</EncodingType>" LISTED(
+                                "c", "3") "</ListBucketResult>");
+    on("list-type=2", "200 OK\n\n<ListBucketResult>" LISTED("a+%25", "1")
+                          LISTED("a%2Bb", "2") "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated></ListBucketResult>");
     is_int(storage_list(t.s, "", NULL, note_name, &n, &t.err), TD_OK, "three pages");
     is_str(n.text, "a %=1 a+b=2 c=3 d=4 ", "with names that were encoded");
     scripted_begin(&t.server);
     n.text[0] = 0;
-    on("list-type=2", "200 OK\n\n<L>" LISTED("p/a+%25", "1") "</L>");
+    on("list-type=2", "200 OK\n\n<ListBucketResult>" LISTED("p/a+%25", "1") "</ListBucketResult>");
     ok(storage_list(t.s, "p/", NULL, note_name, &n, &t.err) == TD_OK && strcmp(n.text, "p/a+%25=1 ") == 0, "or were not: %s", n.text);
     ok(asked("prefix=p%2F") == 1, "a prefix");
     scripted_begin(&t.server);
-    on("list-type=2", "200 OK\n\n<L><IsTruncated>true</IsTruncated>" LISTED("a", "1") "</L>");
+    on("list-type=2", "200 OK\n\n<ListBucketResult><IsTruncated>true</IsTruncated>" LISTED("a", "1") "</ListBucketResult>");
     ok(storage_list(t.s, "", NULL, note_name, &n, &t.err) < 0 && asked("GET") == 2, "the same page for ever is noticed: %s", t.err.text);
     scripted_begin(&t.server);
     on("list-type=2", "200 OK\n\nwelcome");
     is_int(storage_list(t.s, "", NULL, note_name, &n, &t.err), TD_E_CORRUPT, "no list");
     like(t.err.text, "is it an S3 service?", "  is told");
     scripted_begin(&t.server);
-    on("list-type=2", "200 OK\n\n<L>" LISTED("a", "12x") "</L>");
+    on("list-type=2", "200 OK\n\n<ListBucketResult>" LISTED("a", "12x") "</ListBucketResult>");
     is_int(storage_list(t.s, "", NULL, note_name, &n, &t.err), TD_E_CORRUPT, "no size");
+    scripted_begin(&t.server);
+    on("list-type=2", "200 OK\n\n<html><body/></html>");
+    is_int(storage_list(t.s, "", NULL, note_name, &n, &t.err), TD_E_CORRUPT, "another document is no empty list");
+    scripted_begin(&t.server);
+    on("list-type=2", "200 OK\n\n" ERROR("InternalError"));
+    is_int(storage_list(t.s, "", NULL, note_name, &n, &t.err), TD_E_RETRY, "nor is an error, though it came with 200");
+    like(t.err.text, "an internal error there", "  which is told");
 
     scripted_begin(&t.server);
     n.text[0] = 0;
-    on("start-after=p%2Fb0", "200 OK\n\n<L><CommonPrefixes><Prefix>p/c/</Prefix></CommonPrefixes></L>");
-    on("list-type=2",
-       "200 OK\n\n<L><IsTruncated>true</IsTruncated>" LISTED(
-           "p/a", "1") "<CommonPrefixes><Prefix>p/a/</Prefix></CommonPrefixes><CommonPrefixes><Prefix>p/b/</Prefix></CommonPrefixes></L>");
+    on("continuation-token=t%2F2", "200 OK\n\n<ListBucketResult>" LISTED("b", "2") "</ListBucketResult>");
+    on("start-after=a", "200 OK\n\n<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t/2</NextContinuationToken>"
+                        "</ListBucketResult>");
+    on("list-type=2", "200 OK\n\n<ListBucketResult><IsTruncated>true</IsTruncated>" LISTED("a", "1") "</ListBucketResult>");
+    is_int(storage_list(t.s, "", NULL, note_name, &n, &t.err), TD_OK, "a page without names is not the end %s", t.err.text);
+    is_str(n.text, "a=1 b=2 ", "  if more follows it");
+    scripted_begin(&t.server);
+    on("list-type=2", "200 OK\n\n<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>");
+    is_int(storage_list(t.s, "", NULL, note_name, &n, &t.err), TD_E_RETRY, "nor if it does not say where: %s", t.err.text);
+    scripted_begin(&t.server);
+    on("list-type=2", "200 OK\n\n<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+                      "</ListBucketResult>");
+    ok(storage_list(t.s, "", NULL, note_name, &n, &t.err) == TD_E_CORRUPT && asked("GET") == 2, "the same one for ever is noticed, too");
+
+    scripted_begin(&t.server);
+    n.text[0] = 0;
+    on("start-after=p%2Fb0", "200 OK\n\n<ListBucketResult><CommonPrefixes><Prefix>p/c/</Prefix></CommonPrefixes></ListBucketResult>");
+    on("list-type=2", "200 OK\n\n<ListBucketResult><IsTruncated>true</IsTruncated>" LISTED(
+                          "p/a", "1") "<CommonPrefixes><Prefix>p/a/</Prefix></CommonPrefixes><CommonPrefixes><Prefix>p/b/</Prefix></"
+                                      "CommonPrefixes></ListBucketResult>");
     is_int(storage_folders(t.s, "p/", NULL, note_folder, &n, &t.err), TD_OK, "folders, page by page");
     is_str(n.text, "a b c ", "each once");
     ok(asked("delimiter=%2F") == 2, "by the slash");
@@ -274,6 +387,12 @@ static void test_removing(void)
     scripted_begin(&t.server);
     on("POST /b-1?delete=", "200 OK\n\n<DeleteResult><Error><Key>c</Key><Code>InternalError</Code></Error></DeleteResult>");
     is_int(storage_remove_many(t.s, keys, 3, &t.err), TD_E_RETRY, "one of them cannot be removed now");
+    scripted_begin(&t.server);
+    on("POST /b-1?delete=", "200 OK\n\n" ERROR("InternalError"));
+    is_int(storage_remove_many(t.s, keys, 3, &t.err), TD_E_RETRY, "none was removed, though it came with 200");
+    scripted_begin(&t.server);
+    on("POST /b-1?delete=", "200 OK\n\n<html/>");
+    is_int(storage_remove_many(t.s, keys, 3, &t.err), TD_E_CORRUPT, "nobody knows what was removed");
     scripted_begin(&t.server);
     on("POST /b-1?delete=", "503 No\n\n" ERROR("SlowDown"));
     is_int(storage_remove_many(t.s, keys, 3, &t.err), TD_E_RETRY, "nor can any");
@@ -367,7 +486,8 @@ static void test_damage(void)
 }
 
 /* Each upload has an id of its own: what one that was ended had on the way may come late. */
-#define INITIATED(id) "200 OK\n\n<I><Bucket>b-1</Bucket><Key>k</Key><UploadId>" id "</UploadId></I>"
+#define INITIATED(id) \
+    "200 OK\n\n<InitiateMultipartUploadResult><Bucket>b-1</Bucket><Key>k</Key><UploadId>" id "</UploadId></InitiateMultipartUploadResult>"
 
 static void test_parts(void)
 {
@@ -377,7 +497,9 @@ static void test_parts(void)
     open_with("region: r-1, parallelParts: 3");
     on("POST /b-1/k?uploads=", INITIATED("u1"));
     on("PUT /b-1/k?partNumber=", "200 OK\nETag: \"e\"\n\n");
-    on("POST /b-1/k?uploadId=u1", "200 OK\n\n  <?xml version=\"1.0\"?>\n\n<C><ETag>&quot;e-3&quot;</ETag></C>");
+    on("POST /b-1/k?uploadId=u1",
+       "200 OK\n\n  <?xml "
+       "version=\"1.0\"?>\n\n<CompleteMultipartUploadResult><ETag>&quot;e-3&quot;</ETag></CompleteMultipartUploadResult>");
     is_int(put_file(dir, sum), TD_OK, "a file in parts %s", t.err.text);
     ok(asked("partNumber=1&uploadId=u1 ") == 1 && asked("partNumber=2&") == 1 && asked("partNumber=3&") == 1 && asked("uploadId=u1 ") == 4,
        "each once");
@@ -389,6 +511,22 @@ static void test_parts(void)
     on("DELETE /b-1/k?uploadId=u2", "204 OK\n\n");
     is_int(put_file(dir, sum), TD_E_RETRY, "the completion fails after it seemed well: %s", t.err.text);
     is_int(asked("DELETE /b-1/k?uploadId=u2"), 1, "nothing is left");
+
+    scripted_begin(&t.server);
+    on("POST /b-1/k?uploads=", INITIATED("u2b"));
+    on("PUT /b-1/k?partNumber=", "200 OK\nETag: \"e\"\n\n");
+    on("POST /b-1/k?uploadId=u2b", "200 OK\n\n<html/>");
+    on("DELETE /b-1/k?uploadId=u2b", "204 OK\n\n");
+    is_int(put_file(dir, sum), TD_E_RETRY, "or is none: %s", t.err.text);
+
+    scripted_begin(&t.server);
+    on("POST /b-1/k?uploads=", INITIATED("u2c"));
+    on("PUT /b-1/k?partNumber=", "200 OK\nETag: \"e\"\n\n");
+    on("DELETE /b-1/k?uploadId=u2c", "204 OK\n\n");
+    sum[5] ^= 1;
+    is_int(put_file(dir, sum), TD_E_CORRUPT, "a file that is not what its sum says: %s", t.err.text);
+    ok(asked("DELETE /b-1/k?uploadId=u2c") == 1 && !asked("POST /b-1/k?uploadId="), "becomes no object");
+    sum[5] ^= 1;
 
     scripted_begin(&t.server);
     on("POST /b-1/k?uploads=", INITIATED("u3"));
@@ -407,7 +545,7 @@ static void test_parts(void)
     like(t.err.text, "no ETag of part 3", "  is told, though cleaning up failed as well");
 
     scripted_begin(&t.server);
-    on("POST /b-1/k?uploads=", "200 OK\n\n<I/>");
+    on("POST /b-1/k?uploads=", "200 OK\n\n<InitiateMultipartUploadResult/>");
     is_int(put_file(dir, sum), TD_E_CORRUPT, "no id: %s", t.err.text);
     ok(asked("DELETE") == 0, "nothing to remove");
     storage_close(t.s);
@@ -441,6 +579,17 @@ static int put_saved(int dir, const uint8_t *sum, struct saved *saved)
 /* The MD5 of 5 MiB of zeros, and of 5 of them. */
 #define MD5_PART "5f363e0e58a95f06cbe9bbc662c5dfb6"
 #define MD5_END "ca9c491ac66b2c62500882e93f3719a8"
+/* What put_file() keeps of an upload. */
+static const char *state_of(unsigned bytes, const uint8_t *sum, const char *id)
+{
+    static char text[128];
+    int n = snprintf(text, sizeof(text), "2 5242880 %u ", bytes);
+    for (int i = 0; i < 8; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "%02x", sum[i]);
+    snprintf(text + n, sizeof(text) - (size_t)n, " %s", id);
+    return text;
+}
+
 #define LISTED_PART(number, size, etag) \
     "<Part><PartNumber>" number "</PartNumber><Size>" size "</Size><ETag>&quot;" etag "&quot;</ETag></Part>"
 
@@ -454,16 +603,18 @@ static void test_resuming(void)
     on("POST /b-1/k?uploads=", INITIATED("u5"));
     on("PUT /b-1/k?partNumber=", "503 No\n\n" ERROR("SlowDown"));
     is_int(put_saved(dir, sum, &saved), TD_E_RETRY, "a put that fails in passing");
-    ok(saved.times == 1 && strcmp(saved.state, "1 5242880 15728645 u5") == 0 && !asked("DELETE"), "leaves what is there: %s", saved.state);
+    ok(saved.times == 1 && strcmp(saved.state, state_of(15728645, sum, "u5")) == 0 && !asked("DELETE"), "leaves what is there: %s",
+       saved.state);
 
     scripted_begin(&t.server);
-    snprintf(saved.state, sizeof(saved.state), "1 5242880 15728645 u5b");
+    snprintf(saved.state, sizeof(saved.state), "%s", state_of(15728645, sum, "u5b"));
     on("GET /b-1/k?uploadId=u5b&max-parts=1000&part-number-marker=2",
-       "200 OK\n\n<L>" LISTED_PART("3", "5242880", "00000000000000000000000000000000") LISTED_PART("4", "5", MD5_END) "</L>");
-    on("GET /b-1/k?uploadId=u5b",
-       "200 OK\n\n<L><IsTruncated>true</IsTruncated>" LISTED_PART("1", "5242880", MD5_PART) LISTED_PART("2", "5242879", MD5_PART) "</L>");
+       "200 OK\n\n<ListPartsResult>" LISTED_PART("3", "5242880", "00000000000000000000000000000000")
+           LISTED_PART("4", "5", MD5_END) "</ListPartsResult>");
+    on("GET /b-1/k?uploadId=u5b", "200 OK\n\n<ListPartsResult><IsTruncated>true</IsTruncated>" LISTED_PART("1", "5242880", MD5_PART)
+                                      LISTED_PART("2", "5242879", MD5_PART) "</ListPartsResult>");
     on("PUT /b-1/k?partNumber=", "200 OK\nETag: \"e\"\n\n");
-    on("POST /b-1/k?uploadId=u5b", "200 OK\n\n<C><ETag>&quot;e-3&quot;</ETag></C>");
+    on("POST /b-1/k?uploadId=u5b", "200 OK\n\n<CompleteMultipartUploadResult><ETag>&quot;e-3&quot;</ETag></CompleteMultipartUploadResult>");
     is_int(put_saved(dir, sum, &saved), TD_OK, "it goes on %s", t.err.text);
     ok(asked("GET ") == 2 && asked("&uploadId=u5b ") == 2 && asked("partNumber=2&uploadId=u5b ") == 1 &&
            asked("partNumber=3&uploadId=u5b ") == 1 && saved.times == 1,
@@ -472,7 +623,7 @@ static void test_resuming(void)
     scripted_begin(&t.server);
     on("GET /b-1/k?uploadId=u5b", "404 No\n\n" ERROR("NoSuchUpload"));
     on("HEAD /b-1/k", "404 No\n\n");
-    on("POST /b-1/k?uploads=", "200 OK\n\n<I><UploadId>id-2</UploadId></I>");
+    on("POST /b-1/k?uploads=", "200 OK\n\n<InitiateMultipartUploadResult><UploadId>id-2</UploadId></InitiateMultipartUploadResult>");
     on("PUT /b-1/k?partNumber=", "403 No\n\n" ERROR("AccessDenied"));
     on("DELETE /b-1/k?uploadId=id-2", "204 OK\n\n");
     is_int(put_saved(dir, sum, &saved), TD_E_DENIED, "what is gone begins anew, and fails for good");
@@ -483,24 +634,47 @@ static void test_resuming(void)
         snprintf(hex + 2 * i, 3, "%02x", sum[i]);
     snprintf(head, sizeof(head), "200 OK\nContent-Length: 15728645\nx-amz-meta-sha256: %s\n\n", hex);
     scripted_begin(&t.server);
-    snprintf(saved.state, sizeof(saved.state), "1 5242880 15728645 u5c");
+    snprintf(saved.state, sizeof(saved.state), "%s", state_of(15728645, sum, "u5c"));
     on("GET /b-1/k?uploadId=u5c", "404 No\n\n" ERROR("NoSuchUpload"));
     on("HEAD /b-1/k", head);
     is_int(put_saved(dir, sum, &saved), TD_OK, "one that was completed, without that anybody heard of it %s", t.err.text);
     ok(asked("uploadId=u5c") == 1 && !asked("POST"), "is not sent again");
 
     scripted_begin(&t.server);
-    snprintf(saved.state, sizeof(saved.state), "1 5242880 99 id-9");
+    snprintf(saved.state, sizeof(saved.state), "%s", state_of(99, sum, "id-9"));
     on("DELETE /b-1/k?uploadId=id-9", "204 OK\n\n");
     on("POST /b-1/k?uploads=", "403 No\n\n");
     is_int(put_saved(dir, sum, &saved), TD_E_DENIED, "one of another file");
     is_int(asked("DELETE /b-1/k?uploadId=id-9"), 1, "is removed");
     scripted_begin(&t.server);
     on("GET /b-1/k?uploadId=id-9", "503 No\n\n");
-    snprintf(saved.state, sizeof(saved.state), "1 5242880 15728645 id-9");
+    snprintf(saved.state, sizeof(saved.state), "%s", state_of(15728645, sum, "id-9"));
     is_int(put_saved(dir, sum, &saved), TD_E_RETRY, "what cannot be looked at now");
     ok(!asked("DELETE"), "is not removed");
-    is_int(storage_forget(t.s, "k", "1 5242880 15728645 id-9 x", &t.err), TD_E_RETRY, "forgetting something");
+    is_int(storage_forget(t.s, "k", state_of(15728645, sum, "id-9 x"), &t.err), TD_E_RETRY, "forgetting something");
+
+    scripted_begin(&t.server);
+    sum[0] ^= 1;
+    snprintf(saved.state, sizeof(saved.state), "%s", state_of(15728645, sum, "id-8"));
+    sum[0] ^= 1;
+    on("DELETE /b-1/k?uploadId=id-8", "204 OK\n\n");
+    on("POST /b-1/k?uploads=", "403 No\n\n");
+    is_int(put_saved(dir, sum, &saved), TD_E_DENIED, "one of other bytes");
+    is_int(asked("DELETE /b-1/k?uploadId=id-8"), 1, "is removed, since it would keep their sum");
+    storage_close(t.s);
+
+    open_with("region: r-1, partSize: 64Mi");
+    snprintf(saved.state, sizeof(saved.state), "%s", state_of(15728645, sum, "u5d"));
+    on("GET /b-1/k?uploadId=u5d", "200 OK\n\n<ListPartsResult>" LISTED_PART("1", "5242880", MD5_PART) LISTED_PART("2", "5242880", MD5_PART)
+                                      LISTED_PART("3", "5242880", MD5_PART) "</ListPartsResult>");
+    on("PUT /b-1/k?partNumber=4", "200 OK\nETag: \"e\"\n\n");
+    on("POST /b-1/k?uploadId=u5d", "200 OK\n\n<CompleteMultipartUploadResult><ETag>&quot;e-4&quot;</ETag></CompleteMultipartUploadResult>");
+    is_int(put_saved(dir, sum, &saved), TD_OK, "what was begun in parts goes on, though it would go in one by now %s", t.err.text);
+    ok(asked("&uploadId=u5d ") == 1 && asked("partNumber=4&uploadId=u5d ") == 1, "with the part that is missing");
+    sum[0] ^= 1;
+    snprintf(saved.state, sizeof(saved.state), "%s", state_of(15728645, sum, "u5d"));
+    on("DELETE /b-1/k?uploadId=u5d", "204 OK\n\n");
+    is_int(put_saved(dir, sum, &saved), TD_E_CORRUPT, "parts that are there count in the sum as well: %s", t.err.text);
     storage_close(t.s);
     close(dir);
 }
@@ -524,12 +698,21 @@ static void test_streams(void)
     open_with("region: r-1");
     on("POST /b-1/k?uploads=", INITIATED("u6"));
     on("PUT /b-1/k?partNumber=", "200 OK\nETag: \"e\"\n\n");
-    on("POST /b-1/k?uploadId=u6", "200 OK\n\n<C><ETag>&quot;e-3&quot;</ETag></C>");
+    on("POST /b-1/k?uploadId=u6", "200 OK\n\n<CompleteMultipartUploadResult><ETag>&quot;e-3&quot;</ETag></CompleteMultipartUploadResult>");
     on("HEAD /b-1/k", "503 No\n\n");
     ok(storage_put_open(t.s, "k", UINT64_MAX, &u, &t.err) == TD_OK && storage_put_write(u, td_bytes(t.bytes, 2 * PART), &t.err) == TD_OK &&
            storage_put_commit(u, NULL, &object, &t.err) == TD_OK,
        "a stream %s", t.err.text);
     ok(asked("&uploadId=u6 ") == 2 && object.bytes == 2 * PART && strcmp(object.etag, "e-3") == 0, "of as many parts as it needs");
+
+    scripted_begin(&t.server);
+    on("POST /b-1/k?uploads=", INITIATED("u6b"));
+    on("PUT /b-1/k?partNumber=", "200 OK\nETag: \"e\"\n\n");
+    on("DELETE /b-1/k?uploadId=u6b", "204 OK\n\n");
+    ok(storage_put_open(t.s, "k", UINT64_MAX, &u, &t.err) == TD_OK && storage_put_write(u, td_bytes(t.bytes, 2 * PART), &t.err) == TD_OK &&
+           storage_put_commit(u, t.bytes, &object, &t.err) == TD_E_CORRUPT,
+       "one that is not what its sum says: %s", t.err.text);
+    ok(asked("DELETE /b-1/k?uploadId=u6b") == 1 && !asked("POST /b-1/k?uploadId="), "becomes no object");
 
     scripted_begin(&t.server);
     on("POST /b-1/k?uploads=", INITIATED("u7"));
@@ -567,11 +750,14 @@ static void script_unfinished(void)
 {
     scripted_begin(&t.server);
     on("HEAD /b-1", "200 OK\n\n");
-    on("key-marker=b%2Fk&upload-id-marker=2", "200 OK\n\n<L>" UNFINISHED("c", "3", "2020-01-01T00:00:00.000Z")
-                                                  UNFINISHED("c", "4", "2100-01-01T00:00:00.000Z") UNFINISHED("c", "5", "never") "</L>");
+    on("key-marker=b%2Fk&upload-id-marker=2",
+       "200 OK\n\n<ListMultipartUploadsResult>" UNFINISHED("c", "3", "2020-01-01T00:00:00.000Z")
+           UNFINISHED("c", "4", "2100-01-01T00:00:00.000Z")
+               UNFINISHED("c", "5", "never") "<Upload><Key>c</Key><UploadId>6</UploadId></Upload></ListMultipartUploadsResult>");
     on("GET /b-1?uploads=",
-       "200 OK\n\n<L><IsTruncated>true</IsTruncated><NextKeyMarker>b/k</NextKeyMarker><NextUploadIdMarker>2"
-       "</NextUploadIdMarker>" UNFINISHED("a", "1", "2020-01-01T00:00:00.000Z") UNFINISHED("b/k", "2", "2020-01-01T00:00:00.000Z") "</L>");
+       "200 OK\n\n<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>b/k</NextKeyMarker><NextUploadIdMarker>2"
+       "</NextUploadIdMarker>" UNFINISHED("a", "1", "2020-01-01T00:00:00.000Z")
+           UNFINISHED("b/k", "2", "2020-01-01T00:00:00.000Z") "</ListMultipartUploadsResult>");
     on("DELETE /b-1/a?uploadId=1", "404 No\n\n" ERROR("NoSuchUpload"));
     on("DELETE /b-1/", "204 OK\n\n");
 }
@@ -585,10 +771,10 @@ static void test_unfinished(void)
        "the check ends uploads that are old");
     script_unfinished();
     is_int(storage_sweep(t.s, "", &t.err), TD_OK, "sweeping %s", t.err.text);
-    is_int(asked("DELETE "), 5, "ends all of them");
+    is_int(asked("DELETE "), 6, "ends all of them");
     script_unfinished();
     is_int(storage_sweep(t.s, "c", &t.err), TD_OK, "sweeping a prefix");
-    ok(asked("DELETE ") == 3 && asked("prefix=c") == 2, "ends those below it, also if the server gives others");
+    ok(asked("DELETE ") == 4 && asked("prefix=c") == 2, "ends those below it, also if the server gives others");
     storage_close(t.s);
     open_with("region: r-1");
     script_unfinished();
@@ -609,6 +795,8 @@ int main(void)
         return tap_done();
     test_regions();
     test_clock();
+    test_heads();
+    test_replaced_keys();
     test_errors();
     test_ranges();
     test_lists();

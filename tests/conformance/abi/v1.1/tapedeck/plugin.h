@@ -249,6 +249,35 @@ struct td_host {
      * other direction, after those used before. (`point`, `key`) selects a child dissector by its claims, as
      * ("http.upgrade", "websocket"); a NULL `point` probes anew, as for CONNECT. close() follows. Only within data(). */
     int (*takeover)(struct td_conn *, const char *point, struct td_slice key);
+
+#if TD_TARGET_MINOR >= 1
+    /* Children within a call (since minor 1): what one exchange carries is seen by another dissector, as GraphQL in the bodies of an
+     * HTTP exchange. The child has a connection of its own, whose two streams are what its parent gives it: bodies without their framing,
+     * decoded. It may add its fields to the parent's call (layer()) or make calls of its own.
+     *
+     * Opens a child on an open call of this connection: the dissectors that claim (`point`, `key`), then those that claim the point with
+     * any key, are opened in the order of their names until one does not decline. NULL: none takes it, or memory is short. A call
+     * has one child at a time. The connection that is returned is for the following four only, and dies with sub_close(), with the
+     * call, or with the parent. */
+    struct td_conn *(*sub_open)(struct td_conn *, struct td_call *, const char *point, struct td_slice key);
+    /* The next bytes that `dir` sends. They stood in [begin, end) of that direction of the parent's own stream, which is how packets and
+     * times are known. TD_E_CORRUPT: the child has ended its claim; more is not needed. */
+    int (*sub_data)(struct td_conn *sub, int dir, struct td_slice bytes, uint64_t begin, uint64_t end);
+    /* `len` bytes (at least 1, if it is not known how many) are missing here. As above. */
+    int (*sub_gap)(struct td_conn *sub, int dir, uint64_t len);
+    /* Nothing more comes of `dir`. */
+    void (*sub_eof)(struct td_conn *sub, int dir);
+    /* Closes the child. `why`: td_close_why. Fields of the parent's that it looks at in close() must be set by now. */
+    void (*sub_close)(struct td_conn *sub, int why);
+
+    /* For the child: its parent's call; NULL if this connection is no part of one. The handle takes the fields of the child's own
+     * table. One that the parent declares as well, by the same name, is the parent's: here it can be read, but not set. With
+     * confirm() the call becomes one of the child's protocol, and of its parent's still; without it, what the child has set is dropped
+     * when it ends. Not to be marked or committed; dies after close(). */
+    struct td_call *(*layer)(struct td_conn *);
+    /* The first value that a MAP has under this name, letters' case ignored; false: none. Valid until the next setter on this call. */
+    bool (*find_pair)(struct td_call *, uint32_t field, struct td_slice name, struct td_slice *ret);
+#endif
 };
 
 /* Is a member newer than minor 0 there? TD_HAS(host, name) */
@@ -266,9 +295,16 @@ struct td_claim {
     const char *point, *key; /* ON_POINT: a parent's point and the key there, letters' case ignored; key NULL: any */
 };
 
-/* A point at which this dissector hands over to children; for documentation and checks. */
+/* A point at which this dissector hands over to children. */
 struct td_point {
     const char *name, *doc;
+#if TD_TARGET_MINOR >= 1
+    uint32_t flags; /* td_point_flag */
+#endif
+};
+
+enum td_point_flag {
+    TD_POINT_CALL = 1u << 0 /* by sub_open(), within a call; else by takeover() */
 };
 
 enum td_flow_flag {
@@ -363,6 +399,9 @@ struct td_dissector {
     void (*eof)(void *state, struct td_conn *, int dir);
     /* [worker] Always, exactly once, after open() returned TD_OK. */
     void (*close)(void *state, struct td_conn *, int why);
+#if TD_TARGET_MINOR >= 1
+    const char *const *also; /* protocols whose calls its calls are as well, as HTTP/2's are HTTP's: "HTTP"; NULL-terminated, or NULL */
+#endif
 };
 
 /* ---- Exporters ----------------------------------------------------------------------------------------------- */
@@ -481,7 +520,9 @@ enum td_put_flag {
 struct td_put {
     uint32_t size, flags;  /* td_put_flag */
     uint64_t expected;     /* bytes that are going to be written, for choosing how to send; UINT64_MAX: unknown. A hint */
-    const uint8_t *sha256; /* 32 bytes: of all that is going to be written. To be checked and kept by the backend where it can */
+    /* 32 bytes: of all that is going to be written. Kept where the backend can, but never of other bytes than the object has: it is
+     * compared with what is sent, parts included that a former try has sent, before the object is there (TD_E_CORRUPT). */
+    const uint8_t *sha256;
     /* What save() was told when this very file was put before and did not come to its end, perhaps in another process; "": nothing. What
      * turns out to be there of it need not be sent again. */
     const char *state;
@@ -503,8 +544,9 @@ typedef int td_folder_fn(void *ctx, const char *name);
 struct td_storage {
     uint32_t size, flags; /* flags: reserved, 0 */
 
-    /* Once, before all others: is the place there, are the credentials accepted? Also cleans up what a process that was killed has
-     * left behind. That objects can be put, read, listed and removed, the core proves itself, with an object of its own. */
+    /* Once, before all others: is the place there, are the credentials accepted? Of what a process that was killed has left behind it
+     * removes only what can be nobody's any more; the rest is for sweep(). That objects can be put, read, listed and removed, the core
+     * proves itself, with an object of its own. */
     int (*check)(void *self);
     int (*head)(void *self, const char *key, struct td_object *ret);
     /* Gives bytes [offset, offset + n) to `sink`, in order; n UINT64_MAX: to the end. Not 0 from `sink`: stops and returns it. The
