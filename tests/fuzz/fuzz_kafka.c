@@ -40,11 +40,13 @@ static void fuzz_records(struct td_slice bytes)
 static void fuzz_decoders(unsigned which, struct td_slice bytes)
 {
     uint8_t *room = malloc(ROOM);
+    struct kafka_spare spare = {NULL};
     bool whole;
     if (!room)
         return;
-    if (which < KAFKA_CODECS && kafka_decode(which, bytes, room, ROOM, &whole) > ROOM)
+    if (which < KAFKA_CODECS && kafka_decode(which, bytes, &spare, room, ROOM, &whole) > ROOM)
         abort();
+    kafka_spare_clear(&spare);
     if (which >= KAFKA_CODECS) {
         fuzz_records(bytes);
         (void)kafka_request_score(bytes, 2048);

@@ -11,12 +11,25 @@
 static int create(struct td_inst *inst, const struct td_host *host, const void *config, void **ret_self)
 {
     struct kafka *self = malloc(sizeof(*self));
-    if (!self)
+    struct kafka_spare *spare = calloc(1, sizeof(*spare));
+    if (!self || !spare) {
+        free(self);
+        free(spare);
         return host->fail(inst, TD_E_NOMEM, "out of memory");
+    }
     self->host = host;
     self->config = config;
+    self->spare = spare;
     *ret_self = self;
     return TD_OK;
+}
+
+static void destroy(void *instance)
+{
+    struct kafka *self = instance;
+    kafka_spare_clear(self->spare);
+    free(self->spare);
+    free(self);
 }
 
 static const struct td_option options[] = {
@@ -61,7 +74,7 @@ static const struct td_component component = {
     .options = TD_TABLE(options),
     .config_size = sizeof(struct kafka_config),
     .create = create,
-    .destroy = free,
+    .destroy = destroy,
     .ops = &dissector,
 };
 

@@ -1,5 +1,7 @@
 #include "kafka_batches.h"
 
+#include "kafka_record_json.h"
+
 static struct td_slice as_slice(const struct td_cursor *c)
 {
     return td_bytes(c->p, td_left(c));
@@ -40,8 +42,11 @@ static void json_headers(struct kafka_json *j, struct kafka_record *r)
 
 static void json_record(struct kafka_json *j, struct kafka_record *r, bool control)
 {
-    if (!kafka_json_open_with(j, "offset", r->offset, "timestamp", r->timestamp))
+    if ((!control && kafka_record_json(j, r)) || !kafka_json_open(j, NULL, '}'))
         return;
+    kafka_json_integer(j, "offset", r->offset);
+    if (r->timestamp >= 0)
+        kafka_json_integer(j, "timestamp", r->timestamp);
     if (control) {
         json_control(j, r->key);
     } else {
@@ -125,7 +130,7 @@ static struct td_slice decompress(const struct kafka_filling *f, unsigned codec,
     size_t cap = (size_t)calls->config->max_decompressed;
     uint8_t *room = calls->host->scratch(calls->conn, cap);
     bool whole = false;
-    size_t n = room ? kafka_decode(codec, in, room, cap, &whole) : 0;
+    size_t n = room ? kafka_decode(codec, in, calls->spare, room, cap, &whole) : 0;
     if (!whole)
         f->call->flags |= TD_PARTIAL;
     return td_bytes(room, n);

@@ -101,6 +101,7 @@ struct kafka_calls {
     const struct kafka_config *config;
     struct td_conn *conn;
     struct td_arena *arena;
+    struct kafka_spare *spare;
     uint64_t wanted; /* a bit for each field that somebody will look at */
     struct kafka_call *oldest, *newest, *free;
     struct kafka_seen *free_seen;

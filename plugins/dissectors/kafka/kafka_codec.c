@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <lz4.h>
 #include <snappy-c.h>
+#include <stdatomic.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -144,20 +145,29 @@ static size_t zstd_beginning(ZSTD_DCtx *ctx, struct td_slice in, uint8_t *room, 
     return to.pos;
 }
 
-static size_t decode_zstd(struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)
+static size_t decode_zstd(struct td_slice in, struct kafka_spare *spare, uint8_t *room, size_t cap, bool *ret_whole)
 {
-    ZSTD_DCtx *ctx = ZSTD_createDCtx();
+    ZSTD_DCtx *ctx = atomic_exchange(&spare->zstd, NULL);
+    if (!ctx)
+        ctx = ZSTD_createDCtx();
     if (!ctx)
         return 0;
     size_t n = ZSTD_decompressDCtx(ctx, room, cap, in.p, in.n); /* without a window of its own */
     *ret_whole = !ZSTD_isError(n);
-    if (!*ret_whole)
-        n = zstd_beginning(ctx, in, room, cap, ret_whole);
+    if (*ret_whole)
+        ctx = atomic_exchange(&spare->zstd, ctx);
+    else
+        n = zstd_beginning(ctx, in, room, cap, ret_whole); /* may come to hold a whole window: not kept */
     ZSTD_freeDCtx(ctx);
     return n;
 }
 
-size_t kafka_decode(unsigned codec, struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)
+void kafka_spare_clear(struct kafka_spare *spare)
+{
+    ZSTD_freeDCtx(atomic_exchange(&spare->zstd, NULL));
+}
+
+size_t kafka_decode(unsigned codec, struct td_slice in, struct kafka_spare *spare, uint8_t *room, size_t cap, bool *ret_whole)
 {
     *ret_whole = false;
     if (in.n == 0 || cap == 0)
@@ -166,7 +176,7 @@ size_t kafka_decode(unsigned codec, struct td_slice in, uint8_t *room, size_t ca
     case KAFKA_GZIP: return decode_gzip(in, room, cap, ret_whole);
     case KAFKA_SNAPPY: return decode_snappy(in, room, cap, ret_whole);
     case KAFKA_LZ4: return decode_lz4(in, room, cap, ret_whole);
-    case KAFKA_ZSTD: return decode_zstd(in, room, cap, ret_whole);
+    case KAFKA_ZSTD: return decode_zstd(in, spare, room, cap, ret_whole);
     default: return 0;
     }
 }

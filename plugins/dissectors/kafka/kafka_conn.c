@@ -565,6 +565,7 @@ int kafka_open(const void *self, struct td_conn *conn, const struct td_flow *flo
     if (!c)
         return TD_E_NOMEM;
     kafka_calls_init(&c->calls, kafka->host, kafka->config, conn, arena);
+    c->calls.spare = kafka->spare;
     c->last_id = -1;
     if (flow->flags & TD_FLOW_MIDSTREAM)
         c->side[0].state = c->side[1].state = LOOKING;

@@ -8,6 +8,7 @@
 struct kafka {
     const struct td_host *host;
     const struct kafka_config *config;
+    struct kafka_spare *spare;
 };
 
 enum { KAFKA_MAX_PROBE = 2048 };

@@ -1,6 +1,7 @@
 #include "kafka_json.h"
 
-#include <endian.h>
+#include "kafka_escape.h"
+
 #include <math.h>
 #include <stdio.h>
 #ifdef __SSE2__
@@ -9,7 +10,8 @@
 
 enum {
     LEAST = 24, /* room without which nothing is begun any more */
-    LOW = 256   /* of the buffer, below which it is flushed before much is put */
+    LOW = 256,  /* of the buffer, below which it is flushed before much is put */
+    DIGITS = 24 /* room for a number */
 };
 
 void kafka_json_init(struct kafka_json *j, uint64_t max)
@@ -113,58 +115,81 @@ bool kafka_json_open(struct kafka_json *j, const char *name, uint8_t closer)
     return true;
 }
 
-static size_t decimal(char out[24], int64_t value)
+/* How many digits it has. */
+static unsigned digits_of(uint64_t v)
+{
+    static const uint64_t powers[] = {UINT64_C(0),
+                                      UINT64_C(10),
+                                      UINT64_C(100),
+                                      UINT64_C(1000),
+                                      UINT64_C(10000),
+                                      UINT64_C(100000),
+                                      UINT64_C(1000000),
+                                      UINT64_C(10000000),
+                                      UINT64_C(100000000),
+                                      UINT64_C(1000000000),
+                                      UINT64_C(10000000000),
+                                      UINT64_C(100000000000),
+                                      UINT64_C(1000000000000),
+                                      UINT64_C(10000000000000),
+                                      UINT64_C(100000000000000),
+                                      UINT64_C(1000000000000000),
+                                      UINT64_C(10000000000000000),
+                                      UINT64_C(100000000000000000),
+                                      UINT64_C(1000000000000000000),
+                                      UINT64_C(10000000000000000000)};
+    unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1), n = bits * 1233 >> 12; /* 1233 / 4096: a little more than log10(2) */
+    return n + (v >= powers[n]);
+}
+
+static void put_pair(uint8_t *to, unsigned pair)
+{
+    static const char digits[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+                                 "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798"
+                                 "99";
+    memcpy(to, digits + (size_t)2 * pair, 2);
+}
+
+uint8_t *kafka_put_decimal(uint8_t *to, int64_t value)
 {
     uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    char digits[24];
-    size_t at = sizeof(digits);
-    for (; v >= 100; v /= 100) {
-        unsigned pair = (unsigned)(v % 100);
-        digits[--at] = (char)('0' + pair % 10);
-        digits[--at] = (char)('0' + pair / 10);
-    }
-    if (v >= 10)
-        digits[--at] = (char)('0' + v % 10);
-    digits[--at] = (char)('0' + (v >= 10 ? v / 10 : v));
     if (value < 0)
-        digits[--at] = '-';
-    memcpy(out, digits + at, sizeof(digits) - at);
-    return sizeof(digits) - at;
-}
-
-static uint8_t *put_member(uint8_t *to, const char *name, int64_t value)
-{
-    size_t n = strlen(name);
-    *to++ = '"';
-    memcpy(to, name, n);
-    to += n;
-    *to++ = '"';
-    *to++ = ':';
-    return to + decimal((char *)to, value);
-}
-
-bool kafka_json_open_with(struct kafka_json *j, const char *name, int64_t value, const char *second, int64_t second_value)
-{
-    if (j->full || j->room < LOW || j->depth == 0 || j->depth == KAFKA_JSON_DEPTH) {
-        j->full = true; /* also if a little of it would fit */
-        return false;
+        *to++ = '-';
+    unsigned n = digits_of(v), at = n;
+    for (; at >= 4; at -= 4) {
+        unsigned four = (unsigned)(v % 10000);
+        v /= 10000;
+        put_pair(to + at - 2, four % 100);
+        put_pair(to + at - 4, four / 100);
     }
-    if (j->cap - j->n < LOW)
+    unsigned rest = (unsigned)v;
+    if (at >= 2) {
+        put_pair(to + at - 2, rest % 100);
+        rest /= 100;
+    }
+    if (at & 1)
+        to[0] = (uint8_t)('0' + rest);
+    return to + n;
+}
+
+uint8_t *kafka_json_begin_quick(struct kafka_json *j, size_t most)
+{
+    if (j->full || !j->depth || j->room <= j->cap || most >= j->cap)
+        return NULL;
+    if (j->cap - j->n <= most)
         kafka_json_flush(j);
-    uint8_t *to = j->buffer + j->n;
     if (j->filled >> (j->depth - 1) & 1)
-        *to++ = ',';
-    *to++ = '{';
-    to = put_member(to, name, value);
-    if (second_value >= 0) {
-        *to++ = ',';
-        to = put_member(to, second, second_value);
-    }
-    j->room -= (size_t)(to - j->buffer) - j->n;
-    j->n = (size_t)(to - j->buffer);
-    j->filled |= 1u << (j->depth - 1) | 1u << j->depth;
-    j->closers[j->depth++] = '}';
-    return true;
+        j->buffer[j->n++] = ',';
+    j->room -= j->filled >> (j->depth - 1) & 1;
+    j->filled |= 1u << (j->depth - 1);
+    return j->buffer + j->n;
+}
+
+void kafka_json_end_quick(struct kafka_json *j, const uint8_t *to)
+{
+    size_t n = (size_t)(to - j->buffer);
+    j->room -= n - j->n;
+    j->n = n;
 }
 
 void kafka_json_close(struct kafka_json *j)
@@ -175,8 +200,8 @@ void kafka_json_close(struct kafka_json *j)
 
 void kafka_json_integer(struct kafka_json *j, const char *name, int64_t value)
 {
-    char digits[24];
-    size_t n = decimal(digits, value);
+    uint8_t digits[DIGITS];
+    size_t n = (size_t)(kafka_put_decimal(digits, value) - digits);
     if (begin(j, name, n))
         put(j, digits, n);
 }
@@ -200,31 +225,6 @@ void kafka_json_word(struct kafka_json *j, const char *name, const char *word)
         put(j, word, n);
 }
 
-/* Length of the well-formed UTF-8 character at `p` (RFC 3629); 0: it is none. */
-static size_t utf8_length(const uint8_t *p, size_t n)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t size = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
-    if (size <= 1)
-        return size;
-    if (size > n)
-        return 0;
-    uint32_t code = p[0] & (0x7fu >> size);
-    for (size_t i = 1; i < size; i++) {
-        if (p[i] >> 6 != 2)
-            return 0;
-        code = code << 6 | (p[i] & 0x3f);
-    }
-    return code < least[size] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : size;
-}
-
-/* What stands as it is in a JSON string, and in text that people read. */
-static const uint8_t is_plain[256] = {[' '] = 1, 1, ['#'] = 1, 1, 1, 1, 1,         1, 1, 1, 1, 1, 1,         1, 1, ['0'] = 1, 1, 1, 1,
-                                      1,         1, 1,         1, 1, 1, 1,         1, 1, 1, 1, 1, ['@'] = 1, 1, 1, 1,         1, 1, 1,
-                                      1,         1, 1,         1, 1, 1, 1,         1, 1, 1, 1, 1, 1,         1, 1, 1,         1, 1, 1,
-                                      1,         1, [']'] = 1, 1, 1, 1, ['a'] = 1, 1, 1, 1, 1, 1, 1,         1, 1, 1,         1, 1, 1,
-                                      1,         1, 1,         1, 1, 1, 1,         1, 1, 1, 1, 1, 1,         1, 1, 1,         1};
-
 /* How many bytes from `p` on stand as they are. */
 static size_t plain_run(const uint8_t *p, size_t n)
 {
@@ -238,86 +238,20 @@ static size_t plain_run(const uint8_t *p, size_t n)
         if (odd & highs)
             break;
     }
-    while (i < n && is_plain[p[i]])
+    while (i < n && kafka_is_plain(p[i]))
         i++;
     return i;
 }
 
-/* What put_wide() and put_ascii() have reached. */
-struct progress {
-    size_t used;
-    uint8_t *to;
-};
-
-#ifdef __SSE2__
-/* Sixteen bytes at a time, as far as thirty-two are there: where a quote or backslash is, the bytes from it on are stored once more, one
- * further. `limit`: 64 bytes before the buffer's end. */
-static struct progress put_wide(struct td_slice s, uint8_t *to, const uint8_t *limit)
-{
-    size_t i = 0;
-    for (; i + 32 <= s.n && to <= limit; i += 16) {
-        const uint8_t *p = s.p + i;
-        __m128i v = _mm_loadu_si128((const void *)p);
-        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
-        /* As signed numbers: control characters, and all that is not ASCII. */
-        __m128i others = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
-        unsigned escape = (unsigned)_mm_movemask_epi8(marks);
-        if (_mm_movemask_epi8(others))
-            break;
-        _mm_storeu_si128((void *)to, v);
-        for (; escape; escape &= escape - 1) {
-            unsigned at = (unsigned)__builtin_ctz(escape);
-            to[at] = '\\';
-            to++;
-            _mm_storeu_si128((void *)(to + at), _mm_loadu_si128((const void *)(p + at)));
-        }
-        to += 16;
-    }
-    return (struct progress){i, to};
-}
-#else
-static struct progress put_wide(struct td_slice s, uint8_t *to, const uint8_t *limit)
-{
-    (void)s;
-    (void)limit;
-    return (struct progress){0, to};
-}
-#endif
-
-/* As plain_run(), with quotes and backslashes; those escaped, into the buffer, as far as it reaches. Much of what is sent through Kafka
- * is JSON: each quote costs no more than the bytes before it. Returns how much of the text it has put. There must be room. */
+/* What the text begins with, as far as that is ASCII without control characters and the buffer reaches. Returns how much of the text that
+ * was. There must be room. */
 static size_t put_ascii(struct kafka_json *j, struct td_slice s)
 {
-    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-    struct progress wide = put_wide(s, j->buffer + j->n, j->buffer + j->cap - 64);
-    uint8_t *to = wide.to, *limit = j->buffer + j->cap - 16;
-    size_t i = wide.used;
-    while (i + 8 <= s.n && to <= limit) {
-        uint64_t w;
-        memcpy(&w, s.p + i, 8);
-        uint64_t quote = w ^ ones * '"', slash = w ^ ones * '\\', rubout = w ^ ones * 0x7f;
-        uint64_t odd = (w | (w - ones * 0x20) | (quote - ones) | (slash - ones) | (rubout - ones)) & highs;
-        memcpy(to, &w, 8);
-        size_t plain = odd ? (size_t)__builtin_ctzll(le64toh(odd)) / 8 : 8;
-        i += plain;
-        to += plain;
-        if (!odd)
-            continue;
-        if (s.p[i] != '"' && s.p[i] != '\\')
-            break;
-        *to++ = '\\';
-        *to++ = s.p[i++];
-    }
-    for (; i < s.n && i + 8 > s.n && to <= limit; i++) {
-        if (s.p[i] == '"' || s.p[i] == '\\')
-            *to++ = '\\';
-        else if (!is_plain[s.p[i]])
-            break;
-        *to++ = s.p[i];
-    }
-    j->room -= (size_t)(to - j->buffer) - j->n;
-    j->n = (size_t)(to - j->buffer);
-    return i;
+    struct kafka_escaped done = kafka_escape(s, 0, j->buffer + j->n, j->buffer + j->cap);
+    size_t n = (size_t)(done.to - j->buffer);
+    j->room -= n - j->n;
+    j->n = n;
+    return done.used;
 }
 
 /* The text between quotes, escaped; as much of it as there is room for. */
@@ -331,7 +265,7 @@ static void put_escaped(struct kafka_json *j, struct td_slice s)
             s = td_sub(s, put_ascii(j, s), s.n);
             if (!s.n)
                 return;
-            if (is_plain[s.p[0]])
+            if (kafka_is_plain(s.p[0]))
                 continue; /* the buffer was full */
         }
         size_t n = plain_run(s.p, s.n);
@@ -344,9 +278,9 @@ static void put_escaped(struct kafka_json *j, struct td_slice s)
         s = td_sub(s, n, s.n);
         if (j->full)
             return;
-        if (!s.n || is_plain[s.p[0]])
+        if (!s.n || kafka_is_plain(s.p[0]))
             continue;
-        size_t character = utf8_length(s.p, s.n);
+        size_t character = kafka_utf8_length(s.p, s.n);
         const char *replacement = "\xef\xbf\xbd";
         if (!take(j, 6))
             return;
@@ -397,23 +331,40 @@ static bool is_readable(struct td_slice s)
         s = td_sub(s, n, s.n);
         if (!s.n)
             return true;
-        n = utf8_length(s.p, s.n);
-        if (n == 0 || (n == 1 && (s.p[0] == 0x7f || (s.p[0] < 0x20 && s.p[0] != '\t' && s.p[0] != '\n' && s.p[0] != '\r'))))
+        n = kafka_readable_length(s.p, s.n);
+        if (n == 0)
             return false;
         s = td_sub(s, n, s.n);
     }
     return true;
 }
 
-static void put_base64(struct kafka_json *j, struct td_slice s)
+uint8_t *kafka_put_base64(uint8_t *to, struct td_slice s)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < s.n; i += 3) {
         size_t n = s.n - i < 3 ? s.n - i : 3;
         uint32_t v = (uint32_t)s.p[i] << 16 | (n > 1 ? (uint32_t)s.p[i + 1] << 8 : 0) | (n > 2 ? s.p[i + 2] : 0);
-        if (!take(j, 4))
+        *to++ = (uint8_t)digits[v >> 18];
+        *to++ = (uint8_t)digits[v >> 12 & 63];
+        *to++ = n > 1 ? (uint8_t)digits[v >> 6 & 63] : '=';
+        *to++ = n > 2 ? (uint8_t)digits[v & 63] : '=';
+    }
+    return to;
+}
+
+static void put_base64(struct kafka_json *j, struct td_slice s)
+{
+    enum { STEP = 48 };
+    uint8_t text[STEP / 3 * 4];
+    for (size_t i = 0; i < s.n; i += STEP) {
+        size_t n = (size_t)(kafka_put_base64(text, td_sub(s, i, i + STEP)) - text);
+        size_t fits = n < j->room ? n : (size_t)j->room / 4 * 4;
+        if (!fits || !take(j, fits))
             return;
-        put(j, (char[]){digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '='}, 4);
+        put(j, text, fits);
+        if (fits < n)
+            j->full = true;
     }
 }
 

@@ -30,8 +30,6 @@ void kafka_json_flush(struct kafka_json *j);
 
 /* `name`: NULL in an array. `closer`: '}' or ']'. False: it was left out, and must not be closed. */
 bool kafka_json_open(struct kafka_json *j, const char *name, uint8_t closer);
-/* An object in an array that begins with these two members, as each record does; the second one not if it is negative. */
-bool kafka_json_open_with(struct kafka_json *j, const char *name, int64_t value, const char *second, int64_t second_value);
 void kafka_json_close(struct kafka_json *j);
 void kafka_json_integer(struct kafka_json *j, const char *name, int64_t value);
 void kafka_json_real(struct kafka_json *j, const char *name, double value);
@@ -44,5 +42,14 @@ void kafka_json_bytes(struct kafka_json *j, const char *name, const char *base64
 void kafka_json_base64(struct kafka_json *j, const char *name, struct td_slice bytes);
 /* An object with key and value, both data. */
 void kafka_json_pair(struct kafka_json *j, struct td_slice name, bool has_value, struct td_slice value);
+
+/* An element of the array that is open, of less than `most` bytes, which the caller writes to where this says, up to where
+ * kafka_json_end_quick() is told; for what comes by the million. NULL: not in this way. */
+uint8_t *kafka_json_begin_quick(struct kafka_json *j, size_t most);
+void kafka_json_end_quick(struct kafka_json *j, const uint8_t *to);
+/* At most 20 bytes. */
+uint8_t *kafka_put_decimal(uint8_t *to, int64_t value);
+/* Four bytes for each three, or part of three. */
+uint8_t *kafka_put_base64(uint8_t *to, struct td_slice bytes);
 
 #endif

@@ -54,6 +54,15 @@ int kafka_batch_read(struct td_slice bytes, struct kafka_batch *b)
     return c.failed ? 1 : 2;
 }
 
+/* As kafka_varint(); most take one byte. */
+static inline int32_t varint(struct td_cursor *c)
+{
+    if (!td_left(c) || c->p[0] & 0x80)
+        return kafka_varint(c);
+    int32_t byte = td_u8(c);
+    return byte >> 1 ^ -(byte & 1);
+}
+
 /* A length, -1 for null, and so many bytes. */
 static struct td_slice optional(struct td_cursor *c, int64_t n, bool *ret_there)
 {
@@ -67,7 +76,7 @@ bool kafka_record_next(struct td_cursor *c, const struct kafka_batch *b, struct 
 {
     if (!td_left(c))
         return false;
-    int32_t size = kafka_varint(c);
+    int32_t size = varint(c);
     if (size < 0)
         c->failed = true;
     struct td_slice bytes = td_take(c, c->failed || (uint32_t)size > td_left(c) ? td_left(c) + 1 : (size_t)size);
@@ -77,14 +86,16 @@ bool kafka_record_next(struct td_cursor *c, const struct kafka_batch *b, struct 
     td_skip(&in, 1); /* attributes: none are defined */
     int64_t delta = kafka_varlong(&in);
     r->timestamp = b->append_time ? b->max_timestamp : (int64_t)((uint64_t)b->base_timestamp + (uint64_t)delta);
-    r->offset = (int64_t)((uint64_t)b->base_offset + (uint64_t)kafka_varint(&in));
-    r->key = optional(&in, kafka_varint(&in), &r->has_key);
-    r->value = optional(&in, kafka_varint(&in), &r->has_value);
-    int32_t headers = kafka_varint(&in);
+    r->offset = (int64_t)((uint64_t)b->base_offset + (uint64_t)varint(&in));
+    r->key = optional(&in, varint(&in), &r->has_key);
+    r->value = optional(&in, varint(&in), &r->has_value);
+    int32_t headers = varint(&in);
     if (in.failed || headers < 0 || (size_t)headers > td_left(&in)) {
         c->failed = true;
         return false;
     }
+    r->end = c->end;
+    r->size = bytes.n;
     r->header_count = (uint32_t)headers;
     r->headers = in;
     return true;
@@ -96,8 +107,8 @@ bool kafka_record_header(struct kafka_record *r, struct td_slice *name, bool *ha
     if (!r->header_count)
         return false;
     r->header_count--;
-    *name = optional(&r->headers, kafka_varint(&r->headers), &has_name);
-    *value = optional(&r->headers, kafka_varint(&r->headers), has_value);
+    *name = optional(&r->headers, varint(&r->headers), &has_name);
+    *value = optional(&r->headers, varint(&r->headers), has_value);
     return !r->headers.failed;
 }
 
@@ -108,6 +119,8 @@ bool kafka_message_read(struct td_slice bytes, const struct kafka_batch *b, stru
     td_skip(&c, b->header);
     r->offset = b->base_offset;
     r->timestamp = b->base_timestamp;
+    r->end = c.end;
+    r->size = (size_t)b->size;
     r->key = optional(&c, (int32_t)td_be32(&c), &r->has_key);
     r->value = optional(&c, (int32_t)td_be32(&c), &r->has_value);
     return !c.failed;

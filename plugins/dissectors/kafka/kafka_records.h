@@ -30,6 +30,8 @@ struct kafka_record {
     int64_t offset, timestamp; /* ms since 1970 UTC; -1: none */
     bool has_key, has_value;
     struct td_slice key, value;
+    const uint8_t *end;       /* up to here bytes may be read behind all of these */
+    size_t size;              /* of all that is to be read of it, in bytes */
     struct td_cursor headers; /* at the first of `header_count`: kafka_record_header() */
     uint32_t header_count;
 };
