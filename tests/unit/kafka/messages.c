@@ -136,7 +136,8 @@ static enum kafka_walk_result walk(struct td_slice bytes, const struct encoder *
     kafka_walk_begin(&w, e->rows, e->version, e->flexible, false);
     for (;;) {
         uint8_t *copy = malloc(shown - at + 1); /* so that a read too far is found */
-        memcpy(copy, bytes.p + at, shown - at);
+        if (shown > at)
+            memcpy(copy, bytes.p + at, shown - at);
         struct td_cursor c = td_cursor(td_bytes(copy, shown - at));
         result = kafka_walk(&w, &c, bytes.n - at, hear, h, &n);
         at += td_pos(&c);
