@@ -47,7 +47,7 @@ static const struct kafka_api apis[] = {
     {"RenewDelegationToken", 2, 2, NULL, NULL},
     {"ExpireDelegationToken", 2, 2, NULL, NULL},
     {"DescribeDelegationToken", 3, 2, NULL, NULL},
-    {"DeleteGroups", 2, 2, MESSAGES(delete_groups)},
+    {"DeleteGroups", 3, 2, MESSAGES(delete_groups)},
     {"ElectLeaders", 2, 2, NULL, NULL},
     {"IncrementalAlterConfigs", 1, 1, MESSAGES(incremental_alter_configs)},
     {"AlterPartitionReassignments", 1, 0, NULL, NULL},

@@ -208,6 +208,7 @@ static const struct kafka_row delete_groups_out[] = {
     {0, ARRAY | STRUCT, "results", 0, LAST, PLAIN, 0, 0},
     {1, STRING, "groupId", 0, LAST, GROUP, 0, 0},
     {1, INT16, "errorCode", 0, LAST, ERROR, 0, 0},
+    {1, STRING, "errorMessage", 3, LAST, ERROR_TEXT, SINCE(3), 0},
 };
 KAFKA_DEFINE(delete_groups);
 
