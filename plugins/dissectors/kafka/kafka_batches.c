@@ -170,7 +170,8 @@ static struct inner survey(struct td_slice set)
  * A producer does not know them yet. */
 static void add_messages(struct kafka_batches *b, struct kafka_filling *f, struct td_slice set, int64_t last_offset)
 {
-    int64_t base = b->batch.magic == 1 && b->batch.base_offset > last_offset ? b->batch.base_offset - last_offset : 0;
+    bool counted = b->batch.magic == 1 && b->batch.base_offset > last_offset;
+    uint64_t base = counted ? (uint64_t)b->batch.base_offset - (uint64_t)last_offset : 0;
     struct kafka_batch m;
     struct kafka_record r;
     while (wants_more(b, f) && kafka_batch_read(set, &m) == 2 && m.size <= set.n) {
@@ -178,7 +179,7 @@ static void add_messages(struct kafka_batches *b, struct kafka_filling *f, struc
             f->call->flags |= TD_PARTIAL; /* wrappers are not nested */
             return;
         }
-        r.offset = (int64_t)((uint64_t)r.offset + (uint64_t)base);
+        r.offset = (int64_t)((uint64_t)r.offset + base);
         if (b->batch.append_time)
             r.timestamp = b->batch.base_timestamp;
         add_record(b, f, &r);

@@ -23,7 +23,7 @@ static const struct kafka_api apis[] = {
     {"DescribeGroups", 6, 5, MESSAGES(describe_groups)},
     {"ListGroups", 5, 3, MESSAGES(list_groups)},
     {"SaslHandshake", 1, LAST, MESSAGES(sasl_handshake)},
-    {"ApiVersions", 4, 3, MESSAGES(api_versions)},
+    {"ApiVersions", 5, 3, MESSAGES(api_versions)},
     {"CreateTopics", 7, 5, MESSAGES(create_topics)},
     {"DeleteTopics", 6, 4, MESSAGES(delete_topics)},
     {"DeleteRecords", 2, 2, MESSAGES(delete_records)},
@@ -93,8 +93,8 @@ static const struct kafka_api apis[] = {
     {"WriteShareGroupState", 1, 0, NULL, NULL},
     {"DeleteShareGroupState", 0, 0, NULL, NULL},
     {"ReadShareGroupStateSummary", 1, 0, NULL, NULL},
-    {"StreamsGroupHeartbeat", 0, 0, NULL, NULL},
-    {"StreamsGroupDescribe", 0, 0, NULL, NULL},
+    {"StreamsGroupHeartbeat", 1, 0, NULL, NULL},
+    {"StreamsGroupDescribe", 1, 0, NULL, NULL},
     {"DescribeShareGroupOffsets", 1, 0, NULL, NULL},
     {"AlterShareGroupOffsets", 0, 0, NULL, NULL},
     {"DeleteShareGroupOffsets", 0, 0, NULL, NULL},
@@ -244,6 +244,9 @@ static const char *const errors[] = {
     "STREAMS_INVALID_TOPOLOGY_EPOCH",
     "STREAMS_TOPOLOGY_FENCED",
     "SHARE_SESSION_LIMIT_REACHED",
+    "GROUP_DELETION_FAILED",
+    "STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED",
+    "CONTROLLER_ID_NOT_REGISTERED",
 };
 _Static_assert(sizeof(errors) / sizeof(errors[0]) == KAFKA_ERROR_MAX - KAFKA_ERROR_MIN + 1, "one name for each number");
 

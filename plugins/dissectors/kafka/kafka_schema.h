@@ -88,7 +88,7 @@ const struct kafka_api *kafka_api(int key);
 
 /* "UNKNOWN_TOPIC_OR_PARTITION"; NULL for a number without a name. */
 const char *kafka_error_name(int code);
-enum { KAFKA_ERROR_MIN = -1, KAFKA_ERROR_MAX = 133, KAFKA_UNSUPPORTED_VERSION = 35 };
+enum { KAFKA_ERROR_MIN = -1, KAFKA_ERROR_MAX = 136, KAFKA_UNSUPPORTED_VERSION = 35 };
 
 #define KAFKA_ROWS(a)                               \
     {                                               \

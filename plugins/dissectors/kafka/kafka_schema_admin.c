@@ -24,6 +24,8 @@ KAFKA_DEFINE(sasl_authenticate);
 static const struct kafka_row api_versions_in[] = {
     {0, STRING, "clientSoftwareName", 3, LAST, PLAIN, 0, 0},
     {0, STRING, "clientSoftwareVersion", 3, LAST, PLAIN, 0, 0},
+    {0, STRING, "clusterId", 5, LAST, PLAIN, SINCE(5), 0},
+    {0, INT32, "nodeId", 5, LAST, PLAIN, 0, 0},
 };
 static const struct kafka_row api_versions_out[] = {
     {0, INT16, "errorCode", 0, LAST, ERROR, 0, 0},

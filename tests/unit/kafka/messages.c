@@ -228,8 +228,9 @@ static void test_soundness(void)
     }
     ok(good, "depths follow each other; tags come with flexible versions");
     is_str(kafka_error_name(-1), "UNKNOWN_SERVER_ERROR", "the first error");
-    is_str(kafka_error_name(133), "SHARE_SESSION_LIMIT_REACHED", "the last error");
-    ok(!kafka_error_name(134) && !kafka_error_name(-2) && !kafka_api(-1), "no others");
+    is_str(kafka_error_name(133), "SHARE_SESSION_LIMIT_REACHED", "an error by its number");
+    is_str(kafka_error_name(136), "CONTROLLER_ID_NOT_REGISTERED", "the last error");
+    ok(!kafka_error_name(137) && !kafka_error_name(-2) && !kafka_api(-1), "no others");
     is_str(kafka_api(68)->name, "ConsumerGroupHeartbeat", "an API by its number");
 }
 
