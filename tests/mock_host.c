@@ -253,10 +253,11 @@ static void host_mark(struct td_call *handle, int dir, uint64_t begin, uint64_t 
 
 /* ---- The transcript ------------------------------------------------------------------------------------------- */
 
-static void put_escaped(struct buf *b, struct td_slice s)
+static void put_escaped(struct mock *m, struct td_slice s)
 {
+    struct buf *b = &m->out;
     size_t i;
-    if (s.n > LONG_VALUE) {
+    if (s.n > LONG_VALUE && !(m->options & MOCK_LONG_VALUES)) {
         uint64_t hash = s.n;
         for (i = 0; i < s.n; i++)
             hash = hash_mix(hash ^ s.p[i], UINT64_C(0x9e3779b97f4a7c15));
@@ -282,7 +283,7 @@ static void put_call(struct mock *m, const struct mock_call *call, uint32_t flag
         if (!call->set[i])
             continue;
         buf_printf(&m->out, "  %s: ", field_at(m, i)->name);
-        put_escaped(&m->out, buf_slice(&call->values[i]));
+        put_escaped(m, buf_slice(&call->values[i]));
         buf_putc(&m->out, '\n');
     }
     for (dir = 0; dir < 2; dir++) {
@@ -339,7 +340,7 @@ static int host_takeover(struct td_conn *conn, const char *point, struct td_slic
     m->claimed = false;
     if (!(m->options & MOCK_QUIET)) {
         buf_printf(&m->out, "takeover: %s ", point ? point : "-");
-        put_escaped(&m->out, key);
+        put_escaped(m, key);
         buf_putc(&m->out, '\n');
     }
     return TD_OK;

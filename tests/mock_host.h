@@ -26,7 +26,8 @@ enum mock_option {
     MOCK_NO_BODIES = 1u << 1,  /* nobody wants the fields with TD_F_BODY */
     MOCK_NO_SIZES = 1u << 2,   /* nor those whose name ends in _body_size: bodies may be skipped */
     MOCK_QUIET = 1u << 3,      /* no transcript: for fuzzing and timing */
-    MOCK_FEW_FIELDS = 1u << 4  /* only the summary's fields are wanted */
+    MOCK_FEW_FIELDS = 1u << 4, /* only the summary's fields are wanted */
+    MOCK_LONG_VALUES = 1u << 5 /* print them whole, not their hash */
 };
 
 struct mock_side {

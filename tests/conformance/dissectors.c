@@ -341,12 +341,19 @@ static bool has_less(const struct records *all, const struct record *call)
     return found;
 }
 
+/* Where a request was not seen whole, its question may be the beginning of what was asked. */
+static bool is_asked(const struct record *truth, const struct record *r)
+{
+    bool beginning = !r->complete && r->question.n && td_starts(truth->question, td_sub(r->question, 0, r->question.n - 1));
+    return beginning || td_eq(truth->question, r->question);
+}
+
 static bool is_known(const struct records *truth, const struct record *r)
 {
     bool unknown = has_unknown(r->json);
     bool question = unknown || r->question.n <= 4, status = unknown || r->status.n <= 2; /* empty strings in quotes */
     for (size_t i = 0; i < truth->n; i++) {
-        question |= td_eq(truth->v[i].question, r->question);
+        question |= is_asked(&truth->v[i], r);
         status |= td_eq(truth->v[i].status, r->status);
     }
     return question && status;

@@ -15,6 +15,8 @@ BARS = {
              "message_count": 99, "message_sizes": 99, "compressed": 99, "pairs": 99},
     "dns": {"recall": 99.5, "precision": 99.5, "endpoints": 99.5, "id": 99.5, "name": 99.5, "type": 99.5, "rcode": 99.5,
             "opcode": 99.5, "class": 97, "counts": 97, "records": 97, "pairs": 97},
+    "kafka": {"recall": 99, "precision": 99, "endpoints": 99, "correlation_id": 99, "length": 99, "api_key": 99, "api_name": 99,
+              "api_version": 99, "client_id": 99, "group_id": 99, "topics": 99, "partitions": 99, "errors": 99, "pairs": 99},
 }
 EXACT = ("survive", "container")  # every field of these must always agree
 
