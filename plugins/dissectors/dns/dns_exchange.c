@@ -143,7 +143,7 @@ static void fill_response(struct dns_exchange *x, struct dns_pending *p, const s
     struct dns_call_writer w = writer(x, p->call, &p->text);
     struct dns_wants records_only = x->wants;
     if (p->responses) { /* flags and the like stand already */
-        records_only.mask &= ~(1u << F_RESPONSE_FLAGS);
+        records_only.mask &= ~((uint64_t)1 << F_RESPONSE_FLAGS | (uint64_t)1 << F_RESPONSE_COUNTS);
         w.wants = &records_only;
     }
     mark(x, p->call, at);
