@@ -266,8 +266,10 @@ static bool put_subnet(struct dns_text *t, struct td_slice value)
     return false;
 }
 
+typedef void put_fn(struct dns_text *t, struct td_slice value);
+
 /* How a value of `n` bytes is written; NULL if the option has no form of its own, or the length does not fit it. */
-static void (*form_of(unsigned code, size_t n))(struct dns_text *, struct td_slice)
+static put_fn *form_of(unsigned code, size_t n)
 {
     switch (code) {
     case DNS_OPT_LLQ: return n == 18 ? put_llq : NULL;
@@ -302,7 +304,7 @@ bool dns_next_option(struct td_cursor *c, struct dns_option *ret)
 
 void dns_put_option(struct dns_text *t, const struct dns_option *option)
 {
-    void (*put)(struct dns_text *, struct td_slice) = form_of(option->code, option->value.n);
+    put_fn *put = form_of(option->code, option->value.n);
     put_option_name(t, option->code);
     if (put) {
         put(t, option->value);

@@ -86,12 +86,18 @@ static void fill_query(struct dns_exchange *x, struct dns_pending *p, const stru
     p->request_size = (uint32_t)m->bytes.n;
 }
 
+/* A stateful operation that wants no answer has no id (RFC 8490 section 5.4). */
+static bool one_way(const struct dns_message *m)
+{
+    return dns_header_opcode(&m->header) == DNS_DSO && m->header.id == 0;
+}
+
 static void take_query(struct dns_exchange *x, const struct dns_message *m, const struct dns_place *at)
 {
     struct dns_pending single = {0}, *p;
     if (retransmission(x, m, at))
         return;
-    p = x->to_group ? NULL : new_pending(x);
+    p = x->to_group || one_way(m) ? NULL : new_pending(x);
     if (!p) { /* not to be remembered, or not possible: a call at once */
         single.call = x->host->call(x->conn);
         fill_query(x, &single, m, at);

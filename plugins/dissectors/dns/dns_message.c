@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dns_message.h"
 
+#include "dns_dso.h"
 #include "dns_edns.h"
 #include "dns_rdata.h"
 
@@ -76,12 +77,15 @@ const struct td_field dns_fields[DNS_FIELDS] = {
                           "Questions, answers, authority and additional records, as the query's header counts them; of an UPDATE zones, "
                           "prerequisites, updates, additional records.",
                           NO_NAMES},
-    [F_RESPONSE_COUNTS] = {"response.counts", TD_U64, RESPONSE_LIST,
-                           "The same of the response; of a transfer those of its first message.", NO_NAMES},
+    [F_RESPONSE_COUNTS] = {"response.counts", TD_U64, RESPONSE_LIST, "The same of the response; of a transfer those of its first message.",
+                           NO_NAMES},
     [F_REQUEST_OPTIONS] = {"request.edns_options", TD_STRING, REQUEST_LIST,
                            "Options of the query's OPT record (RFC 6891), as dig prints them: COOKIE: 0102030405060708.", NO_NAMES},
     [F_RESPONSE_OPTIONS] = {"response.edns_options", TD_STRING, RESPONSE_LIST,
                             "Options of the response's OPT record: NSID, EDE, CLIENT-SUBNET ...", NO_NAMES},
+    [F_REQUEST_DSO] = {"request.dso", TD_STRING, REQUEST_LIST,
+                       "TLVs of a stateful operation (RFC 8490, RFC 8765): Keepalive, SUBSCRIBE, PUSH ... with their data.", NO_NAMES},
+    [F_RESPONSE_DSO] = {"response.dso", TD_STRING, RESPONSE_LIST, "The same of the answer to it.", NO_NAMES},
     [F_REQUEST_ANSWERS] = {"request.answers", TD_STRING, REQUEST_LIST,
                            "Answer section of the query: name, TTL, class, type and data with tabs between them.", NO_NAMES},
     [F_REQUEST_AUTHORITY] = {"request.authority", TD_STRING, REQUEST_LIST, "Authority section of the query.", NO_NAMES},
@@ -413,6 +417,24 @@ static bool set_options(const struct dns_call_writer *w, const struct dns_messag
     return good && !c.failed;
 }
 
+/* What a stateful operation has in place of records. False if not everything could be read or kept. */
+static bool set_tlvs(const struct dns_call_writer *w, const struct dns_message *m)
+{
+    unsigned field = is_response(m) ? F_RESPONSE_DSO : F_REQUEST_DSO;
+    struct td_cursor c = td_cursor(m->bytes);
+    char *buffer = wanted(w, field) ? w->host->scratch(w->conn, RECORD_TEXT) : NULL;
+    bool good = buffer || !wanted(w, field);
+    td_seek(&c, DNS_HEADER_SIZE);
+    for (struct dns_tlv tlv; dns_next_tlv(&c, &tlv);) {
+        if (!buffer)
+            continue;
+        struct dns_text t = dns_text(buffer, RECORD_TEXT);
+        dns_put_tlv(&t, m->bytes, &tlv);
+        good = !t.full && keep(w, field, &t) && good;
+    }
+    return good && !c.failed;
+}
+
 bool dns_set_content(const struct dns_call_writer *w, const struct dns_message *m)
 {
     bool records = m->question_whole && m->bytes.n > m->records_at && w->wants->records;
@@ -421,6 +443,8 @@ bool dns_set_content(const struct dns_call_writer *w, const struct dns_message *
     set_counts(w, m);
     if (m->has_opt && m->opt.rdata_n)
         good = set_options(w, m);
+    if (dns_header_opcode(&m->header) == DNS_DSO)
+        good = set_tlvs(w, m) && good;
     if (is_response(m)) {
         if (m->header.flags & DNS_TC)
             w->host->set_u64(w->call, F_TRUNCATED, 1);

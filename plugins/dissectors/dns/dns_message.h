@@ -38,6 +38,8 @@ enum dns_field {
     F_RESPONSE_COUNTS,
     F_REQUEST_OPTIONS,
     F_RESPONSE_OPTIONS,
+    F_REQUEST_DSO,
+    F_RESPONSE_DSO,
     F_REQUEST_ANSWERS, /* the sections in the order of the message, first of a query and then of a response */
     F_REQUEST_AUTHORITY,
     F_REQUEST_ADDITIONAL,

@@ -137,9 +137,9 @@ const char *dns_rcode_name(unsigned rcode)
 const char *dns_algorithm_name(unsigned algorithm)
 {
     static const char *const names[] = {
-        [1] = "RSAMD5",           [2] = "DH",        [3] = "DSA",        [5] = "RSASHA1",    [6] = "NSEC3DSA",
-        [7] = "NSEC3RSASHA1",     [8] = "RSASHA256", [10] = "RSASHA512", [12] = "ECCGOST",   [13] = "ECDSAP256SHA256",
-        [14] = "ECDSAP384SHA384", [15] = "ED25519",  [16] = "ED448",     [17] = "SM2SM3",    [23] = "ECC-GOST12",
+        [1] = "RSAMD5",           [2] = "DH",           [3] = "DSA",         [5] = "RSASHA1",  [6] = "NSEC3DSA",
+        [7] = "NSEC3RSASHA1",     [8] = "RSASHA256",    [10] = "RSASHA512",  [12] = "ECCGOST", [13] = "ECDSAP256SHA256",
+        [14] = "ECDSAP384SHA384", [15] = "ED25519",     [16] = "ED448",      [17] = "SM2SM3",  [23] = "ECC-GOST12",
         [252] = "INDIRECT",       [253] = "PRIVATEDNS", [254] = "PRIVATEOID"};
     return algorithm < COUNT(names) ? names[algorithm] : NULL;
 }

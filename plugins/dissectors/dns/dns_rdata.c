@@ -561,9 +561,8 @@ enum svc_key {
 
 static void put_svc_key(struct rdata *r, unsigned key)
 {
-    static const char *const names[SVC_NAMED] = {"mandatory", "alpn",    "no-default-alpn", "port",   "ipv4hint",
-                                                 "ech",       "ipv6hint", "dohpath",         "ohttp", "tls-supported-groups",
-                                                 "docpath",   "pvd"};
+    static const char *const names[SVC_NAMED] = {"mandatory", "alpn",  "no-default-alpn",      "port",    "ipv4hint", "ech", "ipv6hint",
+                                                 "dohpath",   "ohttp", "tls-supported-groups", "docpath", "pvd"};
     if (key < SVC_NAMED) {
         dns_puts(r->t, names[key]);
         return;
