@@ -96,7 +96,7 @@ ask +noedns -f types
 ask +tcp +keepopen -f types # one connection for all
 ask +dnssec -f secure
 ask +dnssec +cd +ad +bufsize=1232 +ignore -f secure
-ask +dnssec +bufsize=512 nsec.test ANY # truncated, then over TCP
+ask +dnssec +notcp +bufsize=512 nsec.test ANY # truncated, then over TCP
 ask +bufsize=512 many.tape.test TXT
 ask +bufsize=512 +ignore many.tape.test TXT
 
