@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""For dns_types.sh: `compare CALLS DID PIPELINED` compares dissected calls with what dig and nsupdate printed, field by field.
-`pipeline PORT <TYPES` sends a query for each line at once over one connection, and prints its own port and then "id rcode size"
+"""For dns_types.sh and record_dns: `compare CALLS DID PIPELINED` compares dissected calls with what dig and nsupdate printed, field by
+field. `pipeline PORT <TYPES` sends a query for each line at once over one connection, and prints its own port and then "id rcode size"
 for each answer in the order in which they come."""
 import json
 import random
