@@ -149,7 +149,7 @@ static void fill_response(struct dns_exchange *x, struct dns_pending *p, const s
     struct dns_call_writer w = writer(x, p->call, &p->text);
     struct dns_wants records_only = x->wants;
     if (p->responses) { /* flags and the like stand already */
-        records_only.mask &= ~((uint64_t)1 << F_RESPONSE_FLAGS | (uint64_t)1 << F_RESPONSE_COUNTS);
+        records_only.mask &= ~((uint64_t)1 << F_RESPONSE_FLAGS | (uint64_t)1 << F_RESPONSE_COUNTS | (uint64_t)1 << F_RESPONSE_OPTIONS);
         w.wants = &records_only;
     }
     mark(x, p->call, at);

@@ -82,7 +82,7 @@ const struct td_field dns_fields[DNS_FIELDS] = {
     [F_REQUEST_OPTIONS] = {"request.edns_options", TD_STRING, REQUEST_LIST,
                            "Options of the query's OPT record (RFC 6891), as dig prints them: COOKIE: 0102030405060708.", NO_NAMES},
     [F_RESPONSE_OPTIONS] = {"response.edns_options", TD_STRING, RESPONSE_LIST,
-                            "Options of the response's OPT record: NSID, EDE, CLIENT-SUBNET ...", NO_NAMES},
+                            "Options of the response's OPT record: NSID, EDE ...; of a transfer those of its first message.", NO_NAMES},
     [F_REQUEST_DSO] = {"request.dso", TD_STRING, REQUEST_LIST,
                        "TLVs of a stateful operation (RFC 8490, RFC 8765): Keepalive, SUBSCRIBE, PUSH ... with their data.", NO_NAMES},
     [F_RESPONSE_DSO] = {"response.dso", TD_STRING, RESPONSE_LIST, "The same of the answer to it.", NO_NAMES},
@@ -379,13 +379,16 @@ static bool set_records(const struct dns_call_writer *w, const struct dns_messag
     return good;
 }
 
-static void set_extended_error(const struct dns_call_writer *w, unsigned code)
+static bool set_extended_error(const struct dns_call_writer *w, unsigned code)
 {
-    char buffer[8];
-    struct dns_text number = dns_text(buffer, sizeof(buffer));
+    char buffer[64]; /* the longest name */
+    struct dns_text t = dns_text(buffer, sizeof(buffer));
     const char *name = dns_extended_error_name(code);
-    dns_put_u64(&number, code);
-    set_string(w, F_EXTENDED_ERRORS, name ? td_str(name) : dns_text_slice(&number));
+    if (name)
+        dns_puts(&t, name);
+    else
+        dns_put_u64(&t, code);
+    return keep(w, F_EXTENDED_ERRORS, &t);
 }
 
 static void set_client_subnet(const struct dns_call_writer *w, struct td_slice value)
@@ -412,7 +415,7 @@ static bool set_options(const struct dns_call_writer *w, const struct dns_messag
         if (option.code == DNS_OPT_CLIENT_SUBNET && wanted(w, F_CLIENT_SUBNET))
             set_client_subnet(w, option.value);
         if (is_response(m) && dns_extended_error(&option, &error) && wanted(w, F_EXTENDED_ERRORS))
-            set_extended_error(w, error);
+            good = set_extended_error(w, error) && good;
     }
     return good && !c.failed;
 }

@@ -651,10 +651,10 @@ static void put_svcb(struct rdata *r)
 /* ---- All types ------------------------------------------------------------------------------------------------ */
 
 /* How a type's data is laid out: either a function, or a letter for each field; fields are separated by spaces.
- *   1 2 4 8  a number of so many octets     a A  an IPv4, IPv6 address       n  a name
- *   s S    one or all strings, quoted     Q    the rest, quoted            T C  a record type
- *   b x    the rest in base64, hex        t    a time                      W  type bitmap (the rest)
- *   h H    a salt, a hash                 l    a 64-bit locator            e E  48, 64 bits with hyphens
+ *   1 2 4 8  a number of so many octets   a A  an IPv4, IPv6 address       n  a name
+ *   s S      one or all strings, quoted   Q    the rest, quoted            T C  a record type
+ *   b x      the rest in base64, hex      t    a time                      W  type bitmap (the rest)
+ *   h H      a salt, a hash               l    a 64-bit locator            e E  48, 64 bits with hyphens
  * b and x may be empty in the types whose layout ends with `?`. */
 struct layout {
     const char *fields;
