@@ -166,8 +166,9 @@ def compare_all(calls_path, did_path, pipelined_path):
         exchanges = Transcript(file).exchanges
     with open(pipelined_path, encoding="ascii") as file:
         port, *answers = [line.split() for line in file]
-    piped = [call for call in calls if call["src"]["port"] == int(port[0])]
-    calls = [call for call in calls if call["src"]["port"] != int(port[0])]
+    connection = {"transport": "TCP", "port": int(port[0])}
+    piped = [call for call in calls if {"transport": call["transport"], "port": call["src"]["port"]} == connection]
+    calls = [call for call in calls if call not in piped]
     ours = [[str(call["dns_id"]), str(call["dns_rcode"]), str(call["dns_response_length"])] for call in piped]
     results = [("calls", None if len(calls) == len(exchanges) > 250 else "%d calls of %d" % (len(calls), len(exchanges))),
                ("pipelined calls", None if sorted(ours) == sorted(answers) and len(ours) > 50 else "%s, got %s" % (answers, ours))]
