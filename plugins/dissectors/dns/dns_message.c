@@ -74,8 +74,8 @@ const struct td_field dns_fields[DNS_FIELDS] = {
     [F_RESPONSE_FLAGS] = {"response.flags", TD_STRING, RESPONSE_LIST,
                           "Flags of the response, as request.flags, with qr first; of a transfer those of its first message.", NO_NAMES},
     [F_REQUEST_COUNTS] = {"request.counts", TD_U64, REQUEST_LIST,
-                          "Questions, answers, authority and additional records, as the query's header counts them; of an UPDATE zones, "
-                          "prerequisites, updates, additional records.",
+                          "Questions, answers, authority and additional records, as the query's header counts them (of an UPDATE zones, "
+                          "prerequisites, updates, additional records); only set if not all of them are told.",
                           NO_NAMES},
     [F_RESPONSE_COUNTS] = {"response.counts", TD_U64, RESPONSE_LIST, "The same of the response; of a transfer those of its first message.",
                            NO_NAMES},
@@ -303,6 +303,7 @@ static void set_flags(const struct dns_call_writer *w, const struct dns_message 
         set_string(w, field, TD_LIT("cache-flush"));
 }
 
+/* For messages that are told whole they would only repeat how many records there are, at the price of as many values. */
 static void set_counts(const struct dns_call_writer *w, const struct dns_message *m)
 {
     unsigned field = is_response(m) ? F_RESPONSE_COUNTS : F_REQUEST_COUNTS;
@@ -443,7 +444,6 @@ bool dns_set_content(const struct dns_call_writer *w, const struct dns_message *
     bool records = m->question_whole && m->bytes.n > m->records_at && w->wants->records;
     bool good = true;
     set_flags(w, m);
-    set_counts(w, m);
     if (m->has_opt && m->opt.rdata_n)
         good = set_options(w, m);
     if (dns_header_opcode(&m->header) == DNS_DSO)
@@ -455,6 +455,8 @@ bool dns_set_content(const struct dns_call_writer *w, const struct dns_message *
         w->host->set_u64(w->call, F_RCODE_NAME, m->rcode);
         w->host->set_u64(w->call, F_STATUS_CODE, m->rcode);
     }
-    good = (!records || set_records(w, m)) && good;
-    return good && m->question_whole && m->records_whole;
+    good = (!records || set_records(w, m)) && good && m->question_whole && m->records_whole;
+    if (!good)
+        set_counts(w, m);
+    return good;
 }

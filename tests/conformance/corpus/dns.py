@@ -107,6 +107,12 @@ def our_record(section, line):
     return [section, our_name(name), kind, int(ttl) if ttl.isdigit() else ttl, data]
 
 
+def counts_of(names, records):
+    """Of a message that is told whole."""
+    sections = Counter(record[0] for record in records)
+    return [len(names), sections["answer"] + sections["prerequisite"], sections["authority"] + sections["update"], sections["additional"]]
+
+
 def our_messages(calls):
     messages = []
     for index, call in enumerate(calls):
@@ -125,7 +131,7 @@ def our_messages(calls):
                 "rcode": None if call.get("dns_rcode") is None else call["dns_rcode"] & 15,
                 "type": [number(kind, TYPES, "TYPE") for kind in call.get("dns_question_types", [])],
                 "class": [number(name, CLASSES, "CLASS") for name in call.get("dns_question_classes", [])],
-                "counts": parts.get("counts"),
+                "counts": parts.get("counts") or counts_of(names, records),
                 "records": records,
             }
             messages.append(Message(half, src, dst, sorted(parts["frames"]), (call.get("dns_id"), tuple(names)), values, index))
