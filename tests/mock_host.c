@@ -353,9 +353,9 @@ static int host_tell(struct td_conn *conn, struct td_slice name, struct td_slice
         breach(m, "tell() before takeover()");
     if (!(m->options & MOCK_QUIET)) {
         buf_lit(&m->out, "  ");
-        put_escaped(&m->out, name);
+        put_escaped(m, name);
         buf_lit(&m->out, ": ");
-        put_escaped(&m->out, value);
+        put_escaped(m, value);
         buf_putc(&m->out, '\n');
     }
     return TD_OK;
