@@ -304,6 +304,8 @@ static void put_call(struct mock *m, const struct mock_call *call, uint32_t flag
             buf_printf(&m->out, "  flags: %s-cut\n", names[dir]);
     if (flags & TD_PARTIAL)
         buf_lit(&m->out, "  flags: partial\n");
+    if (flags & TD_ONE_WAY)
+        buf_lit(&m->out, "  flags: one-way\n");
 }
 
 static void free_call(struct mock_call *call)

@@ -107,6 +107,8 @@ static void end_message(struct connection *c, int dir, bool cut)
         return; /* tokens may follow */
     if (p == c->handshake)
         c->handshake = NULL;
+    if (is_one_way(p))
+        p->flags |= TD_ONE_WAY;
     if (dir == TD_SERVER || is_one_way(p))
         kafka_call_end(&c->calls, p);
 }

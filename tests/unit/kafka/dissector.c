@@ -176,7 +176,7 @@ static void test_one_way(void)
     put_produce(&b, 3, 1, 0, td_bytes(NULL, 0));
     feed(s, TD_CLIENT, &b);
     is_int(s->m.committed, 1, "acks=0: the call ends with its request");
-    ENDS(s, "kafka_acks kafka_response kafka_response_lost flags", "call|kafka_response: 0|kafka_acks: 0|",
+    ENDS(s, "kafka_acks kafka_response kafka_response_lost flags", "call|kafka_response: 0|kafka_acks: 0|flags: one-way|",
          "... whole, without a response, and none is missed");
 }
 
@@ -562,7 +562,8 @@ static void test_large(void)
         }
         ok(most <= VALUE + 4096, "at most %zu bytes of %zu are kept", most, b.n);
         const char *got = end(s, "kafka_api_key_name kafka_record_count flags");
-        is_str(got, "call|kafka_api_key_name: Produce|kafka_record_count: 40|call|kafka_api_key_name: Heartbeat|", "both calls come out");
+        is_str(got, "call|kafka_api_key_name: Produce|kafka_record_count: 40|flags: one-way|call|kafka_api_key_name: Heartbeat|",
+               "both calls come out");
         discard(s);
     }
     free(value);
@@ -583,7 +584,8 @@ static void test_batch_limit(void)
     mock_option(&s->m, "maxBatchSize", 10000);
     start(s, 0);
     feed(s, TD_CLIENT, &b);
-    ENDS(s, "kafka_record_count kafka_compression flags", "call|kafka_record_count: 9|kafka_compression: zstd|flags: partial|",
+    ENDS(s, "kafka_record_count kafka_compression flags",
+         "call|kafka_record_count: 9|kafka_compression: zstd|flags: partial|flags: one-way|",
          "a batch that is too large is counted, not decoded");
     buf_clear(&noise);
     buf_clear(&batch);

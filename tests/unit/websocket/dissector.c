@@ -161,6 +161,14 @@ static void feed(struct mock *m, const struct piece *p, const struct setting *s,
 }
 
 /* The caller frees it. */
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (; (text = strstr(text, word)); text += strlen(word))
+        n++;
+    return n;
+}
+
 static char *transcript(const struct setting *s)
 {
     struct mock m;
@@ -182,6 +190,8 @@ static char *transcript(const struct setting *s)
         ok(false, "the dissector broke the contract: %s", m.fault);
     out = strdup(buf_cstr(&m.out));
     mock_clear(&m);
+    if (count(out, "flags: one-way\n") != count(out, "call\n"))
+        ok(false, "a message that seems to be answered by another: %s", out);
     return out;
 }
 
@@ -190,8 +200,8 @@ static char *transcript(const struct setting *s)
 /* Lines that every message has, or that only say where it stood, are of no interest here. */
 static char *shorten(char *text)
 {
-    static const char *const drop[] = {
-        "  url:", "  path:", "  query_string:", "  http_host:", "  ws_extensions:", "  request: ", "  response: ", "  ws_subprotocol:"};
+    static const char *const drop[] = {"  url:",      "  path:",      "  query_string:",   "  http_host:",    "  ws_extensions:",
+                                       "  request: ", "  response: ", "  ws_subprotocol:", "  flags: one-way"};
     char *from = text, *to = text;
     while (*from) {
         size_t n = strcspn(from, "\n");
@@ -223,14 +233,6 @@ static const char *first_lie(const char *text, const char *truth, char *block, s
             return block;
     }
     return NULL;
-}
-
-static size_t count(const char *text, const char *word)
-{
-    size_t n = 0;
-    for (; (text = strstr(text, word)); text += strlen(word))
-        n++;
-    return n;
 }
 
 static void only_truth(const char *name, const char *truth, const struct setting *s, bool *good)
