@@ -31,7 +31,8 @@ static void check_message(struct td_slice message, const struct grpc_message *ty
     uint8_t *room = malloc(ROOM);
     struct grpc_out out = {room, 0, ROOM, false};
     grpc_put_message(&out, message, type);
-    if (!out.full) {
+    /* JSON's names may have a zero in them, but the reader's may not. */
+    if (!out.full && !memmem(room, out.n, "\\u0000", 6)) {
         json_t *root = json_loadb((const char *)room, out.n, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
         check(root != NULL);
         json_decref(root);
