@@ -1,7 +1,7 @@
 /* The Kafka dissector: every API of the protocol by its header, those that clients use by their content, records included.
  *
  * kafka_conn.c takes frames apart and joins responses to requests; kafka_call.c makes fields of what kafka_walk.c finds by the tables of
- * kafka_schema.h; kafka_batches.c goes through records.
+ * kafka_schema.h; kafka_batches.c goes through records, which kafka_record_json.c writes.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kafka_conn.h"

@@ -2,6 +2,7 @@
 
 #include <tapedeck/cursor.h>
 
+#include <libdeflate.h>
 #include <limits.h>
 #include <lz4.h>
 #include <snappy-c.h>
@@ -24,12 +25,27 @@ static size_t plain_gzip_header(struct td_slice in)
     return in.n > HEADER && td_starts(in, TD_LIT("\x1f\x8b\x08")) && in.p[FLAGS_AT] == 0 ? HEADER : 0;
 }
 
+enum { GZIP_TRAILER = 8 };
+
+/* Of one whole member that fits, as nearly all are; false: of none, and zlib is to see how far it comes. */
+static bool decode_member(struct td_slice in, size_t header, uint8_t *room, size_t cap, size_t *ret_n)
+{
+    struct libdeflate_decompressor *d = header ? libdeflate_alloc_decompressor() : NULL;
+    size_t used;
+    bool whole = d && libdeflate_deflate_decompress_ex(d, in.p + header, in.n - header, room, cap, &used, ret_n) == LIBDEFLATE_SUCCESS &&
+                 in.n - header - used == GZIP_TRAILER;
+    libdeflate_free_decompressor(d);
+    return whole;
+}
+
 /* Checksums are left out where that can be: what came through TCP is as it was sent. */
 static size_t decode_gzip(struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)
 {
-    enum { TRAILER = 8 };
     z_stream z = {0};
-    size_t header = plain_gzip_header(in);
+    size_t header = plain_gzip_header(in), n;
+    *ret_whole = decode_member(in, header, room, cap, &n);
+    if (*ret_whole)
+        return n;
     if (in.n > UINT_MAX || cap > UINT_MAX || inflateInit2(&z, header ? -15 : 15 + 32) != Z_OK) /* 32: gzip or zlib, as the header says */
         return 0;
     z.next_in = (Bytef *)(uintptr_t)in.p + header;
@@ -37,15 +53,15 @@ static size_t decode_gzip(struct td_slice in, uint8_t *room, size_t cap, bool *r
     z.next_out = room;
     z.avail_out = (uInt)cap;
     int result = inflate(&z, Z_FINISH);
-    bool more = z.avail_in > (header ? TRAILER : 0);
+    bool more = z.avail_in > (header ? GZIP_TRAILER : 0);
     while (result == Z_STREAM_END && more && z.avail_out) { /* members may follow each other */
-        z.next_in += header ? TRAILER : 0;
-        z.avail_in -= header ? TRAILER : 0;
+        z.next_in += header ? GZIP_TRAILER : 0;
+        z.avail_in -= header ? GZIP_TRAILER : 0;
         header = 0;
         result = inflateReset2(&z, 15 + 32) == Z_OK ? inflate(&z, Z_FINISH) : Z_DATA_ERROR;
         more = z.avail_in > 0;
     }
-    size_t n = cap - z.avail_out;
+    n = cap - z.avail_out;
     *ret_whole = result == Z_STREAM_END;
     inflateEnd(&z);
     return n;
