@@ -145,6 +145,14 @@ static bool do_layers(struct toy_conn *c, int dir, const char *line, const char 
         struct td_slice name = host->peek(layer, F_NAME);
         bool found = host->find_pair(layer, F_PAIRS, TD_LIT("NAME"), &value);
         LOG("%.*s,%.*s ", (int)name.n, (const char *)name.p, found ? (int)value.n : 1, found ? (const char *)value.p : "-");
+    } else if (strcmp(line, "list") == 0) {
+        struct td_slice name;
+        uint32_t at = 0;
+        while (host->next_pair(layer, F_PAIRS, &at, &name, &value)) {
+            LOG("%.*s=%d,", (int)name.n, (const char *)name.p, (int)value.n);
+            host->set_bytes(layer, F_TAG, TD_LIT("seen")); /* the place outlives a setter */
+        }
+        LOG("%s", host->next_pair(layer, F_NAME, &at, &name, &value) ? "no map " : "end ");
     } else {
         return false;
     }

@@ -52,9 +52,13 @@ static void put_record(struct td_call *c, uint32_t field, const struct call_reco
         c->incomplete_values = true;
         return;
     }
-    buf_put(&c->values, r, sizeof(*r));
-    buf_put_slice(&c->values, name);
-    buf_put_slice(&c->values, bytes);
+    uint8_t *to = c->values.p + at;
+    memcpy(to, r, sizeof(*r));
+    if (name.n)
+        memcpy(to + sizeof(*r), name.p, name.n);
+    if (bytes.n)
+        memcpy(to + sizeof(*r) + name.n, bytes.p, bytes.n);
+    c->values.n = at + sizeof(*r) + name.n + bytes.n;
     uint32_t here = (uint32_t)at;
     const struct field *f = &c->fields->fields[field];
     if (call_has(c, field) && (f->type == TD_MAP || (f->flags & TD_F_LIST)))

@@ -124,4 +124,12 @@ static inline bool call_half_complete(const struct call_half *h)
     return h->seen && !h->cut && h->missing == 0;
 }
 
+static inline bool call_complete(const struct td_call *c)
+{
+    const struct call_half *request = &c->half[TD_CLIENT], *response = &c->half[TD_SERVER];
+    if (c->flags & TD_ONE_WAY && request->seen != response->seen)
+        return call_half_complete(request->seen ? request : response);
+    return call_half_complete(request) && call_half_complete(response);
+}
+
 #endif

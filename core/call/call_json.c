@@ -187,6 +187,8 @@ void call_put_json(struct buf *out, const struct td_call *c, bool payload)
     buf_u64(out, (uint64_t)call_duration(c) / NS_PER_US);
     if (c->flags & TD_PARTIAL || c->incomplete_values)
         buf_lit(out, ",\"partial\":true");
+    if (c->flags & TD_ONE_WAY)
+        buf_lit(out, ",\"one_way\":true");
     put_group(out, c, FIELD_TOP, payload);
     put_half(out, c, TD_CLIENT, payload);
     put_half(out, c, TD_SERVER, payload);

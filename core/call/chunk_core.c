@@ -145,13 +145,13 @@ static void make_flag(struct chunk_builder *b, uint64_t components)
         to[i] = (int64_t)(components >> from[i] & 1);
 }
 
-static void make_partial(struct chunk_builder *b)
+static void make_call_flag(struct chunk_builder *b, int64_t flag)
 {
     const int64_t *flags = own(b, OWN_CALL_FLAGS);
     int64_t *to = b->core->numbers;
     have_all(b);
     for (uint32_t i = 0; i < b->rows; i++)
-        to[i] = (flags[i] & TD_PARTIAL) != 0;
+        to[i] = (flags[i] & flag) != 0;
 }
 
 static bool is_complete(int64_t state, int64_t missing)
@@ -159,17 +159,27 @@ static bool is_complete(int64_t state, int64_t missing)
     return (state & (HALF_SEEN | HALF_CUT)) == HALF_SEEN && missing == 0;
 }
 
-static void make_complete(struct chunk_builder *b, bool request, bool response)
+static void make_half_complete(struct chunk_builder *b, int dir)
 {
+    const int64_t *state = half(b, dir, HALF_STATE), *missing = half(b, dir, HALF_MISSING);
+    int64_t *to = b->core->numbers;
+    have_halves(b, dir == TD_CLIENT, dir == TD_SERVER);
+    for (uint32_t i = 0; i < b->rows; i++)
+        to[i] = is_complete(state[i], missing[i]);
+}
+
+static void make_complete(struct chunk_builder *b)
+{
+    const int64_t *flags = own(b, OWN_CALL_FLAGS);
     const int64_t *client = half(b, TD_CLIENT, HALF_STATE), *client_missing = half(b, TD_CLIENT, HALF_MISSING);
     const int64_t *server = half(b, TD_SERVER, HALF_STATE), *server_missing = half(b, TD_SERVER, HALF_MISSING);
     int64_t *to = b->core->numbers;
-    if (request && response)
-        have_all(b);
-    else
-        have_halves(b, request, response);
-    for (uint32_t i = 0; i < b->rows; i++)
-        to[i] = (!request || is_complete(client[i], client_missing[i])) && (!response || is_complete(server[i], server_missing[i]));
+    have_all(b);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        bool request = is_complete(client[i], client_missing[i]), response = is_complete(server[i], server_missing[i]);
+        bool one = flags[i] & TD_ONE_WAY && (client[i] & HALF_SEEN) != (server[i] & HALF_SEEN);
+        to[i] = one ? request || response : request && response;
+    }
 }
 
 static void make_missing(struct chunk_builder *b)
@@ -290,10 +300,11 @@ bool builder_make_core(struct chunk_builder *b, uint32_t field, uint32_t *ret_sa
     case CORE_DST_PORT: same = make_all_same(b, own_half(TD_SERVER, HALF_PORT)); break;
     case CORE_REQUEST_SIZE: same = make_size(b, TD_CLIENT); break;
     case CORE_RESPONSE_SIZE: same = make_size(b, TD_SERVER); break;
-    case CORE_REQUEST_COMPLETE: make_complete(b, true, false); break;
-    case CORE_RESPONSE_COMPLETE: make_complete(b, false, true); break;
-    case CORE_COMPLETE: make_complete(b, true, true); break;
-    case CORE_PARTIAL: make_partial(b); break;
+    case CORE_REQUEST_COMPLETE: make_half_complete(b, TD_CLIENT); break;
+    case CORE_RESPONSE_COMPLETE: make_half_complete(b, TD_SERVER); break;
+    case CORE_COMPLETE: make_complete(b); break;
+    case CORE_PARTIAL: make_call_flag(b, TD_PARTIAL); break;
+    case CORE_ONE_WAY: make_call_flag(b, TD_ONE_WAY); break;
     case CORE_MISSING_BYTES: make_missing(b); break;
     case CORE_HAS_PCAP: make_packets(b); break;
     case CORE_NODE: make_nodes(b); break;

@@ -23,8 +23,9 @@ static const struct core_row rows[] = {
     {"response.size", REGISTRY_INT, CORE_RESPONSE_SIZE, "Bytes of the response on the wire, in its transport's payload.", NULL, false},
     {"request.complete", REGISTRY_BOOL, CORE_REQUEST_COMPLETE, "Was all of the request captured?", NULL, false},
     {"response.complete", REGISTRY_BOOL, CORE_RESPONSE_COMPLETE, "Was all of the response captured?", NULL, false},
-    {"complete", REGISTRY_BOOL, CORE_COMPLETE, "Were both captured whole?", NULL, false},
+    {"complete", REGISTRY_BOOL, CORE_COMPLETE, "Was all of the call captured?", NULL, false},
     {"partial", REGISTRY_BOOL, CORE_PARTIAL, "Is there something in it that could not be decoded? What stands is right.", NULL, false},
+    {"one_way", REGISTRY_BOOL, CORE_ONE_WAY, "Is it a message that nothing answers? Then no other half is missing.", NULL, false},
     {"missing_bytes", REGISTRY_INT, CORE_MISSING_BYTES, "Bytes of request and response that were not captured.", NULL, false},
     {"has_pcap", REGISTRY_BOOL, CORE_HAS_PCAP, "Are its packets known?", NULL, false},
 

@@ -29,6 +29,7 @@ enum core_field {
     CORE_RESPONSE_COMPLETE,
     CORE_COMPLETE,
     CORE_PARTIAL,
+    CORE_ONE_WAY,
     CORE_MISSING_BYTES,
     CORE_HAS_PCAP,
     CORE_NODE, /* the only map among them */

@@ -134,8 +134,9 @@ bool registry_core_get(uint8_t core, const struct td_call *c, struct registry_va
     case CORE_RESPONSE_SIZE: has = get_half(response, response->bytes, v); break;
     case CORE_REQUEST_COMPLETE: has = get_half(request, call_half_complete(request), v); break;
     case CORE_RESPONSE_COMPLETE: has = get_half(response, call_half_complete(response), v); break;
-    case CORE_COMPLETE: v->number = call_half_complete(request) && call_half_complete(response); break;
+    case CORE_COMPLETE: v->number = call_complete(c); break;
     case CORE_PARTIAL: v->number = (c->flags & TD_PARTIAL) != 0; break;
+    case CORE_ONE_WAY: v->number = (c->flags & TD_ONE_WAY) != 0; break;
     case CORE_MISSING_BYTES: v->number = to_int(request->missing + response->missing); break;
     case CORE_HAS_PCAP: v->number = request->frames.count + response->frames.count > 0; break;
     case CORE_NODE: has = c->node != NULL; break;

@@ -61,7 +61,8 @@ void call_document_put_column(struct buf *out, const json_t *call, const char *n
 bool call_document_is_complete(const json_t *call)
 {
     const json_t *request = client_member(call, "request.complete"), *response = client_member(call, "response.complete");
-    return json_is_true(request) && json_is_true(response);
+    bool one = json_is_true(json_object_get(call, "one_way")) && !request != !response;
+    return one ? json_is_true(request ? request : response) : json_is_true(request) && json_is_true(response);
 }
 
 /* ---- Payload ---- */
@@ -133,13 +134,13 @@ void call_document_put_payload(struct buf *out, const json_t *call)
 
 /* ---- Everything ---- */
 
-static void put_half_line(struct buf *out, const char *name, const json_t *half)
+static void put_half_line(struct buf *out, const char *name, const json_t *half, bool one_way)
 {
     char size[UNITS_TEXT];
     json_int_t bytes = json_integer_value(json_object_get(half, "size"));
     size_t packets = json_array_size(json_object_get(half, "frames"));
     if (!half) {
-        buf_printf(out, "%-10s not seen\n", name);
+        buf_printf(out, "%-10s %s\n", name, one_way ? "none: it goes one way" : "not seen");
         return;
     }
     buf_printf(out, "%-10s ", name);
@@ -159,6 +160,7 @@ void call_document_put_text(struct buf *out, const json_t *call)
                                         "dst", "elapsed_time", "request",  "response",  "summary"};
     const char *key;
     json_t *value;
+    bool one_way = json_is_true(json_object_get(call, "one_way"));
     buf_printf(out, "%s over %s, ", client_text(call, "protocol"), client_text(call, "transport"));
     put_end(out, json_object_get(call, "src"));
     buf_puts(out, " to ");
@@ -166,8 +168,8 @@ void call_document_put_text(struct buf *out, const json_t *call)
     buf_puts(out, ", ");
     put_latency(out, call);
     buf_putc(out, '\n');
-    put_half_line(out, "request", json_object_get(call, "request"));
-    put_half_line(out, "response", json_object_get(call, "response"));
+    put_half_line(out, "request", json_object_get(call, "request"), one_way);
+    put_half_line(out, "response", json_object_get(call, "response"), one_way);
     buf_putc(out, '\n');
     json_object_foreach((json_t *)call, key, value)
     {

@@ -132,7 +132,7 @@ void call_table_put_row(struct buf *out, const struct call_table *t, const struc
     for (int i = 0; i < CALL_TABLE_COLUMNS; i++)
         cells[i] = td_sub(buf_slice(&text), i ? ends[i - 1] : 0, ends[i]);
     out->failed |= text.failed;
-    call_table_put_cells(out, t, cells, call_half_complete(&c->half[TD_CLIENT]) && call_half_complete(&c->half[TD_SERVER]));
+    call_table_put_cells(out, t, cells, call_complete(c));
     buf_clear(&text);
 }
 

@@ -139,11 +139,11 @@ static void put_end(struct buf *out, const struct td_flow *flow, int dir)
     buf_printf(out, flow->ip_version == 6 ? "[%.*s]:%u" : "%.*s:%u", (int)n, text, flow->port[dir]);
 }
 
-static void put_half(struct buf *out, const char *name, const struct call_half *half)
+static void put_half(struct buf *out, const char *name, const struct call_half *half, bool one_way)
 {
     char time[UNITS_TEXT], size[UNITS_TEXT];
     if (!half->seen) {
-        buf_printf(out, "%-10s not seen\n", name);
+        buf_printf(out, "%-10s %s\n", name, one_way ? "none: it goes one way" : "not seen");
         return;
     }
     size_t n = units_format_time(half->first_ns, time);
@@ -183,8 +183,9 @@ static void put_text(struct buf *out, const struct td_call *call)
     if (call->half[TD_CLIENT].seen && call->half[TD_SERVER].seen)
         buf_printf(out, ", %s", units_format_duration(call_duration(call), latency));
     buf_putc(out, '\n');
-    put_half(out, "request", &call->half[TD_CLIENT]);
-    put_half(out, "response", &call->half[TD_SERVER]);
+    bool one_way = call->flags & TD_ONE_WAY;
+    put_half(out, "request", &call->half[TD_CLIENT], one_way);
+    put_half(out, "response", &call->half[TD_SERVER], one_way);
     buf_putc(out, '\n');
     put_fields(out, call);
     call_put_payload(out, call);

@@ -134,9 +134,10 @@ static size_t buffer_cost(size_t n)
 /* Takes what a buffer of the call's costs more if it grows from `n` to `to` bytes; false: over the connection's limit. */
 static bool charge(struct td_call *call, size_t n, size_t to)
 {
-    size_t before = buffer_cost(n), after = buffer_cost(to);
-    if (after <= before)
+    size_t before = buffer_cost(n);
+    if (to <= before)
         return true;
+    size_t after = buffer_cost(to);
     struct shard *shard = call->conn->shard;
     if (!flow_take(shard->flows, call->conn->flow, after - before)) {
         shard->worker->stats.over_limit++;
@@ -223,19 +224,36 @@ static struct td_slice host_peek(struct td_call *handle, uint32_t field)
     return td_bytes(NULL, 0);
 }
 
+/* The call that has this MAP, and the field's place in it; NULL: it has none. */
+static struct td_call *resolve_map(struct td_call *handle, uint32_t *field)
+{
+    struct td_call *call = resolve(handle, field, false);
+    bool has = call && *field < call->fields->n && call->fields->fields[*field].type == TD_MAP && call_has(call, *field);
+    return has ? call : NULL;
+}
+
 static bool host_find_pair(struct td_call *handle, uint32_t field, struct td_slice name, struct td_slice *ret)
 {
-    struct td_call *call = resolve(handle, &field, false);
+    struct td_call *call = resolve_map(handle, &field);
     struct call_value value;
     uint32_t at = 0;
-    if (!call || field >= call->fields->n || call->fields->fields[field].type != TD_MAP || !call_has(call, field))
-        return false;
-    while (call_next_value(call, field, &at, &value))
+    while (call && call_next_value(call, field, &at, &value))
         if (td_eq_nocase(value.name, name)) {
             *ret = value.bytes;
             return true;
         }
     return false;
+}
+
+static bool host_next_pair(struct td_call *handle, uint32_t field, uint32_t *at, struct td_slice *ret_name, struct td_slice *ret_value)
+{
+    struct td_call *call = resolve_map(handle, &field);
+    struct call_value value;
+    if (!call || !call_next_value(call, field, at, &value))
+        return false;
+    *ret_name = value.name;
+    *ret_value = value.bytes;
+    return true;
 }
 
 /* ---- Marks ---- */
@@ -366,7 +384,7 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
     call->flags = flags;
     uint32_t index = w->set->kinds[call->component].dissector;
     w->stats.calls[index]++;
-    w->stats.incomplete[index] += !call_half_complete(&call->half[0]) || !call_half_complete(&call->half[1]);
+    w->stats.incomplete[index] += !call_complete(call);
     w->on_call(w->on_call_ctx, call, &w->out);
     release_call(c, call);
 }
@@ -459,6 +477,7 @@ const struct td_host dissect_host_template = {
     .sub_close = child_close,
     .layer = child_layer,
     .find_pair = host_find_pair,
+    .next_pair = host_next_pair,
     .tell = host_tell,
     .told = host_told,
 };

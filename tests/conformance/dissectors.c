@@ -77,7 +77,7 @@ static void put_record(void *ctx, const struct td_call *call, struct buf *out)
             end = frame > end ? frame : end;
         }
     }
-    bool complete = call_half_complete(&call->half[0]) && call_half_complete(&call->half[1]) && !(call->flags & TD_PARTIAL);
+    bool complete = call_complete(call) && !(call->flags & TD_PARTIAL);
     buf_printf(out, "%u\t%llu\t%llu\t%d\t", (unsigned)ip[1] << 16 | (unsigned)ip[2] << 8 | ip[3], (unsigned long long)begin,
                (unsigned long long)end, complete);
     /* Of the lowest layer: whether a layer on it is recognised depends on what was lost. */

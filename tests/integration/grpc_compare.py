@@ -83,8 +83,13 @@ def main():
         for difference in differences(expected, got, sys.argv[3] == "named"):
             print("call %d (%s): %s" % (number, expected["method"], difference))
             bad += 1
-    if not any(pair["name"] == "grpc-trace-bin" for pair in calls[0]["request"].get("metadata", [])) or calls[0].get("partial"):
-        print("call 0: its binary metadata is not decoded, or it is partial")
+    metadata = [(pair["name"], pair["value"]) for pair in calls[0]["request"].get("metadata", [])]
+    wanted = [] if "grpc_web" in calls[0] else [("x-token-bin", "a,b"), ("x-token-bin", "")]
+    if not metadata or metadata[0][0] != "grpc-trace-bin" or metadata[1:] != wanted:
+        print("call 0: its binary metadata is %r" % metadata)
+        bad += 1
+    if calls[0].get("partial"):
+        print("call 0: it is partial")
         bad += 1
     return 1 if bad else 0
 

@@ -16,10 +16,11 @@ SERVICE = "tapedeck.test.Shop"
 
 
 def compile_protocol(directory):
+    import grpc_tools
     from grpc_tools import protoc
 
     status = protoc.main(["protoc", "-I" + HERE, "--python_out=" + directory, "--descriptor_set_out=" + directory + "/shop.pb",
-                          "--include_imports", HERE + "/shop.proto"])
+                          "--include_imports", "-I" + os.path.join(os.path.dirname(grpc_tools.__file__), "_proto"), HERE + "/shop.proto"])
     if status:
         sys.exit("protoc fails")
     sys.path.insert(0, directory)
@@ -32,6 +33,12 @@ def make_item(shop, number):
                      sold=number % 2 == 1, count=number,
                      serial=2 ** 63, sizes=[1, -2, 300], ratios=[0.1, 1e300], country="de")
     item.stock["here"] = number
+    item.made.FromNanoseconds(1700000000123456000 + 10 ** 15 * number)
+    item.lasts.FromMilliseconds(-1500 * number)
+    item.remark.value = "" if number % 2 else "none"
+    item.marks.add(value=-number)
+    item.marks.add()
+    item.waits["long"].FromSeconds(number)
     item.part.name = "bulb"
     item.part.part.colour = shop.COLOUR_RED
     item.variants[-3].name = "three"
@@ -135,7 +142,8 @@ class Client:
 def talk(shop, grpc, port):
     query = shop.Query
     client = Client(shop, grpc, port)
-    client.call("Find", [query(text="lamp", limit=5)], metadata=(("user", "me"), ("grpc-trace-bin", b"\x00\xff\x10")))
+    client.call("Find", [query(text="lamp", limit=5)], metadata=(
+        ("user", "me"), ("grpc-trace-bin", b"\x00\xff\x10"), ("x-token-bin", b"a,b"), ("x-token-bin", b"")))
     client.call("Find", [query(text="missing")])
     client.call("Find", [query(text="fail")])
     client.call("Find", [query(text="slow")], timeout=0.2)

@@ -81,7 +81,8 @@ class Comparison:
         self.expect("pushed", lambda n: n >= 4, lambda call: call.get("http2_pushed") and call.get("http2_promised_on") and
                     call["http2_stream_id"] % 2 == 0 and call["status_code"] == 200)
         self.expect("upgraded", 2, lambda call: call.get("http2_upgraded") and call["status_code"] == 200 and
-                    body(call["response"]) == b'{"id":7}\n')
+                    call["method"] == "GET" and call["path"] == "/item.json" and call["request"]["complete"] and
+                    call["url"] == "http://127.0.0.1:%s/item.json" % self.proxy and body(call["response"]) == b'{"id":7}\n')
         self.expect("uploads", 3, lambda call: call.get("path") == "/up" and body(call["request"]) == upload and
                     call["dst"]["port"] != self.proxy)
         self.expect("echoes", 3, lambda call: call.get("path") == "/up" and body(call["response"]) == upload and
@@ -102,7 +103,7 @@ class Comparison:
         ids = Counter((call["conn_id"], call["http2_stream_id"]) for call in self.calls)
         if max(ids.values()) > 1:
             self.say("a stream is in several calls")
-        if any(not call.get("request", {}).get("complete") and not call.get("http2_upgraded") and not call.get("http2_pushed")
+        if any(not call.get("request", {}).get("complete") and not call.get("http2_pushed")
                for call in at_server):
             self.say("a request is not complete")
         if sum(call["protocol"] == "HTTP" and call["status_code"] == 101 for call in self.all) != 2:

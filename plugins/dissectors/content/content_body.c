@@ -64,9 +64,13 @@ uint32_t content_body_end(struct content_body *body, const struct content_sink *
 void content_child_open(struct content_child *child, const struct content_sink *sink, struct td_slice content_type)
 {
     struct td_slice type, grpc = TD_LIT("application/grpc");
+    const uint8_t *plus;
     if (child->sub || !sink->call || !content_next_element(&content_type, ';', &type))
         return;
     child->raw = td_eq_nocase(td_sub(type, 0, grpc.n), grpc);
+    plus = child->raw ? (const uint8_t *)memchr(type.p, '+', type.n) : NULL;
+    if (plus)
+        type.n = (size_t)(plus - type.p);
     child->sub = sink->host->sub_open(sink->conn, sink->call, "http.content", type);
 }
 

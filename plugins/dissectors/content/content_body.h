@@ -34,8 +34,8 @@ void content_body_miss(struct content_body *body, uint64_t n);
 /* Decodes what was kept. Returns 0, or TD_PARTIAL when that was not possible to its end. */
 uint32_t content_body_end(struct content_body *body, const struct content_sink *sink, bool decode);
 
-/* What a child sees at the point "http.content" (plugin.h, sub_open()). Content of application/grpc* is given to it as it comes, with its
- * content codings; other content that has some, decoded and at its end. */
+/* What a child sees at the point "http.content" (plugin.h, sub_open()). Content of application/grpc* (whose key lacks +json and the
+ * like) is given to it as it comes, with its content codings; other content that has some, decoded and at its end. */
 struct content_child {
     struct td_conn *sub; /* NULL: there is none, or it has ended its claim */
     bool raw;

@@ -71,11 +71,11 @@ static const struct td_field fields[] = {
                                    "How many of the client's messages were compressed; only set if some were."),
     [F_RESPONSE_COMPRESSED] = FIELD("grpc_response_compressed_count", TD_U64, TD_F_RESPONSE,
                                     "How many of the server's messages were compressed; only set if some were."),
-    [F_REQUEST_METADATA] = FIELD(
-        "request.metadata", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
-        "Binary metadata of gRPC's own in the request (grpc-trace-bin ...), decoded from base64; that of others is in request.headers."),
+    [F_REQUEST_METADATA] =
+        FIELD("request.metadata", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+              "Binary metadata of the request (names that end in -bin), decoded from base64; others are in request.headers."),
     [F_RESPONSE_METADATA] = FIELD("response.metadata", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE,
-                                  "Binary metadata of gRPC's own in the response and its trailers, likewise."),
+                                  "Binary metadata of the response and its trailers, likewise; without grpc-status-details-bin."),
     [F_RESPONSE_TRAILING] =
         FIELD("grpc_web_trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Trailers that stand behind the messages in gRPC-Web."),
     [F_REQUEST_MESSAGES] =
@@ -101,16 +101,8 @@ static const struct td_option options[] = {
 
 static const struct td_claim claims[] = {
     {TD_ON_POINT, 0, 0, "http.content", "application/grpc"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc+proto"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc+json"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc+thrift"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc+flatbuffers"},
     {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web+proto"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web+json"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web+thrift"},
     {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web-text"},
-    {TD_ON_POINT, 0, 0, "http.content", "application/grpc-web-text+proto"},
 };
 
 /* ---- The component ----------------------------------------------------------------------------------------------- */

@@ -5,10 +5,11 @@
 #include "tapedeck/cursor.h"
 
 enum {
-    PREFIX = 5,         /* bytes before each message: compressed or not, and its length */
-    MAX_SIZES = 100,    /* of messages that are listed */
-    MAX_TEXT = 1 << 17, /* bytes of base64 that are decoded at a time */
-    MAX_METADATA = 8192 /* bytes of a binary value that is decoded */
+    PREFIX = 5,          /* bytes before each message: compressed or not, and its length */
+    MAX_SIZES = 100,     /* of messages that are listed */
+    MAX_TEXT = 1 << 17,  /* bytes of base64 that are decoded at a time */
+    MAX_METADATA = 8192, /* bytes of a binary value that is decoded */
+    MAX_UNREAD = 8       /* messages too large or damaged once decompressed, after which no more are tried */
 };
 
 enum prefix_flag { COMPRESSED = 0x01, WEB_TRAILERS = 0x80 };
@@ -17,10 +18,11 @@ enum prefix_flag { COMPRESSED = 0x01, WEB_TRAILERS = 0x80 };
 struct side {
     uint64_t skip; /* bytes of a message that are passed over */
     uint64_t count, compressed;
-    uint64_t json; /* bytes in its field */
-    bool lost;     /* where the next message begins is not known */
-    bool full;     /* no more JSON has room */
-    uint8_t *text; /* grpc-web-text: decoded, not yet read */
+    uint64_t json;  /* bytes in its field */
+    bool lost;      /* where the next message begins is not known */
+    bool full;      /* no more JSON has room */
+    uint8_t unread; /* messages that could not be decompressed */
+    uint8_t *text;  /* grpc-web-text: decoded, not yet read */
     size_t text_n, text_cap;
 };
 
@@ -38,6 +40,11 @@ struct grpc_conn {
 static const struct td_host *host_of(const struct grpc_conn *c)
 {
     return c->grpc->host;
+}
+
+static bool wants(const struct grpc_conn *c, uint32_t field)
+{
+    return c->grpc->host->wants(c->conn, field);
 }
 
 static bool find(const struct grpc_conn *c, uint32_t map, struct td_slice name, struct td_slice *ret)
@@ -105,34 +112,53 @@ static void copy_header(struct grpc_conn *c, uint32_t map, struct td_slice name,
 {
     struct td_slice value;
     uint8_t copy[256];
-    if (!find(c, map, name, &value) || !value.n)
+    if (!wants(c, field) || !find(c, map, name, &value) || !value.n)
         return;
     value = td_sub(value, 0, sizeof(copy));
     memcpy(copy, value.p, value.n);
     host_of(c)->set_bytes(c->call, field, td_bytes(copy, value.n));
 }
 
-/* Binary metadata that implementations of gRPC themselves send; others can be read in the header fields, in base64. */
+static bool is_binary(struct td_slice name)
+{
+    return name.n > 4 && td_eq_nocase(td_sub(name, name.n - 4, name.n), TD_LIT("-bin"));
+}
+
+/* Values under one name may have been joined with commas, which base64 does not have. */
+static void decode_values(struct grpc_conn *c, uint32_t field, struct td_slice name, struct td_slice values)
+{
+    const uint8_t *comma;
+    size_t n;
+    uint8_t *room = (uint8_t *)host_of(c)->scratch(c->conn, name.n + 2 * values.n + 3), *out;
+    if (!room)
+        return;
+    /* What next_pair() gave does not outlive a setter. */
+    memcpy(room, name.p, name.n);
+    memcpy(room + name.n, values.p, values.n);
+    name = td_bytes(room, name.n);
+    values = td_bytes(room + name.n, values.n);
+    out = room + name.n + values.n;
+    do {
+        struct td_slice one = values;
+        comma = values.n && values.p[0] ? (const uint8_t *)memchr(values.p, ',', values.n) : NULL;
+        if (comma)
+            one = td_sub(values, 0, (size_t)(comma - values.p));
+        values = td_sub(values, one.n + 1, values.n);
+        if (grpc_binary_decode(one, out, &n))
+            host_of(c)->set_pair(c->call, field, name, td_bytes(out, n));
+    } while (comma);
+}
+
+/* Binary metadata: in base64, under names that say so. What has a field of its own is left out. */
 static void decode_metadata(struct grpc_conn *c, uint32_t map, uint32_t field)
 {
-    static const char *const names[] = {"grpc-trace-bin",
-                                        "grpc-tags-bin",
-                                        "grpc-server-stats-bin",
-                                        "grpc-previous-rpc-attempts-bin",
-                                        "endpoint-load-metrics-bin",
-                                        "lb-token-bin",
-                                        "trace-proto-bin",
-                                        "baggage-bin"};
-    size_t i, n;
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        struct td_slice value;
-        uint8_t *room;
-        if (!find(c, map, td_str(names[i]), &value) || !value.n || value.n > MAX_METADATA)
-            continue;
-        room = (uint8_t *)host_of(c)->scratch(c->conn, value.n + 3);
-        if (room && grpc_binary_decode(value, room, &n))
-            host_of(c)->set_pair(c->call, field, td_str(names[i]), td_bytes(room, n));
-    }
+    struct td_slice name, value;
+    uint32_t at = 0;
+    if (!wants(c, field))
+        return;
+    while (host_of(c)->next_pair(c->call, map, &at, &name, &value))
+        if (is_binary(name) && value.n <= MAX_METADATA && !td_eq_nocase(name, TD_LIT("grpc-status-details-bin")))
+            decode_values(c, field, name, value);
 }
 
 static void begin(struct grpc_conn *c)
@@ -145,7 +171,7 @@ static void begin(struct grpc_conn *c)
     host_of(c)->confirm(c->conn);
     set_path(c);
     set_content_type(c);
-    if (find(c, F_REQUEST_HEADERS, TD_LIT("grpc-timeout"), &timeout) && grpc_parse_timeout(timeout, &ns))
+    if (wants(c, F_TIMEOUT) && find(c, F_REQUEST_HEADERS, TD_LIT("grpc-timeout"), &timeout) && grpc_parse_timeout(timeout, &ns))
         host_of(c)->set_i64(c->call, F_TIMEOUT, ns);
     copy_header(c, F_REQUEST_HEADERS, TD_LIT("grpc-encoding"), F_REQUEST_ENCODING);
     copy_header(c, F_REQUEST_HEADERS, TD_LIT("grpc-accept-encoding"), F_ACCEPT_ENCODING);
@@ -204,13 +230,13 @@ static void note_status(struct grpc_conn *c, struct td_slice name, struct td_sli
 
 static void find_status(struct grpc_conn *c, uint32_t map)
 {
-    static const char *const names[] = {"grpc-status", "grpc-message", "grpc-status-details-bin"};
-    size_t i;
-    for (i = 0; i < 3; i++) {
-        struct td_slice value;
-        if (find(c, map, td_str(names[i]), &value))
-            note_status(c, td_str(names[i]), value);
-    }
+    struct td_slice value;
+    if (find(c, map, TD_LIT("grpc-status"), &value))
+        set_status(c, value);
+    if (wants(c, F_MESSAGE) && find(c, map, TD_LIT("grpc-message"), &value))
+        set_message(c, value);
+    if (wants(c, F_STATUS_DETAILS) && find(c, map, TD_LIT("grpc-status-details-bin"), &value))
+        set_details(c, value);
 }
 
 /* gRPC-Web puts the trailers behind the messages, as lines of an HTTP/1.1 head. */
@@ -279,8 +305,12 @@ static void decode_message(struct grpc_conn *c, int dir, struct td_slice message
         encoding = td_bytes(name, encoding.n);
     }
     room = (uint8_t *)host_of(c)->scratch(c->conn, plain_cap + cap);
-    if (!room || (compressed && !grpc_decompress(encoding, message, room, plain_cap, &plain)))
+    if (!room)
         return;
+    if (compressed && !grpc_decompress(encoding, message, room, plain_cap, &plain)) {
+        c->side[dir].full = ++c->side[dir].unread == MAX_UNREAD;
+        return;
+    }
     out.p = room + plain_cap;
     put_plain(c, dir, &out, plain);
     if (out.full)
@@ -496,8 +526,8 @@ int grpc_open(const void *self, struct td_conn *conn, const struct td_flow *flow
     c->conn = conn;
     c->call = call;
     c->arena = arena;
-    c->wants_json[TD_CLIENT] = grpc->host->wants(conn, F_REQUEST_MESSAGES) && grpc->config->max_messages > 2;
-    c->wants_json[TD_SERVER] = grpc->host->wants(conn, F_RESPONSE_MESSAGES) && grpc->config->max_messages > 2;
+    c->wants_json[TD_CLIENT] = wants(c, F_REQUEST_MESSAGES) && grpc->config->max_messages > 2;
+    c->wants_json[TD_SERVER] = wants(c, F_RESPONSE_MESSAGES) && grpc->config->max_messages > 2;
     *ret_state = c;
     return TD_OK;
 }

@@ -177,6 +177,41 @@ static void put_packed(struct grpc_out *out, const struct grpc_field *f, struct 
     }
 }
 
+/* A value that stands alone: field 1 of a wrapper, or its default. */
+static bool put_wrapped(struct grpc_out *out, const struct grpc_field *f, const struct grpc_value *v)
+{
+    if (!f || f->repeated || f->type == GRPC_MESSAGE || (v->number && v->wire != wire_of(f->type)))
+        return false;
+    if (f->type == GRPC_STRING)
+        grpc_put_string(out, v->bytes);
+    else if (f->type == GRPC_BYTES)
+        grpc_put_base64(out, v->bytes);
+    else
+        put_scalar(out, f, v->bits);
+    return true;
+}
+
+/* In the form that JSON has for it; false: it has none, or this is none of its kind, and nothing is written. */
+static bool put_known(struct grpc_out *out, const struct grpc_message *type, struct td_slice message)
+{
+    struct td_cursor c = td_cursor(message);
+    struct grpc_value v, of[2] = {{0}, {0}};
+    if (!type || !type->known)
+        return false;
+    while (grpc_next_value(&c, &v)) {
+        if (v.number > 2)
+            return false;
+        of[v.number - 1] = v;
+    }
+    if (c.failed)
+        return false;
+    switch (type->known) {
+    case GRPC_TIMESTAMP: return grpc_put_timestamp(out, (int64_t)of[0].bits, (int32_t)of[1].bits);
+    case GRPC_DURATION: return grpc_put_duration(out, (int64_t)of[0].bits, (int32_t)of[1].bits);
+    default: return put_wrapped(out, grpc_message_field(type, 1), &of[0]);
+    }
+}
+
 static void put_value(struct writer *w, const struct grpc_field *f, const struct grpc_value *v)
 {
     if (!f || v->wire != wire_of(f->type))
@@ -189,8 +224,19 @@ static void put_value(struct writer *w, const struct grpc_field *f, const struct
         put_scalar(w->out, f, v->bits);
     else if (!f->message)
         put_guess(w, v);
-    else if (!grpc_is_message(v->bytes) || !push(w, v->bytes, f->message))
+    else if (!put_known(w->out, f->message, v->bytes) && (!grpc_is_message(v->bytes) || !push(w, v->bytes, f->message)))
         grpc_put_base64(w->out, v->bytes);
+}
+
+/* What stands for a value that was not sent. */
+static void put_default(struct grpc_out *out, const struct grpc_field *f)
+{
+    if (f && wire_of(f->type) != GRPC_LEN)
+        put_scalar(out, f, 0);
+    else if (!f || f->type != GRPC_MESSAGE)
+        grpc_put(out, TD_LIT("\"\""));
+    else if (!put_known(out, f->message, td_bytes(NULL, 0)))
+        grpc_put(out, TD_LIT("{}"));
 }
 
 /* An entry of a map: JSON's keys are strings. Both may be missing: then they are the default. */
@@ -223,12 +269,8 @@ static void put_entry(struct writer *w, const struct grpc_message *entry, struct
     grpc_put_char(w->out, ':');
     if (has_value)
         put_value(w, value, &found);
-    else if (value && value->type == GRPC_MESSAGE)
-        grpc_put(w->out, TD_LIT("{}"));
-    else if (value && wire_of(value->type) != GRPC_LEN)
-        put_scalar(w->out, value, 0);
     else
-        grpc_put(w->out, TD_LIT("\"\""));
+        put_default(w->out, value);
 }
 
 /* ---- Fields ------------------------------------------------------------------------------------------------------------ */
@@ -302,6 +344,8 @@ void grpc_put_message(struct grpc_out *out, struct td_slice message, const struc
     struct writer w;
     w.out = out;
     w.depth = 0;
+    if (put_known(out, type, message))
+        return;
     if (!grpc_is_message(message) || !push(&w, message, type)) {
         grpc_put_base64(out, message);
         return;

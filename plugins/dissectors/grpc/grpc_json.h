@@ -1,9 +1,10 @@
 /* A message of Protocol Buffers as JSON.
  *
  * With its type: as the protobuf JSON mapping has it, with the names of fields and enum values; 64-bit integers are strings there, bytes
- * are base64. Fields that the type does not know, and everything without a type, stand under their numbers; what they are is guessed from
- * the bytes: text, a message within, or base64; numbers that doubles cannot hold are strings. A field that is there several times in a row
- * is an array. Nothing is allocated; messages within messages beyond GRPC_MAX_DEPTH are base64. */
+ * are base64; timestamps, durations and wrappers have their own forms. Fields that the type does not know, and everything without a type,
+ * stand under their numbers; what they are is guessed from the bytes: text, a message within, or base64; numbers that doubles cannot hold
+ * are strings. A field that is there several times in a row is an array. Nothing is allocated; messages within messages beyond
+ * GRPC_MAX_DEPTH are base64. */
 #ifndef GRPC_JSON_H
 #define GRPC_JSON_H
 

@@ -312,6 +312,23 @@ static void read_field(struct grpc_schema *s, struct td_slice raw, struct grpc_f
         f->enumeration = (const struct grpc_enum *)find_row(&s->enums, sizeof(struct grpc_enum), type);
 }
 
+static uint8_t known_by_name(struct td_slice name)
+{
+    static const char *const wrappers[] = {"Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes"};
+    struct td_slice package = TD_LIT(".google.protobuf."), type = td_sub(name, package.n, name.n), value = TD_LIT("Value");
+    size_t i;
+    if (!td_starts(name, package))
+        return 0;
+    if (td_eq(type, TD_LIT("Timestamp")))
+        return GRPC_TIMESTAMP;
+    if (td_eq(type, TD_LIT("Duration")))
+        return GRPC_DURATION;
+    for (i = 0; i < sizeof(wrappers) / sizeof(wrappers[0]); i++)
+        if (td_starts(type, td_str(wrappers[i])) && td_eq(td_sub(type, strlen(wrappers[i]), type.n), value))
+            return GRPC_WRAPPER;
+    return 0;
+}
+
 static bool finish_message(struct grpc_schema *s, struct grpc_message *m)
 {
     struct td_cursor c = td_cursor(m->raw);
@@ -326,6 +343,7 @@ static bool finish_message(struct grpc_schema *s, struct grpc_message *m)
         read_field(s, v.bytes, &m->fields[m->n++]);
     }
     qsort(m->fields, m->n, sizeof(*m->fields), by_number);
+    m->known = known_by_name(m->name);
     return true;
 }
 

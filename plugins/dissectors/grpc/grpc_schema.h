@@ -59,12 +59,16 @@ struct grpc_field {
     const struct grpc_enum *enumeration;
 };
 
+/* Messages that JSON has other forms for (the "ProtoJSON Format" document). */
+enum grpc_known { GRPC_TIMESTAMP = 1, GRPC_DURATION, GRPC_WRAPPER };
+
 struct grpc_message {
     struct td_slice name; /* ".package.Type" */
     struct td_slice raw;
     struct grpc_field *fields; /* ascending by number */
     uint32_t n;
     bool map_entry; /* of a map field: key 1, value 2 */
+    uint8_t known;  /* grpc_known; 0: none of these */
 };
 
 struct grpc_method {

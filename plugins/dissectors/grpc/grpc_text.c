@@ -78,6 +78,63 @@ void grpc_put_float(struct grpc_out *out, float value)
     grpc_put(out, td_str(text));
 }
 
+/* A point and three, six or nine digits; nothing for 0. */
+static void put_fraction(struct grpc_out *out, uint32_t nanos)
+{
+    uint32_t digit = 100000000;
+    unsigned n = nanos % 1000 ? 9 : nanos % 1000000 ? 6 : 3;
+    if (!nanos)
+        return;
+    grpc_put_char(out, '.');
+    for (; n; n--, digit /= 10)
+        grpc_put_char(out, (char)('0' + nanos / digit % 10));
+}
+
+struct date {
+    uint32_t year, month, day;
+};
+
+/* `days` since the first one of the year 1; years are counted from March, so that the odd day is the last one. */
+static struct date date_of(uint32_t days)
+{
+    uint32_t at = days + 306, era = at / 146097, day = at % 146097; /* from the 1st of March of the year 0 */
+    uint32_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    uint32_t of_year = day - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
+    struct date d = {era * 400 + year + (month >= 10), month < 10 ? month + 3 : month - 9, of_year - (153 * month + 2) / 5 + 1};
+    return d;
+}
+
+bool grpc_put_timestamp(struct grpc_out *out, int64_t seconds, int32_t nanos)
+{
+    struct date d;
+    uint32_t time;
+    char text[32];
+    /* The years 1 to 9999. */
+    if (seconds < INT64_C(-62135596800) || seconds > INT64_C(253402300799) || nanos < 0 || nanos > 999999999)
+        return false;
+    seconds += INT64_C(62135596800);
+    d = date_of((uint32_t)(seconds / 86400));
+    time = (uint32_t)(seconds % 86400);
+    (void)snprintf(text, sizeof(text), "\"%04u-%02u-%02uT%02u:%02u:%02u", d.year, d.month, d.day, time / 3600, time / 60 % 60, time % 60);
+    grpc_put(out, td_str(text));
+    put_fraction(out, (uint32_t)nanos);
+    grpc_put(out, TD_LIT("Z\""));
+    return true;
+}
+
+bool grpc_put_duration(struct grpc_out *out, int64_t seconds, int32_t nanos)
+{
+    bool negative = seconds < 0 || nanos < 0;
+    if (seconds < INT64_C(-315576000000) || seconds > INT64_C(315576000000) || nanos < -999999999 || nanos > 999999999 ||
+        (negative && (seconds > 0 || nanos > 0)))
+        return false;
+    grpc_put(out, negative ? TD_LIT("\"-") : TD_LIT("\""));
+    grpc_put_u64(out, (uint64_t)(negative ? -seconds : seconds));
+    put_fraction(out, (uint32_t)(negative ? -nanos : nanos));
+    grpc_put(out, TD_LIT("s\""));
+    return true;
+}
+
 /* Bytes of the UTF-8 sequence at `p` of which `n` are there; 0: none (RFC 3629). */
 static size_t utf8_length(const uint8_t *p, size_t n)
 {

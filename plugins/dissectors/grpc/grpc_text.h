@@ -20,6 +20,9 @@ void grpc_put_i64(struct grpc_out *out, int64_t value);
 /* As JSON has them; NaN and the infinities as strings. */
 void grpc_put_double(struct grpc_out *out, double value);
 void grpc_put_float(struct grpc_out *out, float value);
+/* As JSON has Timestamp and Duration: "1972-01-01T10:00:20.021Z", "1.000340012s". False: out of their range, and nothing is written. */
+bool grpc_put_timestamp(struct grpc_out *out, int64_t seconds, int32_t nanos);
+bool grpc_put_duration(struct grpc_out *out, int64_t seconds, int32_t nanos);
 /* With quotes and escapes; what is not UTF-8 becomes U+FFFD. */
 void grpc_put_string(struct grpc_out *out, struct td_slice s);
 /* Standard alphabet, with padding, in quotes. */

@@ -42,10 +42,20 @@ static struct http_outcome step(struct http_conn *c, int dir, const struct http_
     }
 }
 
+/* How many bytes are reported as used when all before `at` are done with. */
+static size_t used_up(struct http_conn *c, int dir, const struct td_chunk *chunk, size_t at)
+{
+    if (dir == TD_SERVER || !c->holding)
+        return at;
+    c->holding = c->tunnel && !(chunk->flags & TD_CHUNK_LAST);
+    c->handled = chunk->offset + at;
+    return c->holding ? (size_t)(c->held - chunk->offset) : at;
+}
+
 struct td_step http_data(void *state, struct td_conn *conn, int dir, const struct td_chunk *chunk)
 {
     struct http_conn *c = (struct http_conn *)state;
-    size_t at = 0;
+    size_t at = dir == TD_CLIENT && c->holding && c->handled > chunk->offset ? (size_t)(c->handled - chunk->offset) : 0;
     (void)conn;
     /* Each round either uses bytes or changes the state to one that does. */
     while (!c->over) {
@@ -58,7 +68,7 @@ struct td_step http_data(void *state, struct td_conn *conn, int dir, const struc
             c->side[dir].scanned = 0;
         if (outcome.then == HTTP_WAIT) {
             c->side[dir].seen = chunk->offset + chunk->bytes.n;
-            return td_used(at);
+            return td_used(used_up(c, dir, chunk, at));
         }
     }
     return td_used(chunk->bytes.n);

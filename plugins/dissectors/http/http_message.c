@@ -62,6 +62,14 @@ static void begin_response(struct http_conn *c, const struct http_input *in, con
         http_set_response(&c->out, e->call, head, e->lone);
 }
 
+/* The answer to a request for h2c, if it is not refused, comes in HTTP/2, where the request is known only if it is seen again. One with
+ * content is not kept for that, nor one that names other protocols as well. */
+static void hold(struct http_conn *c, const struct http_input *in, const struct http_head *head)
+{
+    c->holding = head->connection_upgrade && td_eq_nocase(head->upgrade, TD_LIT("h2c"));
+    c->held = in->offset;
+}
+
 static bool opens_tunnel(const struct http_exchange *e, const struct http_head *head)
 {
     if (head->status == 101)
@@ -121,6 +129,8 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
         return http_wait_after(head->size);
     }
     framing = http_framing(head, kind, e->is_head);
+    if (dir == TD_CLIENT && framing == HTTP_BODY_NONE && head->upgrade.n)
+        hold(c, in, head);
     if (e->lone && framing != HTTP_BODY_NONE) {
         http_mark(c, dir, in->offset, in->offset + head->size);
         side->state = HTTP_IN_QUESTION;

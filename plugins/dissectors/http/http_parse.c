@@ -241,7 +241,7 @@ static void add_coding(struct http_head *head, uint8_t at, struct td_slice name)
     }
     for (i = head->n_codings++; i > at; i--)
         head->codings[i] = head->codings[i - 1];
-    head->codings[at] = content_coding_by_name(name);
+    head->codings[at] = (uint8_t)content_coding_by_name(name);
 }
 
 static void note_content_encoding(struct http_head *head, struct td_slice value)

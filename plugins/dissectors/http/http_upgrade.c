@@ -87,6 +87,8 @@ void http_hand_over(struct http_conn *c, const struct http_input *in, const stru
     const struct td_host *host = c->out.http->host;
     uint8_t name[32];
     struct td_slice key = td_bytes(name, head->status == 101 ? read_protocol(head->upgrade, name) : 0);
+    if (c->holding)
+        key = TD_LIT("h2c");
     c->over = true;
     if (host->takeover(c->out.conn, key.n ? "http.upgrade" : NULL, key) == TD_OK && key.n && TD_HAS(host, tell))
         tell_all(c, in, asked, head);

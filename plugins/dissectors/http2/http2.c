@@ -94,8 +94,9 @@ static const struct td_field fields[] = {
     [F_RESET_BY] = ENUM_FIELD("http2_reset_by", TD_F_RESPONSE, "Who sent that frame.", side_names),
     [F_PUSHED] = FIELD("http2_pushed", TD_BOOL, TD_F_REQUEST, "Did the server push it (RFC 9113 section 8.4)?"),
     [F_PROMISED_ON] = FIELD("http2_promised_on", TD_U64, TD_F_REQUEST, "Stream on which the server promised it."),
-    [F_UPGRADED] = FIELD("http2_upgraded", TD_BOOL, TD_F_REQUEST,
-                         "Is it the answer to the HTTP/1.1 request that asked for h2c? That is a call of its own, with status 101."),
+    [F_UPGRADED] =
+        FIELD("http2_upgraded", TD_BOOL, TD_F_REQUEST,
+              "Is it what was asked in HTTP/1.1, by the request to go on in h2c? The answer to that one, 101, is a call of its own."),
     [F_WEIGHT] = FIELD("http2_weight", TD_U64, TD_F_REQUEST, "Weight of the stream, 1 to 256 (RFC 7540 section 5.3.2)."),
     [F_DEPENDENCY] = FIELD("http2_dependency", TD_U64, TD_F_REQUEST, "Stream that it depends on (RFC 7540 section 5.3.1)."),
     [F_EXCLUSIVE] = FIELD("http2_exclusive", TD_BOOL, TD_F_REQUEST, "Is that dependency exclusive?"),
@@ -142,8 +143,9 @@ static const struct td_claim claims[] = {
 static const struct td_point points[] = {
     {"http.content",
      "The content of a call's request and response, without framing. The key is the media type of the request, or of a lone response, "
-     "without parameters: application/json. Content of application/grpc* as it was sent, other content without its content codings. Of a "
-     "request without content the query string, with the key application/x-www-form-urlencoded.",
+     "without parameters: application/json; of application/grpc* without +json and the like. Such content comes as it was sent, other "
+     "content without its codings. Of a request without content the query string, if it has a parameter query or extensions, with the "
+     "key application/x-www-form-urlencoded.",
      TD_POINT_CALL},
     {"http.upgrade", "The content of an extended CONNECT (RFC 8441). The key is its :protocol: websocket.", TD_POINT_CALL},
 };

@@ -1,6 +1,8 @@
 /* Header blocks: put together, read, and given to the streams that they begin or end. */
 #include "http2_state.h"
 
+#include "http2_upgrade.h"
+
 /* ---- Room ----------------------------------------------------------------------------------------------------------- */
 
 /* Room for what a block of `n` bytes may hold, as far as there is memory. Kept for the next block. */
@@ -157,6 +159,15 @@ static void read_list(struct http2_conn *c, int dir, struct td_slice block)
     case HTTP2_HPACK_NOMEM: c->list.damaged = true; break;
     }
     http2_list_finish(&c->list);
+}
+
+size_t http2_take_upgrade(struct http2_conn *c, struct td_slice in)
+{
+    if (!in.n || in.n > c->out.http2->config->max_head || td_starts(in, TD_LIT(HTTP2_PREFACE_TEXT)))
+        return 0;
+    make_room(c, in.n);
+    http2_list_reset(&c->list);
+    return http2_read_upgrade(in, &c->list);
 }
 
 static struct http2_stream *stream_of_block(struct http2_conn *c, int dir, const struct http2_block *b)

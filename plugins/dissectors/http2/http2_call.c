@@ -34,7 +34,7 @@ static void set_cookies(const struct http2_out *out, struct td_call *call, unsig
         return;
     for (i = 0; i < list->n; i++) {
         struct td_slice rest = http2_item_value(list, &list->items[i]), pair;
-        if (list->items[i].flags & HTTP2_VALUE_UNKNOWN || !td_eq(http2_item_name(list, &list->items[i]), wanted))
+        if (list->items[i].flags & HTTP2_VALUE_UNKNOWN || !td_eq_nocase(http2_item_name(list, &list->items[i]), wanted))
             continue;
         while (content_next_element(&rest, ';', &pair)) {
             set_cookie(out, call, field, pair);
@@ -54,20 +54,21 @@ static size_t put(uint8_t *room, size_t at, struct td_slice s)
 /* RFC 9113 section 8.3.1. Without an authority, what there is of the target; but not if it is only unknown. */
 static void set_url(const struct http2_out *out, struct td_call *call, const struct http2_list *list, struct td_slice host)
 {
-    struct td_slice between = TD_LIT("://"), path = td_eq(list->path, TD_LIT("*")) ? td_bytes(NULL, 0) : list->path;
+    struct td_slice scheme = list->http1 ? TD_LIT("http") : list->scheme, between = TD_LIT("://"),
+                    path = td_eq(list->path, TD_LIT("*")) ? td_bytes(NULL, 0) : list->path;
     size_t n = 0;
     uint8_t *room;
     if (!http2_wants(out, F_URL) || (list->unknown && !path.n))
         return;
-    if (!host.n || !list->scheme.n) {
+    if (!host.n || !scheme.n) {
         if (!list->unknown)
             set_text(out, call, F_URL, list->path.n ? list->path : host);
         return;
     }
-    room = (uint8_t *)out->http2->host->scratch(out->conn, list->scheme.n + between.n + host.n + path.n);
+    room = (uint8_t *)out->http2->host->scratch(out->conn, scheme.n + between.n + host.n + path.n);
     if (!room)
         return;
-    n = put(room, n, list->scheme);
+    n = put(room, n, scheme);
     n = put(room, n, between);
     n = put(room, n, host);
     n = put(room, n, path);
@@ -98,7 +99,7 @@ void http2_set_request(const struct http2_out *out, struct td_call *call, const 
     set_text(out, call, F_SCHEME, list->scheme);
     set_text(out, call, F_PROTOCOL, list->protocol);
     set_target(out, call, list);
-    set_text(out, call, F_HTTP_VERSION, TD_LIT("2"));
+    set_text(out, call, F_HTTP_VERSION, list->http1 ? TD_LIT("1.1") : TD_LIT("2"));
     set_text(out, call, F_USER_AGENT, list->user_agent);
     set_text(out, call, F_REQUEST_CONTENT_TYPE, list->content_type);
     set_text(out, call, F_PRIORITY, list->priority);

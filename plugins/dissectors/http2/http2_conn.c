@@ -310,14 +310,14 @@ static void found_beginning(struct http2_conn *c)
 static struct outcome looking(struct http2_conn *c, int dir, const struct http2_input *in)
 {
     bool found;
-    size_t used;
+    size_t used, need;
     if (dir == TD_CLIENT && c->midstream && td_starts(in->bytes, TD_LIT(HTTP2_PREFACE_TEXT))) {
         found_beginning(c);
         return go_on(0);
     }
-    used = http2_look(c, dir, in, &found);
+    used = http2_look(c, dir, in, &found, &need);
     if (!found)
-        return wait_for(used, 0);
+        return wait_for(used, need);
     c->side[dir].state = HTTP2_AT_FRAME;
     return go_on(used);
 }
@@ -337,19 +337,30 @@ static struct outcome step(struct http2_conn *c, int dir, const struct http2_inp
 
 /* ---- Callbacks ------------------------------------------------------------------------------------------------------- */
 
-/* After an upgrade from HTTP/1.1 the request that asked for it is stream 1's (RFC 7540 section 3.2): its answer comes here. */
-static void begin(struct http2_conn *c, const struct td_chunk *chunk)
+/* After an upgrade from HTTP/1.1 the request that asked for it is stream 1's: its answer comes here. The request itself is seen again if
+ * HTTP/1 could keep it. Returns the bytes that it takes. */
+static size_t begin(struct http2_conn *c, int dir, const struct td_chunk *chunk)
 {
+    size_t request = 0;
     struct http2_stream *s;
     c->begun = true;
-    if (c->midstream || chunk->offset == 0)
-        return;
+    if (c->midstream)
+        return 0;
+    if (dir == TD_CLIENT)
+        request = http2_take_upgrade(c, chunk->bytes);
+    if (!request && chunk->offset == 0)
+        return 0;
     s = http2_stream_open(&c->streams, 1);
     if (!s)
-        return;
+        return request;
     http2_set_number(&c->out, s->call, F_UPGRADED, 1);
     c->streams.highest[TD_CLIENT] = 1;
-    (void)http2_stream_end(&c->streams, s, TD_CLIENT, true);
+    if (request) {
+        c->out.http2->host->mark(s->call, TD_CLIENT, chunk->offset, chunk->offset + request);
+        http2_stream_request(&c->streams, s, &c->list);
+    }
+    (void)http2_stream_end(&c->streams, s, TD_CLIENT, !request);
+    return request;
 }
 
 struct td_step http2_data(void *state, struct td_conn *conn, int dir, const struct td_chunk *chunk)
@@ -358,7 +369,7 @@ struct td_step http2_data(void *state, struct td_conn *conn, int dir, const stru
     size_t at = 0;
     (void)conn;
     if (!c->begun)
-        begin(c, chunk);
+        at = begin(c, dir, chunk);
     if (dir == TD_CLIENT)
         c->streams.silent_client = false;
     c->now_ns = chunk->time_ns;

@@ -3,8 +3,9 @@
 #include "tapedeck/cursor.h"
 
 enum {
-    STATIC_ENTRIES = 61, /* RFC 7541 appendix A */
-    MAX_STRING = 1 << 20 /* bytes of a literal; longer ones are none */
+    STATIC_ENTRIES = 61,  /* RFC 7541 appendix A */
+    MAX_STRING = 1 << 20, /* bytes of a literal; longer ones are none */
+    MAX_JUDGED = 128      /* representations by which a block is judged */
 };
 
 void http2_hpack_init(struct http2_hpack *h, nghttp2_mem *memory, bool lost)
@@ -99,9 +100,10 @@ bool http2_hpack_plausible(struct td_slice block, bool cut)
     struct td_cursor c = td_cursor(block);
     struct representation r;
     bool fields = false;
+    unsigned n;
     if (block.n == 0)
         return cut;
-    while (td_left(&c)) {
+    for (n = 0; td_left(&c) && n < MAX_JUDGED; n++) {
         if (!next_representation(&c, &r))
             return cut && c.failed;
         if (r.kind == TABLE_SIZE ? fields || r.index > HTTP2_MAX_TABLE * 16 : r.index > STATIC_ENTRIES + HTTP2_MAX_TABLE / 32)
@@ -115,7 +117,8 @@ int http2_hpack_side(struct td_slice block)
 {
     struct td_cursor c = td_cursor(block);
     struct representation r;
-    while (td_left(&c) && next_representation(&c, &r)) {
+    unsigned n;
+    for (n = 0; n < MAX_JUDGED && td_left(&c) && next_representation(&c, &r); n++) {
         if (r.kind == TABLE_SIZE)
             continue;
         if (r.index >= 1 && r.index <= 7)

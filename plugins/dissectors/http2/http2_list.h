@@ -22,6 +22,7 @@ struct http2_list {
     bool dropped;      /* some did not fit */
     bool unknown;      /* some have a name or a value that is not known */
     bool damaged;      /* the block could not be read to its end */
+    bool http1;        /* it is the head of an HTTP/1.1 request (http2_upgrade.h) */
 
     /* Fields that matter here, the first of each name; empty if not there. They point into `text`. */
     struct td_slice method, scheme, authority, path, status, protocol;

@@ -79,13 +79,16 @@ static inline void http2_confirm(struct http2_conn *c)
 void http2_on_headers(struct http2_conn *c, int dir, const struct http2_frame *frame, const struct http2_payload *payload, uint64_t begin);
 /* The stream that a header list belongs to, perhaps a new one; NULL: none, as it is over or memory is short. */
 struct http2_stream *http2_stream_for(struct http2_conn *c, int dir, uint32_t id);
+/* The HTTP/1.1 request at the front of `in` that asked to go on here: into the connection's list. Returns its bytes; 0: there is none. */
+size_t http2_take_upgrade(struct http2_conn *c, struct td_slice in);
 /* The block that is being put together, or the next one, is not to be read. */
 void http2_lose_blocks(struct http2_conn *c, int dir);
 
 /* http2_sync.c */
 
-/* How many bytes of the input lie before the next frame; *ret_found: one begins there. */
-size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, bool *ret_found);
+/* How many bytes of the input lie before the next frame; *ret_found: one begins there. Else *ret_need bytes must be there behind them
+ * before it is worth to look again, 0: any. */
+size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, bool *ret_found, size_t *ret_need);
 int http2_probe(const void *self, const struct td_flow *flow, int dir, struct td_slice in);
 
 #endif

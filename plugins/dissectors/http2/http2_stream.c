@@ -98,8 +98,6 @@ static void end_body(struct http2_streams *all, struct http2_stream *s, int dir)
         http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE, h->body.size);
         http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_DATA_FRAMES : F_RESPONSE_DATA_FRAMES, h->data_frames);
     }
-    if (h->window)
-        http2_set_number(all->out, s->call, dir == TD_CLIENT ? F_REQUEST_WINDOW : F_RESPONSE_WINDOW, h->window);
     s->flags |= content_body_end(&h->body, &sink, decode);
     content_child_end(&s->child, &sink, &h->body, dir, h->content_end);
 }
@@ -131,6 +129,10 @@ static void commit(struct http2_streams *all, struct http2_stream *s, int why)
 {
     if (s->padding)
         http2_set_number(all->out, s->call, F_PADDING, s->padding);
+    if (s->half[TD_CLIENT].window) /* which may grow when all has been sent */
+        http2_set_number(all->out, s->call, F_REQUEST_WINDOW, s->half[TD_CLIENT].window);
+    if (s->half[TD_SERVER].window)
+        http2_set_number(all->out, s->call, F_RESPONSE_WINDOW, s->half[TD_SERVER].window);
     if (s->child.sub)
         host_of(all)->sub_close(s->child.sub, why);
     if (s->call)

@@ -2,8 +2,9 @@
 #include "http2_state.h"
 
 enum {
-    ENOUGH = 3,        /* frames one behind the other, each well-formed: no accident */
-    FAR_STREAM = 20000 /* so much higher an id than any before is an accident */
+    ENOUGH = 3,         /* frames one behind the other, each well-formed: no accident */
+    FAR_STREAM = 20000, /* so much higher an id than any before is an accident */
+    MANY = 512          /* places that look like a frame: somebody means them to */
 };
 
 /* ---- The next frame -------------------------------------------------------------------------------------------------- */
@@ -67,13 +68,14 @@ static inline bool may_begin(const uint8_t *p, size_t n)
     return p[0] < 0x10 && (n < 4 || p[3] <= HTTP2_PRIORITY_UPDATE) && (n < 6 || !(p[5] & 0x80));
 }
 
-size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, bool *ret_found)
+size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, bool *ret_found, size_t *ret_need)
 {
     struct http2_side *side = &c->side[dir];
     size_t packet = side->seen >= in->offset && side->seen - in->offset < in->bytes.n ? (size_t)(side->seen - in->offset) : SIZE_MAX;
-    size_t at, maybe = in->bytes.n;
+    size_t at, judged = 0, maybe = in->bytes.n;
     enum verdict verdict;
     *ret_found = true;
+    *ret_need = 0;
     for (at = 0; at < in->bytes.n; at++) {
         if (!may_begin(in->bytes.p + at, in->bytes.n - at))
             continue;
@@ -82,9 +84,14 @@ size_t http2_look(struct http2_conn *c, int dir, const struct http2_input *in, b
             return at;
         if (verdict == MAYBE && maybe == in->bytes.n)
             maybe = at;
+        judged++;
     }
     *ret_found = false;
-    return in->bytes.n - maybe > HTTP2_MAX_LOOK ? in->bytes.n : maybe;
+    if (in->bytes.n - maybe > HTTP2_MAX_LOOK)
+        return in->bytes.n;
+    if (judged > MANY)
+        *ret_need = (in->bytes.n - maybe) / 4 * 5;
+    return maybe;
 }
 
 /* ---- A connection ----------------------------------------------------------------------------------------------------- */

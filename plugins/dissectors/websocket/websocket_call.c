@@ -174,6 +174,6 @@ void ws_message_end(const struct ws_out *out, struct ws_message *m, int dir, str
         out->ws->host->sub_close(m->child, cut ? TD_CLOSE_END : TD_CLOSE_FIN);
     }
     if (m->call)
-        out->ws->host->commit(m->call, flags | (m->partial ? TD_PARTIAL : 0));
+        out->ws->host->commit(m->call, flags | TD_ONE_WAY | (m->partial ? TD_PARTIAL : 0));
     memset(m, 0, sizeof(*m));
 }

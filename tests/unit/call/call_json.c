@@ -89,6 +89,8 @@ static void test_marks(void)
     like(json_of(false), "\"x_kind\":\"5\"", "an enum's value without a name");
     call.flags = TD_PARTIAL;
     like(json_of(false), "\"elapsed_time\":2000000,\"partial\":true,\"method\"", "the dissector said so");
+    call.flags = TD_ONE_WAY;
+    like(json_of(false), "\"elapsed_time\":2000000,\"one_way\":true,\"method\"", "nothing answers it");
     call.flags = 0;
     call.incomplete_values = true;
     like(json_of(false), "\"partial\":true", "values that found no memory");

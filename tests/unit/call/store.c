@@ -136,7 +136,7 @@ static const struct td_call *anything_next(struct anything *a, int64_t time)
     }
     c->flow = &a->flow;
     c->conn_id = some_number();
-    c->flags = below(8);
+    c->flags = below(16);
     c->incomplete_values = below(30) == 0;
     for (uint32_t f = 0; f < F_COUNT; f++) {
         bool body = c->fields->fields[f].flags & TD_F_BODY;

@@ -367,7 +367,7 @@ static void test_crowd(int level)
         usleep(10000);
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, use_holds, &c);
-    for (int i = 10; i < 70; i++) {
+    for (int i = 10; i < 70 || (i < 1000 && (ring_stats(c.ring, &stats), stats.recycled <= 5)); i++) {
         append(c.ring, iface, i * 1000, i * 1000 + 1000);
         usleep(20000);
     }

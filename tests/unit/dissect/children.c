@@ -64,6 +64,15 @@ static void reading(void)
     ok(!strstr(buf_cstr(&seen), "stolen"), "but not set it");
     is_str(calls(), "INNER[] a>1 C14/4 S8/5 p1;", "and that stays as it is");
     is_int(rig.stats.dissect.misuse, 1, "which is counted");
+
+    start();
+    client("ask a\npairs 2\nsub inner\nin list\nin sure\n");
+    server("reply 1\n");
+    like(see(), "name=22,name=22,end ", "pairs one by one, whatever it sets meanwhile");
+    start();
+    client("ask a\nsub inner\nin list\nin sure\n");
+    server("reply 1\n");
+    like(see(), " end ", "or none");
 }
 
 static void feeding(void)

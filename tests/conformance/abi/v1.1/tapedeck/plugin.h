@@ -190,7 +190,10 @@ struct td_field {
 enum td_commit_flag {
     TD_REQUEST_CUT = 1u << 0,  /* the request's end was not seen */
     TD_RESPONSE_CUT = 1u << 1, /* the response's end was not seen */
-    TD_PARTIAL = 1u << 2       /* something could not be decoded; what stands is right */
+    TD_PARTIAL = 1u << 2,      /* something could not be decoded; what stands is right */
+#if TD_TARGET_MINOR >= 1
+    TD_ONE_WAY = 1u << 3 /* nothing answers it, as Kafka's Produce with acks=0: its other half is not missed */
+#endif
 };
 
 enum td_dir { TD_CLIENT = 0, TD_SERVER = 1 }; /* who sent it: the client (requests) or the server */
@@ -277,6 +280,9 @@ struct td_host {
     struct td_call *(*layer)(struct td_conn *);
     /* The first value that a MAP has under this name, letters' case ignored; false: none. Valid until the next setter on this call. */
     bool (*find_pair)(struct td_call *, uint32_t field, struct td_slice name, struct td_slice *ret);
+    /* The pairs of a MAP one by one: *at is 0 before the first, and the core's own from then on; false: there is none any more. What is
+     * returned is valid until the next setter on this call, *at beyond that. */
+    bool (*next_pair)(struct td_call *, uint32_t field, uint32_t *at, struct td_slice *ret_name, struct td_slice *ret_value);
 #endif
 };
 
