@@ -53,11 +53,11 @@ struct http_conn {
     struct http_side side[2];
     /* A request to tunnel or to upgrade. Until its answer is known, what the client sends next may be HTTP or not. */
     struct http_exchange *tunnel;
+    struct http_asked *asked; /* NULL: nobody asked to upgrade yet */
     /* The client's bytes from `held` to `handled` are such a request, for h2c. They are not reported as used while `holding`: HTTP/2, which
      * answers it, shall see them again. */
     uint64_t held, handled;
     bool holding;
-    struct http_asked *asked; /* NULL: nobody asked to upgrade yet */
     bool confirmed;
     bool keep_fields; /* somebody wants header fields or cookies */
     bool doubtful;    /* neither a port nor the user speaks for HTTP */

@@ -144,7 +144,8 @@ static const struct td_point points[] = {
     {"http.content",
      "The content of a call's request and response, without framing. The key is the media type of the request, or of a lone response, "
      "without parameters: application/json; of application/grpc* without +json and the like. Such content comes as it was sent, other "
-     "content without its codings. Of a request without content the query string, with the key application/x-www-form-urlencoded.",
+     "content without its codings. Of a request without content the query string, if it has a parameter query or extensions, with the "
+     "key application/x-www-form-urlencoded.",
      TD_POINT_CALL},
     {"http.upgrade", "The content of an extended CONNECT (RFC 8441). The key is its :protocol: websocket.", TD_POINT_CALL},
 };

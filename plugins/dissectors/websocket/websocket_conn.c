@@ -38,14 +38,16 @@ struct conn {
     bool confirmed;
 };
 
+enum then { GO_ON, WAIT, LOST };
+
 /* What a state's handler did. */
 struct outcome {
     size_t used; /* may be more than there was: skip */
-    enum { GO_ON, WAIT, LOST } then;
+    enum then then;
     size_t need;
 };
 
-static struct outcome outcome(size_t used, int then, size_t need)
+static struct outcome outcome(size_t used, enum then then, size_t need)
 {
     struct outcome o = {used, then, need};
     return o;
