@@ -65,7 +65,8 @@ static uint64_t size_of_parts(struct td_slice text, size_t step)
         struct td_slice in = td_sub(text, at, at + step), piece;
         enum form_event event;
         while ((event = form_parts_next(&parts, &in, &piece)) != FORM_MORE)
-            sum = sum * 31 + (event == FORM_PART_END ? parts.size : event == FORM_HEAD ? piece.n : 0);
+            if (event != FORM_CONTENT) /* that comes in any pieces */
+                sum = sum * 31 + (event == FORM_PART_END ? parts.size : piece.n);
     }
     return sum;
 }

@@ -24,7 +24,8 @@ stop_capture
 "$program" dissect -q -o json --payload "$work/ws.pcap" >"$work/calls.jsonl" 2>"$work/errors"
 check "each message is as the client knows it" \
     python3 "$root/tests/integration/websocket_compare.py" "$work/truth.jsonl" "$work/calls.jsonl"
-"$program" dissect -q -o json --filter 'ws && ws_opcode == "close" && ws_close_code == 4321' "$work/ws.pcap" >"$work/closed.jsonl" 2>>"$work/errors"
+"$program" dissect -q -o json --filter 'ws && ws_opcode == "close" && ws_close_code == 4321' "$work/ws.pcap" \
+    >"$work/closed.jsonl" 2>>"$work/errors"
 check "they can be filtered: a code of a close frame" test "$(wc -l <"$work/closed.jsonl")" -eq 6
 
 # Without the first packets of each connection nobody tells what it is, but its frames. (No compression: what refers to what came before

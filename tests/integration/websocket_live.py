@@ -97,7 +97,8 @@ async def main():
         dict(compression="deflate"),
         dict(compression=None, extensions=[deflate(server_no_context_takeover=True)]),
         dict(compression=None, extensions=[deflate(client_no_context_takeover=True, server_max_window_bits=9)]),
-        dict(compression=None, extensions=[deflate(server_no_context_takeover=True, client_no_context_takeover=True, client_max_window_bits=10)]),
+        dict(compression=None, extensions=[deflate(server_no_context_takeover=True, client_no_context_takeover=True,
+                                                   client_max_window_bits=10)]),
         dict(compression="deflate", subprotocols=["chat.v2", "chat.v1"]),
     ]
     async with websockets.serve(serve, host, port, ping_interval=None, max_size=None, compression=None,
