@@ -256,6 +256,15 @@ static bool host_next_pair(struct td_call *handle, uint32_t field, uint32_t *at,
     return true;
 }
 
+/* A layer that does not know yet whether it is one has nothing to say of the call. */
+static void host_set_partial(struct td_call *handle)
+{
+    uintptr_t layer = (uintptr_t)handle & CONN_LAYER;
+    struct td_call *call = (struct td_call *)((uintptr_t)handle - layer);
+    if (call && call->conn->shard->worker->set->kinds[call->component].layers > layer)
+        call->flags |= TD_PARTIAL;
+}
+
 /* ---- Marks ---- */
 
 void call_set_kind(struct td_call *call, const struct call_kind *kind)
@@ -381,7 +390,7 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
     }
     call->half[TD_CLIENT].cut |= (flags & TD_REQUEST_CUT) && call->half[TD_CLIENT].seen;
     call->half[TD_SERVER].cut |= (flags & TD_RESPONSE_CUT) && call->half[TD_SERVER].seen;
-    call->flags = flags;
+    call->flags |= flags;
     uint32_t index = w->set->kinds[call->component].dissector;
     w->stats.calls[index]++;
     w->stats.incomplete[index] += !call_complete(call);
@@ -478,6 +487,7 @@ const struct td_host dissect_host_template = {
     .layer = child_layer,
     .find_pair = host_find_pair,
     .next_pair = host_next_pair,
+    .set_partial = host_set_partial,
     .tell = host_tell,
     .told = host_told,
 };

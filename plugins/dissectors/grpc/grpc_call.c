@@ -277,6 +277,14 @@ static void add_json(struct grpc_conn *c, int dir, struct td_slice json)
     side->json += json.n + 1;
 }
 
+/* A message that cannot be read keeps its place. */
+static void add_unread(struct grpc_conn *c, int dir)
+{
+    c->side[dir].full = ++c->side[dir].unread == MAX_UNREAD;
+    host_of(c)->set_partial(c->call);
+    add_json(c, dir, TD_LIT("null"));
+}
+
 static void put_plain(struct grpc_conn *c, int dir, struct grpc_out *out, struct td_slice message)
 {
     const struct grpc_message *type = !c->method ? NULL : dir == TD_CLIENT ? c->method->input : c->method->output;
@@ -299,8 +307,10 @@ static void decode_message(struct grpc_conn *c, int dir, struct td_slice message
     uint8_t *room, name[32];
     if (compressed) {
         if (!find(c, dir == TD_CLIENT ? F_REQUEST_HEADERS : F_RESPONSE_HEADERS, TD_LIT("grpc-encoding"), &encoding) ||
-            encoding.n > sizeof(name) || !encoding.n)
+            encoding.n > sizeof(name) || !encoding.n) {
+            add_unread(c, dir);
             return;
+        }
         memcpy(name, encoding.p, encoding.n);
         encoding = td_bytes(name, encoding.n);
     }
@@ -308,7 +318,7 @@ static void decode_message(struct grpc_conn *c, int dir, struct td_slice message
     if (!room)
         return;
     if (compressed && !grpc_decompress(encoding, message, room, plain_cap, &plain)) {
-        c->side[dir].full = ++c->side[dir].unread == MAX_UNREAD;
+        add_unread(c, dir);
         return;
     }
     out.p = room + plain_cap;

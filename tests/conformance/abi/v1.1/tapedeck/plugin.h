@@ -283,6 +283,8 @@ struct td_host {
     /* The pairs of a MAP one by one: *at is 0 before the first, and the core's own from then on; false: there is none any more. What is
      * returned is valid until the next setter on this call, *at beyond that. */
     bool (*next_pair)(struct td_call *, uint32_t field, uint32_t *at, struct td_slice *ret_name, struct td_slice *ret_value);
+    /* Something in the call could not be decoded, as TD_PARTIAL of commit() says; for a layer as well, behind its confirm(). */
+    void (*set_partial)(struct td_call *);
 
     /* After takeover(), in the same data(): a text for the dissector that follows, of what was agreed on before, as the extensions of an
      * upgrade. TD_E_LIMIT beyond TD_TOLD_MAX bytes of names and values, or out of the budget. */
