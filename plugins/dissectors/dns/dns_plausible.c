@@ -107,8 +107,8 @@ int dns_plausible(struct td_slice message, size_t whole, bool response, enum dns
         return (response && usual && whole == DNS_HEADER_SIZE) || (opcode == DNS_DSO && flags_usual(&h, variant)) ? DNS_WEAK : DNS_NO;
     struct walk w = walk(message, whole, &h, variant);
     bool exact = w.records && w.left == 0;
-    /* What is damaged behind the header is still worth telling where DNS is expected. */
-    bool header = flags && h.count[DNS_QUESTION] == 1;
+    /* What is damaged behind the header is still worth telling where DNS is expected; nobody waits for more of it. */
+    bool header = flags && h.count[DNS_QUESTION] == 1 && message.n >= whole;
     if (!usual || !w.usual || !w.question)
         return header || (usual && w.usual) || (w.first && (w.usual || exact)) || (exact && w.sound) ? DNS_WEAK : DNS_NO;
     if (h.count[DNS_QUESTION] == 0)
