@@ -9,6 +9,7 @@ void content_body_begin(struct content_body *body, bool keep, const uint8_t *cod
 {
     body->size = body->kept = 0;
     body->keep = keep;
+    body->decoded = body->cut = false;
     body->n_codings = n_codings;
     memcpy(body->codings, codings, sizeof(body->codings));
 }
@@ -32,7 +33,7 @@ void content_body_miss(struct content_body *body, uint64_t n)
 }
 
 /* Coded bytes are kept as they are and decoded in one go: no decoder lives from packet to packet. */
-static uint32_t decode(const struct content_body *body, const struct content_sink *sink)
+static uint32_t decode(struct content_body *body, const struct content_sink *sink)
 {
     const struct td_host *host = sink->host;
     size_t cap = (size_t)sink->max;
@@ -45,7 +46,9 @@ static uint32_t decode(const struct content_body *body, const struct content_sin
     if (!room)
         return TD_PARTIAL;
     result = content_decode(body->codings, body->n_codings, host->peek(sink->call, sink->field), room, cap, &decoded);
-    if (result != CONTENT_DECODED_BAD || decoded.n)
+    body->decoded = result != CONTENT_DECODED_BAD || decoded.n;
+    body->cut = result == CONTENT_DECODED_BAD || !body->keep || decoded.n == cap;
+    if (body->decoded)
         host->set_bytes(sink->call, sink->field, decoded);
     return result == CONTENT_DECODED_BAD ? TD_PARTIAL : 0;
 }
@@ -139,8 +142,12 @@ static void give_decoded(struct content_child *child, const struct content_sink 
 
 void content_child_end(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir, uint64_t end)
 {
-    if (child->sub && !content_child_follows(child, body))
-        give_decoded(child, sink, dir, end);
+    if (child->sub && !content_child_follows(child, body)) {
+        if (body->decoded)
+            give_decoded(child, sink, dir, end);
+        if (child->sub && body->size && (!body->decoded || body->cut))
+            note(child, sink, sink->host->sub_gap(child->sub, dir, 1));
+    }
     if (child->sub)
         sink->host->sub_eof(child->sub, dir);
 }

@@ -22,6 +22,8 @@ struct content_body {
     uint64_t size; /* content so far: without framing, before decoding */
     uint64_t kept; /* of it, bytes in the field */
     bool keep;     /* more shall be kept */
+    bool decoded;  /* at its end: what stands in the field is without codings; */
+    bool cut;      /* ... and is not all of it */
     uint8_t n_codings;
     uint8_t codings[CONTENT_MAX_CODINGS]; /* content_coding, in the order in which they were applied */
 };
@@ -35,7 +37,8 @@ void content_body_miss(struct content_body *body, uint64_t n);
 uint32_t content_body_end(struct content_body *body, const struct content_sink *sink, bool decode);
 
 /* What a child sees at the point "http.content" (plugin.h, sub_open()). Content of application/grpc* (whose key lacks +json and the
- * like) is given to it as it comes, with its content codings; other content that has some, decoded and at its end. */
+ * like) is given to it as it comes, with its content codings; other content that has some, decoded and at its end: what could not be
+ * decoded is a gap. */
 struct content_child {
     struct td_conn *sub; /* NULL: there is none, or it has ended its claim */
     bool raw;
