@@ -48,11 +48,11 @@ static size_t want_json(const uint8_t *p, size_t n, char *to)
         size_t length = plain_length(p + i, n - i);
         uint8_t c = p[i];
         if (c == '"' || c == '\\')
-            at += (size_t)sprintf(to + at, "\\%c", c);
+            at += (size_t)snprintf(to + at, 16, "\\%c", c);
         else if (c == '\n' || c == '\r' || c == '\t')
-            at += (size_t)sprintf(to + at, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+            at += (size_t)snprintf(to + at, 16, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
         else if (c < 0x20 || c == 0x7f)
-            at += (size_t)sprintf(to + at, "\\u%04x", c);
+            at += (size_t)snprintf(to + at, 16, "\\u%04x", c);
         else if (length)
             at += put(to + at, p + i, length);
         else
@@ -72,9 +72,9 @@ static size_t want_cell(const uint8_t *p, size_t n, char *to)
         if (c == '\\')
             at += put(to + at, "\\\\", 2);
         else if (c == '\n' || c == '\r' || c == '\t')
-            at += (size_t)sprintf(to + at, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+            at += (size_t)snprintf(to + at, 16, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
         else if (!length || steers) {
-            at += (size_t)sprintf(to + at, "\\x%02x", c);
+            at += (size_t)snprintf(to + at, 16, "\\x%02x", c);
             length = 1;
         } else
             at += put(to + at, p + i, length);

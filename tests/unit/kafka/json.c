@@ -47,11 +47,11 @@ static size_t want_text(const uint8_t *p, size_t n, char *to, bool *ret_readable
         if (!length || (control && c != '\t' && c != '\n' && c != '\r'))
             *ret_readable = false;
         if (c == '"' || c == '\\') {
-            at += (size_t)sprintf(to + at, "\\%c", c);
+            at += (size_t)snprintf(to + at, 16, "\\%c", c);
         } else if (c == '\n') {
-            at += (size_t)sprintf(to + at, "\\n");
+            at += (size_t)snprintf(to + at, 16, "\\n");
         } else if (control) {
-            at += (size_t)sprintf(to + at, "\\u%04x", c);
+            at += (size_t)snprintf(to + at, 16, "\\u%04x", c);
         } else {
             memcpy(to + at, length ? (const char *)p + i : "\xef\xbf\xbd", length ? length : 3);
             at += length ? length : 3;
