@@ -172,6 +172,25 @@ bool call_next_value(const struct td_call *c, uint32_t field, uint32_t *at, stru
     return true;
 }
 
+bool call_find_pair(const struct td_call *c, uint32_t field, struct td_slice name, struct td_slice *ret)
+{
+    struct call_record r;
+    size_t here;
+    if (!call_has(c, field))
+        return false;
+    here = c->first[field];
+    do {
+        const uint8_t *p = c->values.p + here + sizeof(r);
+        memcpy(&r, c->values.p + here, sizeof(r));
+        if (r.name_n == name.n && td_eq_nocase(td_bytes(p, name.n), name)) {
+            *ret = td_bytes(p + name.n, (size_t)r.number);
+            return true;
+        }
+        here = r.next;
+    } while (here);
+    return false;
+}
+
 const struct call_body *call_get_body(const struct td_call *c, uint32_t field)
 {
     for (int i = 0; i < CALL_BODIES; i++)

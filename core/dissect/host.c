@@ -235,14 +235,7 @@ static struct td_call *resolve_map(struct td_call *handle, uint32_t *field)
 static bool host_find_pair(struct td_call *handle, uint32_t field, struct td_slice name, struct td_slice *ret)
 {
     struct td_call *call = resolve_map(handle, &field);
-    struct call_value value;
-    uint32_t at = 0;
-    while (call && call_next_value(call, field, &at, &value))
-        if (td_eq_nocase(value.name, name)) {
-            *ret = value.bytes;
-            return true;
-        }
-    return false;
+    return call && call_find_pair(call, field, name, ret);
 }
 
 static bool host_next_pair(struct td_call *handle, uint32_t field, uint32_t *at, struct td_slice *ret_name, struct td_slice *ret_value)

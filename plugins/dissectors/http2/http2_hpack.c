@@ -168,19 +168,17 @@ static bool give(http2_field_fn *fn, void *ctx, const nghttp2_nv *nv)
 }
 
 /* Feeds whole representations. */
-static enum http2_hpack_result inflate_part(struct http2_hpack *h, struct td_slice part, bool final, http2_field_fn *fn, void *ctx)
+static enum http2_hpack_result inflate_part(struct http2_hpack *h, struct td_slice part, http2_field_fn *fn, void *ctx)
 {
-    while (part.n || final) {
+    while (part.n) {
         nghttp2_nv nv;
         int flags = 0;
-        ssize_t n = nghttp2_hd_inflate_hd2(h->inflater, &nv, &flags, part.p, part.n, final);
+        ssize_t n = nghttp2_hd_inflate_hd2(h->inflater, &nv, &flags, part.p, part.n, 0);
         if (n < 0)
             return n == NGHTTP2_ERR_NOMEM ? HTTP2_HPACK_NOMEM : HTTP2_HPACK_BAD;
         part = td_sub(part, (size_t)n, part.n);
         if (flags & NGHTTP2_HD_INFLATE_EMIT && !give(fn, ctx, &nv))
             return HTTP2_HPACK_BAD;
-        if (flags & NGHTTP2_HD_INFLATE_FINAL)
-            break;
         if (n == 0 && !(flags & NGHTTP2_HD_INFLATE_EMIT))
             return HTTP2_HPACK_BAD;
     }
@@ -195,8 +193,15 @@ static enum http2_hpack_result inflate_nameless(struct http2_hpack *h, const str
     name[0] = r->kind == INSERTED ? 0x40 : r->kind == NEVER ? 0x10 : 0;
     name[1] = sizeof(HTTP2_UNKNOWN) - 1;
     memcpy(name + 2, HTTP2_UNKNOWN, sizeof(HTTP2_UNKNOWN) - 1);
-    result = inflate_part(h, td_bytes(name, sizeof(name)), false, fn, ctx);
-    return result == HTTP2_HPACK_OK ? inflate_part(h, r->value, false, fn, ctx) : result;
+    result = inflate_part(h, td_bytes(name, sizeof(name)), fn, ctx);
+    return result == HTTP2_HPACK_OK ? inflate_part(h, r->value, fn, ctx) : result;
+}
+
+/* An entry of the table, which changes nothing in it: most fields are sent so, and need not go through the inflater. */
+static enum http2_hpack_result give_indexed(struct http2_hpack *h, uint32_t index, http2_field_fn *fn, void *ctx)
+{
+    const nghttp2_nv *entry = nghttp2_hd_inflate_get_table_entry(h->inflater, index);
+    return entry && give(fn, ctx, entry) ? HTTP2_HPACK_OK : HTTP2_HPACK_BAD;
 }
 
 static enum http2_hpack_result inflate_lossy(struct http2_hpack *h, struct td_slice block, http2_field_fn *fn, void *ctx)
@@ -211,8 +216,10 @@ static enum http2_hpack_result inflate_lossy(struct http2_hpack *h, struct td_sl
         known = r.index <= nghttp2_hd_inflate_get_num_table_entries(h->inflater);
         if (r.kind == TABLE_SIZE && r.index > HTTP2_MAX_TABLE)
             continue;
-        if (r.kind == TABLE_SIZE || known)
-            result = inflate_part(h, r.all, false, fn, ctx);
+        if (r.kind == INDEXED && known)
+            result = give_indexed(h, r.index, fn, ctx);
+        else if (r.kind == TABLE_SIZE || known)
+            result = inflate_part(h, r.all, fn, ctx);
         else if (r.kind != INDEXED)
             result = inflate_nameless(h, &r, fn, ctx);
         else if (!fn(ctx, TD_LIT(HTTP2_UNKNOWN), TD_LIT(HTTP2_UNKNOWN), HTTP2_NAME_UNKNOWN | HTTP2_VALUE_UNKNOWN))
@@ -221,11 +228,31 @@ static enum http2_hpack_result inflate_lossy(struct http2_hpack *h, struct td_sl
     return result;
 }
 
+static enum http2_hpack_result inflate(struct http2_hpack *h, struct td_slice block, http2_field_fn *fn, void *ctx)
+{
+    struct td_cursor c = td_cursor(block);
+    struct representation r;
+    enum http2_hpack_result result = HTTP2_HPACK_OK;
+    bool fields = false;
+    while (td_left(&c) && result == HTTP2_HPACK_OK) {
+        if (*c.p > 0x80 && *c.p < 0xff) { /* nearly all of them */
+            result = give_indexed(h, *c.p++ & 0x7fu, fn, ctx);
+            fields = true;
+            continue;
+        }
+        if (!next_representation(&c, &r) || (r.kind == TABLE_SIZE && fields)) /* sizes stand at the beginning (section 4.2) */
+            return HTTP2_HPACK_BAD;
+        fields |= r.kind != TABLE_SIZE;
+        result = r.kind == INDEXED ? give_indexed(h, r.index, fn, ctx) : inflate_part(h, r.all, fn, ctx);
+    }
+    return result;
+}
+
 enum http2_hpack_result http2_hpack_read(struct http2_hpack *h, struct td_slice block, http2_field_fn *fn, void *ctx)
 {
     enum http2_hpack_result result = HTTP2_HPACK_NOMEM;
     if (make_inflater(h)) {
-        result = h->lost ? inflate_lossy(h, block, fn, ctx) : inflate_part(h, block, true, fn, ctx);
+        result = h->lost ? inflate_lossy(h, block, fn, ctx) : inflate(h, block, fn, ctx);
         (void)nghttp2_hd_inflate_end_headers(h->inflater);
     }
     if (result != HTTP2_HPACK_OK)

@@ -4,9 +4,7 @@
 
 void http2_list_reset(struct http2_list *list)
 {
-    struct http2_list empty = {
-        .items = list->items, .text = list->text, .items_cap = list->items_cap, .text_cap = list->text_cap, .max_text = list->max_text};
-    *list = empty;
+    memset((uint8_t *)list + offsetof(struct http2_list, n), 0, sizeof(*list) - offsetof(struct http2_list, n));
 }
 
 bool http2_list_add(void *ctx, struct td_slice name, struct td_slice value, unsigned flags)

@@ -16,8 +16,10 @@ struct http2_item {
 struct http2_list {
     struct http2_item *items;
     uint8_t *text;
-    uint32_t n, items_cap;
-    size_t text_n, text_cap, max_text;
+    size_t text_cap;
+    uint32_t items_cap;
+    uint32_t n; /* from here on, all is zero for a new block */
+    size_t text_n;
     size_t block_size; /* bytes of the block, as sent */
     bool dropped;      /* some did not fit */
     bool unknown;      /* some have a name or a value that is not known */
