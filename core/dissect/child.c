@@ -150,7 +150,7 @@ int child_data(struct td_conn *c, int dir, struct td_slice bytes, uint64_t begin
     uint64_t offset = c->stream[side].end;
     if (c->owner && bytes.n && !c->stream[side].eof) {
         add_pieces(c, side, bytes.n, begin, end);
-        conn_take(c, side, offset, bytes);
+        conn_take(c, side, offset, bytes, NULL);
     }
     return c->owner ? TD_OK : TD_E_CORRUPT;
 }

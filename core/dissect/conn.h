@@ -107,6 +107,7 @@ struct td_conn {
     bool takeover; /* asked for there */
     const char *takeover_point;
     char takeover_key[64];
+    struct buf told; /* by the owner before, or for the one that follows: two lengths, a name, a value, and so on */
     alignas(16) uint8_t first_memory[320];
 };
 
@@ -137,8 +138,8 @@ struct td_conn *conn_new(struct shard *shard, struct flow *f);
 void conn_free(struct td_conn *c);
 /* `n` bytes more came on a side, by this packet. */
 void conn_add_piece(struct td_conn *c, int side, uint64_t n, const struct flow_origin *origin);
-/* These bytes are for the owner; their pieces have been added. */
-void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes);
+/* These bytes are for the owner; their pieces have been added. `origin`: of them all, if one packet brought them; or NULL. */
+void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin);
 void conn_take_gap(struct td_conn *c, int side, uint64_t offset, uint64_t len);
 void conn_take_eof(struct td_conn *c, int side);
 /* Shows what was kept a last time; nothing more comes. */

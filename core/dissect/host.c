@@ -2,6 +2,7 @@
 #include "dissect/conn.h"
 
 #include "base/mem.h"
+#include "tapedeck/cursor.h"
 
 enum {
     SCRATCH_MAX = 64 << 20, /* stated in plugin.h */
@@ -255,6 +256,15 @@ static bool host_next_pair(struct td_call *handle, uint32_t field, uint32_t *at,
     return true;
 }
 
+/* A layer that does not know yet whether it is one has nothing to say of the call. */
+static void host_set_partial(struct td_call *handle)
+{
+    uintptr_t layer = (uintptr_t)handle & CONN_LAYER;
+    struct td_call *call = (struct td_call *)((uintptr_t)handle - layer);
+    if (call && call->conn->shard->worker->set->kinds[call->component].layers > layer)
+        call->flags |= TD_PARTIAL;
+}
+
 /* ---- Marks ---- */
 
 void call_set_kind(struct td_call *call, const struct call_kind *kind)
@@ -380,7 +390,7 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
     }
     call->half[TD_CLIENT].cut |= (flags & TD_REQUEST_CUT) && call->half[TD_CLIENT].seen;
     call->half[TD_SERVER].cut |= (flags & TD_RESPONSE_CUT) && call->half[TD_SERVER].seen;
-    call->flags = flags;
+    call->flags |= flags;
     uint32_t index = w->set->kinds[call->component].dissector;
     w->stats.calls[index]++;
     w->stats.incomplete[index] += !call_complete(call);
@@ -406,12 +416,49 @@ static int host_takeover(struct td_conn *c, const char *point, struct td_slice k
         return TD_E_UNSUPPORTED; /* its parent goes on */
     if (key.n >= sizeof(c->takeover_key))
         return TD_E_LIMIT;
+    flow_give(c->shard->flows, c->flow, c->told.n); /* what this one was told itself */
+    buf_reset(&c->told);
     c->takeover = true;
     c->takeover_point = point;
     if (key.n)
         memcpy(c->takeover_key, key.p, key.n);
     c->takeover_key[key.n] = 0;
     return TD_OK;
+}
+
+static int host_tell(struct td_conn *c, struct td_slice name, struct td_slice value)
+{
+    if (!c->feeding || !c->takeover)
+        return TD_E_INTERNAL;
+    size_t before = c->told.n;
+    if (name.n > TD_TOLD_MAX || value.n > TD_TOLD_MAX || before + name.n + value.n + 4 > TD_TOLD_MAX)
+        return TD_E_LIMIT;
+    if (!flow_take(c->shard->flows, c->flow, name.n + value.n + 4))
+        return TD_E_LIMIT;
+    const uint8_t lengths[] = {(uint8_t)(name.n >> 8), (uint8_t)name.n, (uint8_t)(value.n >> 8), (uint8_t)value.n};
+    buf_put_slice(&c->told, td_bytes(lengths, sizeof(lengths)));
+    buf_put_slice(&c->told, name);
+    buf_put_slice(&c->told, value);
+    if (!c->told.failed)
+        return TD_OK;
+    flow_give(c->shard->flows, c->flow, name.n + value.n + 4);
+    c->told.n = before;
+    c->told.failed = false;
+    return TD_E_NOMEM;
+}
+
+static bool host_told(struct td_conn *c, struct td_slice name, struct td_slice *ret)
+{
+    struct td_cursor in = td_cursor(buf_slice(&c->told));
+    while (!c->takeover && td_left(&in)) {
+        size_t name_n = td_be16(&in), value_n = td_be16(&in);
+        struct td_slice one = td_take(&in, name_n), value = td_take(&in, value_n);
+        if (in.failed || !td_eq_nocase(one, name))
+            continue;
+        *ret = value;
+        return true;
+    }
+    return false;
 }
 
 const struct td_host dissect_host_template = {
@@ -440,4 +487,7 @@ const struct td_host dissect_host_template = {
     .layer = child_layer,
     .find_pair = host_find_pair,
     .next_pair = host_next_pair,
+    .set_partial = host_set_partial,
+    .tell = host_tell,
+    .told = host_told,
 };

@@ -9,6 +9,7 @@ void content_body_begin(struct content_body *body, bool keep, const uint8_t *cod
 {
     body->size = body->kept = 0;
     body->keep = keep;
+    body->decoded = body->cut = false;
     body->n_codings = n_codings;
     memcpy(body->codings, codings, sizeof(body->codings));
 }
@@ -32,7 +33,7 @@ void content_body_miss(struct content_body *body, uint64_t n)
 }
 
 /* Coded bytes are kept as they are and decoded in one go: no decoder lives from packet to packet. */
-static uint32_t decode(const struct content_body *body, const struct content_sink *sink)
+static uint32_t decode(struct content_body *body, const struct content_sink *sink)
 {
     const struct td_host *host = sink->host;
     size_t cap = (size_t)sink->max;
@@ -45,7 +46,9 @@ static uint32_t decode(const struct content_body *body, const struct content_sin
     if (!room)
         return TD_PARTIAL;
     result = content_decode(body->codings, body->n_codings, host->peek(sink->call, sink->field), room, cap, &decoded);
-    if (result != CONTENT_DECODED_BAD || decoded.n)
+    body->decoded = result != CONTENT_DECODED_BAD || decoded.n;
+    body->cut = result == CONTENT_DECODED_BAD || !body->keep || decoded.n == cap;
+    if (body->decoded)
         host->set_bytes(sink->call, sink->field, decoded);
     return result == CONTENT_DECODED_BAD ? TD_PARTIAL : 0;
 }
@@ -83,6 +86,33 @@ static void note(struct content_child *child, const struct content_sink *sink, i
     child->sub = NULL;
 }
 
+/* Is there a parameter of this name? */
+static bool has_parameter(struct td_slice query, struct td_slice name)
+{
+    while (query.n) {
+        const uint8_t *end = (const uint8_t *)memchr(query.p, '&', query.n);
+        if (td_starts(query, name))
+            return true;
+        query = td_sub(query, end ? (size_t)(end - query.p) + 1 : query.n, query.n);
+    }
+    return false;
+}
+
+/* Nearly all queries are of no interest to anybody else, and a child costs as much as all the rest of a small call. */
+void content_child_open_query(struct content_child *child, const struct content_sink *sink, struct td_slice query)
+{
+    if (!has_parameter(query, TD_LIT("query=")) && !has_parameter(query, TD_LIT("extensions=")))
+        return;
+    if (!child->sub && sink->call)
+        child->sub = sink->host->sub_open(sink->conn, sink->call, "http.content", TD_LIT("application/x-www-form-urlencoded"));
+}
+
+void content_child_query(struct content_child *child, const struct content_sink *sink, struct td_slice query, uint64_t begin)
+{
+    if (child->sub)
+        note(child, sink, sink->host->sub_data(child->sub, TD_CLIENT, query, begin, begin + query.n));
+}
+
 void content_child_data(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir,
                         struct td_slice content, uint64_t begin)
 {
@@ -112,8 +142,12 @@ static void give_decoded(struct content_child *child, const struct content_sink 
 
 void content_child_end(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir, uint64_t end)
 {
-    if (child->sub && !content_child_follows(child, body))
-        give_decoded(child, sink, dir, end);
+    if (child->sub && !content_child_follows(child, body)) {
+        if (body->decoded)
+            give_decoded(child, sink, dir, end);
+        if (child->sub && body->size && (!body->decoded || body->cut))
+            note(child, sink, sink->host->sub_gap(child->sub, dir, 1));
+    }
     if (child->sub)
         sink->host->sub_eof(child->sub, dir);
 }

@@ -22,6 +22,8 @@ struct content_body {
     uint64_t size; /* content so far: without framing, before decoding */
     uint64_t kept; /* of it, bytes in the field */
     bool keep;     /* more shall be kept */
+    bool decoded;  /* at its end: what stands in the field is without codings; */
+    bool cut;      /* ... and is not all of it */
     uint8_t n_codings;
     uint8_t codings[CONTENT_MAX_CODINGS]; /* content_coding, in the order in which they were applied */
 };
@@ -35,7 +37,8 @@ void content_body_miss(struct content_body *body, uint64_t n);
 uint32_t content_body_end(struct content_body *body, const struct content_sink *sink, bool decode);
 
 /* What a child sees at the point "http.content" (plugin.h, sub_open()). Content of application/grpc* (whose key lacks +json and the
- * like) is given to it as it comes, with its content codings; other content that has some, decoded and at its end. */
+ * like) is given to it as it comes, with its content codings; other content that has some, decoded and at its end: what could not be
+ * decoded is a gap. */
 struct content_child {
     struct td_conn *sub; /* NULL: there is none, or it has ended its claim */
     bool raw;
@@ -43,6 +46,16 @@ struct content_child {
 
 /* Opens a child on this call if the media type in this Content-Type has one. */
 void content_child_open(struct content_child *child, const struct content_sink *sink, struct td_slice content_type);
+/* A request without content has its query string for it, which is a form, if it has one of the parameters in which GraphQL asks: opens a
+ * child for these; gives it the query, which stood at `begin` of what the client sends, once the call's fields are set. */
+void content_child_open_query(struct content_child *child, const struct content_sink *sink, struct td_slice query);
+void content_child_query(struct content_child *child, const struct content_sink *sink, struct td_slice query, uint64_t begin);
+/* The query of a request target. */
+static inline struct td_slice content_query(struct td_slice target)
+{
+    const uint8_t *mark = target.n ? (const uint8_t *)memchr(target.p, '?', target.n) : NULL;
+    return mark ? td_sub(target, (size_t)(mark - target.p) + 1, target.n) : td_bytes(NULL, 0);
+}
 /* Is content given to it as it comes? */
 static inline bool content_child_follows(const struct content_child *child, const struct content_body *body)
 {

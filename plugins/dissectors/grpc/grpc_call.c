@@ -9,6 +9,8 @@ enum {
     MAX_SIZES = 100,     /* of messages that are listed */
     MAX_TEXT = 1 << 17,  /* bytes of base64 that are decoded at a time */
     MAX_METADATA = 8192, /* bytes of a binary value that is decoded */
+    MAX_NAME = 256,      /* bytes of its name */
+    MAX_VALUES = 32,     /* under one name */
     MAX_UNREAD = 8       /* messages too large or damaged once decompressed, after which no more are tried */
 };
 
@@ -18,11 +20,14 @@ enum prefix_flag { COMPRESSED = 0x01, WEB_TRAILERS = 0x80 };
 struct side {
     uint64_t skip; /* bytes of a message that are passed over */
     uint64_t count, compressed;
-    uint64_t json;  /* bytes in its field */
-    bool lost;      /* where the next message begins is not known */
-    bool full;      /* no more JSON has room */
-    uint8_t unread; /* messages that could not be decompressed */
-    uint8_t *text;  /* grpc-web-text: decoded, not yet read */
+    uint64_t json; /* bytes in its field */
+    uint32_t size; /* of the message that is passed over but for its last byte, which proves that it came to its end */
+    bool passing, passing_compressed;
+    bool begun, text_mode; /* in base64 */
+    bool lost;             /* where the next message begins is not known */
+    bool full;             /* no more JSON has room */
+    uint8_t unread;        /* messages that could not be decompressed */
+    uint8_t *text;         /* grpc-web-text: decoded, not yet read */
     size_t text_n, text_cap;
 };
 
@@ -33,7 +38,7 @@ struct grpc_conn {
     struct td_arena *arena;
     struct side side[2];
     const struct grpc_method *method;
-    bool begun, text, json, wants_json[2];
+    bool begun, has_path, json, web, wants_json[2];
     bool has_status; /* it came in the content's trailers, as gRPC-Web has them */
 };
 
@@ -65,6 +70,7 @@ static void set_path(struct grpc_conn *c)
         return;
     memcpy(copy, path.p, path.n); /* setters end what peek() gave */
     path = td_bytes(copy, path.n);
+    c->has_path = true;
     c->method = grpc_schema_method(c->grpc->schema, path);
     for (slash = path.n; slash > 0 && path.p[slash - 1] != '/'; slash--)
         ;
@@ -91,7 +97,7 @@ static struct td_slice subtype_of(struct td_slice type)
 static void set_content_type(struct grpc_conn *c)
 {
     const struct td_host *host = host_of(c);
-    struct td_slice type, web = TD_LIT("application/grpc-web"), web_text = TD_LIT("application/grpc-web-text"), subtype;
+    struct td_slice type, web = TD_LIT("application/grpc-web"), subtype;
     uint8_t copy[128];
     if (!find(c, F_REQUEST_HEADERS, TD_LIT("content-type"), &type) && !find(c, F_RESPONSE_HEADERS, TD_LIT("content-type"), &type))
         return;
@@ -100,8 +106,8 @@ static void set_content_type(struct grpc_conn *c)
         return;
     memcpy(copy, type.p, type.n);
     type = td_bytes(copy, type.n);
-    c->text = td_eq_nocase(td_sub(type, 0, web_text.n), web_text);
-    if (td_eq_nocase(td_sub(type, 0, web.n), web))
+    c->web = td_eq_nocase(td_sub(type, 0, web.n), web);
+    if (c->web)
         host->set_u64(c->call, F_WEB, 1);
     subtype = subtype_of(type);
     c->json = td_eq_nocase(subtype, TD_LIT("json"));
@@ -128,7 +134,7 @@ static bool is_binary(struct td_slice name)
 static void decode_values(struct grpc_conn *c, uint32_t field, struct td_slice name, struct td_slice values)
 {
     const uint8_t *comma;
-    size_t n;
+    size_t n, count = 0;
     uint8_t *room = (uint8_t *)host_of(c)->scratch(c->conn, name.n + 2 * values.n + 3), *out;
     if (!room)
         return;
@@ -144,9 +150,10 @@ static void decode_values(struct grpc_conn *c, uint32_t field, struct td_slice n
         if (comma)
             one = td_sub(values, 0, (size_t)(comma - values.p));
         values = td_sub(values, one.n + 1, values.n);
-        if (grpc_binary_decode(one, out, &n))
+        if ((one.n || (!comma && !count)) && grpc_binary_decode(one, out, &n))
             host_of(c)->set_pair(c->call, field, name, td_bytes(out, n));
-    } while (comma);
+        count += one.n > 0;
+    } while (comma && count < MAX_VALUES);
 }
 
 /* Binary metadata: in base64, under names that say so. What has a field of its own is left out. */
@@ -157,20 +164,18 @@ static void decode_metadata(struct grpc_conn *c, uint32_t map, uint32_t field)
     if (!wants(c, field))
         return;
     while (host_of(c)->next_pair(c->call, map, &at, &name, &value))
-        if (is_binary(name) && value.n <= MAX_METADATA && !td_eq_nocase(name, TD_LIT("grpc-status-details-bin")))
+        if (is_binary(name) && name.n <= MAX_NAME && value.n <= MAX_METADATA && !td_eq_nocase(name, TD_LIT("grpc-status-details-bin")))
             decode_values(c, field, name, value);
 }
 
-static void begin(struct grpc_conn *c)
+/* The request's head; it may come behind the response's, where packets stand out of order. */
+static void begin_request(struct grpc_conn *c)
 {
     struct td_slice timeout;
     int64_t ns;
-    if (c->begun)
-        return;
-    c->begun = true;
-    host_of(c)->confirm(c->conn);
     set_path(c);
-    set_content_type(c);
+    if (!c->has_path)
+        return;
     if (wants(c, F_TIMEOUT) && find(c, F_REQUEST_HEADERS, TD_LIT("grpc-timeout"), &timeout) && grpc_parse_timeout(timeout, &ns))
         host_of(c)->set_i64(c->call, F_TIMEOUT, ns);
     copy_header(c, F_REQUEST_HEADERS, TD_LIT("grpc-encoding"), F_REQUEST_ENCODING);
@@ -182,6 +187,32 @@ static void begin(struct grpc_conn *c)
         host_of(c)->set_bytes(c->call, F_REQUEST_TYPE, td_sub(c->method->input->name, 1, c->method->input->name.n));
     if (c->method->output)
         host_of(c)->set_bytes(c->call, F_RESPONSE_TYPE, td_sub(c->method->output->name, 1, c->method->output->name.n));
+}
+
+static void begin(struct grpc_conn *c)
+{
+    if (!c->begun) {
+        c->begun = true;
+        host_of(c)->confirm(c->conn);
+        set_content_type(c);
+    }
+    if (!c->has_path)
+        begin_request(c);
+}
+
+/* gRPC-Web: a client may send base64 and ask for bytes, and the other way round. */
+static void begin_side(struct grpc_conn *c, int dir)
+{
+    struct td_slice type, text = TD_LIT("application/grpc-web-text");
+    bool known = find(c, dir == TD_CLIENT ? F_REQUEST_HEADERS : F_RESPONSE_HEADERS, TD_LIT("content-type"), &type);
+    c->side[dir].begun = true;
+    c->side[dir].text_mode = known && td_eq_nocase(td_sub(type, 0, text.n), text);
+}
+
+static void lose(struct grpc_conn *c, int dir)
+{
+    c->side[dir].lost = true;
+    host_of(c)->set_partial(c->call);
 }
 
 /* ---- Status ------------------------------------------------------------------------------------------------------------- */
@@ -277,6 +308,14 @@ static void add_json(struct grpc_conn *c, int dir, struct td_slice json)
     side->json += json.n + 1;
 }
 
+/* A message that cannot be read keeps its place. */
+static void add_unread(struct grpc_conn *c, int dir)
+{
+    c->side[dir].full = ++c->side[dir].unread == MAX_UNREAD;
+    host_of(c)->set_partial(c->call);
+    add_json(c, dir, TD_LIT("null"));
+}
+
 static void put_plain(struct grpc_conn *c, int dir, struct grpc_out *out, struct td_slice message)
 {
     const struct grpc_message *type = !c->method ? NULL : dir == TD_CLIENT ? c->method->input : c->method->output;
@@ -299,8 +338,10 @@ static void decode_message(struct grpc_conn *c, int dir, struct td_slice message
     uint8_t *room, name[32];
     if (compressed) {
         if (!find(c, dir == TD_CLIENT ? F_REQUEST_HEADERS : F_RESPONSE_HEADERS, TD_LIT("grpc-encoding"), &encoding) ||
-            encoding.n > sizeof(name) || !encoding.n)
+            encoding.n > sizeof(name) || !encoding.n) {
+            add_unread(c, dir);
             return;
+        }
         memcpy(name, encoding.p, encoding.n);
         encoding = td_bytes(name, encoding.n);
     }
@@ -308,7 +349,7 @@ static void decode_message(struct grpc_conn *c, int dir, struct td_slice message
     if (!room)
         return;
     if (compressed && !grpc_decompress(encoding, message, room, plain_cap, &plain)) {
-        c->side[dir].full = ++c->side[dir].unread == MAX_UNREAD;
+        add_unread(c, dir);
         return;
     }
     out.p = room + plain_cap;
@@ -328,6 +369,27 @@ static void count_message(struct grpc_conn *c, int dir, uint32_t n, bool compres
         host_of(c)->set_u64(c->call, dir == TD_CLIENT ? F_REQUEST_SIZES : F_RESPONSE_SIZES, n);
 }
 
+/* A message that is not decoded: counted when its last byte is there. */
+static void pass_message(struct grpc_conn *c, int dir, uint32_t n, bool compressed)
+{
+    struct side *side = &c->side[dir];
+    side->size = n;
+    side->passing_compressed = compressed;
+    side->passing = n > 0;
+    if (!n)
+        count_message(c, dir, 0, compressed);
+}
+
+static bool end_passing(struct grpc_conn *c, int dir)
+{
+    struct side *side = &c->side[dir];
+    if (!side->passing)
+        return false;
+    side->passing = false;
+    count_message(c, dir, side->size, side->passing_compressed);
+    return true;
+}
+
 static bool must_decode(const struct grpc_conn *c, int dir, uint32_t n)
 {
     return c->wants_json[dir] && !c->side[dir].full && n <= c->grpc->config->max_message;
@@ -341,24 +403,31 @@ static uint64_t take_messages(struct grpc_conn *c, int dir, struct td_slice in, 
     uint64_t used = 0;
     *ret_need = 0;
     while (used < in.n) {
+        if (end_passing(c, dir)) {
+            used++;
+            continue;
+        }
         struct td_slice rest = td_sub(in, (size_t)used, in.n);
         struct td_cursor cursor = td_cursor(rest);
         uint8_t flag = td_u8(&cursor);
         uint32_t n = td_be32(&cursor);
         struct td_slice message;
+        bool trailers = flag & WEB_TRAILERS && dir == TD_SERVER && c->web;
         if (cursor.failed) {
             *ret_need = PREFIX;
             break;
         }
-        if (flag & ~(COMPRESSED | WEB_TRAILERS)) {
+        if (flag & ~(COMPRESSED | (trailers ? WEB_TRAILERS : 0))) {
             host_of(c)->violation(c->conn, "a message with unknown flags");
-            side->lost = true;
+            lose(c, dir);
             return in.n;
         }
-        if (flag & WEB_TRAILERS ? n > c->grpc->config->max_message : !must_decode(c, dir, n)) {
-            if (!(flag & WEB_TRAILERS))
-                count_message(c, dir, n, flag & COMPRESSED);
-            used += (uint64_t)PREFIX + n;
+        if (trailers ? n > c->grpc->config->max_message || flag & COMPRESSED : !must_decode(c, dir, n)) {
+            if (trailers)
+                host_of(c)->set_partial(c->call);
+            else
+                pass_message(c, dir, n, flag & COMPRESSED);
+            used += (uint64_t)PREFIX + n - side->passing;
             continue;
         }
         message = td_take(&cursor, n);
@@ -366,7 +435,7 @@ static uint64_t take_messages(struct grpc_conn *c, int dir, struct td_slice in, 
             *ret_need = (size_t)PREFIX + n;
             break;
         }
-        if (flag & WEB_TRAILERS) {
+        if (trailers) {
             read_web_trailers(c, message);
         } else {
             count_message(c, dir, n, flag & COMPRESSED);
@@ -404,7 +473,7 @@ static size_t take_text(struct grpc_conn *c, int dir, struct td_slice in, bool l
     size_t n = in.n > MAX_TEXT ? MAX_TEXT : last ? in.n : in.n / 4 * 4, decoded, need;
     uint64_t used;
     if (!grow_text(c, side, 3 * (n / 4 + 1)) || !grpc_base64_decode(td_sub(in, 0, n), side->text + side->text_n, &decoded)) {
-        side->lost = true;
+        lose(c, dir);
         return in.n;
     }
     side->text_n += decoded;
@@ -445,13 +514,17 @@ struct td_step grpc_data(void *state, struct td_conn *conn, int dir, const struc
     uint64_t used;
     (void)conn;
     begin(c);
+    if (!side->begun)
+        begin_side(c, dir);
     if (side->lost)
         return td_used(chunk->bytes.n);
-    if (c->text)
+    if (side->text_mode)
         return td_used(take_all_text(c, dir, chunk));
     used = take_messages(c, dir, chunk->bytes, &need);
     if (used > chunk->bytes.n || need == 0)
         return td_used((size_t)used);
+    if (chunk->flags & TD_CHUNK_LAST) /* the message is cut */
+        host_of(c)->set_partial(c->call);
     return td_need((size_t)used, need);
 }
 
@@ -484,6 +557,8 @@ static void finish_side(struct grpc_conn *c, int dir)
 {
     struct side *side = &c->side[dir];
     bool client = dir == TD_CLIENT;
+    if (side->passing || side->text_n)
+        host_of(c)->set_partial(c->call);
     host_of(c)->set_u64(c->call, client ? F_REQUEST_COUNT : F_RESPONSE_COUNT, side->count);
     if (side->compressed)
         host_of(c)->set_u64(c->call, client ? F_REQUEST_COMPRESSED : F_RESPONSE_COMPRESSED, side->compressed);

@@ -48,6 +48,15 @@ static const struct td_field fields[] = {
     [F_REQUEST_COOKIES] = FIELD("request.cookies", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Cookies that the client sent (RFC 6265)."),
     [F_RESPONSE_COOKIES] =
         FIELD("response.cookies", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Cookies that the server set, without their attributes."),
+    [F_REQUEST_QUERY] = FIELD("request.query", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+                              "Parameters of the query string, decoded (URL Standard section 5.1)."),
+    [F_REQUEST_FORM] =
+        FIELD("request.form", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+              "Fields of a form that the client sent, urlencoded or multipart, decoded, each up to 4096 bytes; of a file its name."),
+    [F_PART_NAMES] = FIELD("http_part_names", TD_STRING, TD_F_REQUEST | TD_F_LIST, "Names of a multipart form's parts (RFC 7578)."),
+    [F_PART_FILE_NAMES] = FIELD("http_part_file_names", TD_STRING, TD_F_REQUEST | TD_F_LIST,
+                                "File names of these parts, in the same order; empty for a part that is no file."),
+    [F_PART_SIZES] = FIELD("http_part_sizes", TD_U64, TD_F_REQUEST | TD_F_LIST, "Bytes of these parts' content, in the same order."),
     [F_REQUEST_HEADERS_SIZE] =
         FIELD("request_headers_size", TD_U64, TD_F_REQUEST, "Bytes of the request's head: request line, fields, empty line."),
     [F_RESPONSE_HEADERS_SIZE] =
@@ -91,7 +100,8 @@ static const struct td_point points[] = {
     {"http.content",
      "The content of a call's request and response, without framing. The key is the media type of the request, or of a lone response, "
      "without parameters: application/json; of application/grpc* without +json and the like. Such content comes as it was sent, other "
-     "content without its codings.",
+     "content without its codings. Of a request without content the query string, if it has a parameter query or extensions, with the "
+     "key application/x-www-form-urlencoded.",
      TD_POINT_CALL},
 };
 

@@ -114,6 +114,8 @@ static void set_target(const struct http_out *out, struct td_call *call, const s
         query = td_sub(path, (size_t)(mark - path.p) + 1, path.n);
         path.n = (size_t)(mark - path.p);
         set_text(out, call, F_QUERY_STRING, query);
+        if (http_wants(out, F_REQUEST_QUERY))
+            content_set_query(out->http->host, out->conn, call, F_REQUEST_QUERY, query);
     }
     if (td_eq(head->method, TD_LIT("CONNECT")))
         path.n = 0;

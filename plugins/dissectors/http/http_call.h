@@ -3,6 +3,7 @@
 #define HTTP_CALL_H
 
 #include "../content/content_body.h"
+#include "../content/content_form.h"
 #include "http_parse.h"
 
 /* The component's fields; http.c documents them in this order. */
@@ -27,6 +28,11 @@ enum http_field_index {
     F_RESPONSE_TRAILERS,
     F_REQUEST_COOKIES,
     F_RESPONSE_COOKIES,
+    F_REQUEST_QUERY,
+    F_REQUEST_FORM,
+    F_PART_NAMES,
+    F_PART_FILE_NAMES,
+    F_PART_SIZES,
     F_REQUEST_HEADERS_SIZE,
     F_RESPONSE_HEADERS_SIZE,
     F_REQUEST_BODY_SIZE,

@@ -91,6 +91,7 @@ int http_gap(void *state, struct td_conn *conn, int dir, uint64_t offset, uint64
     http_pairing_gap(&c->pairing, dir, c->side[TD_CLIENT].kept_back);
     if (dir == TD_SERVER && c->tunnel) {
         /* The answer may be lost. If the client goes on in HTTP, its requests will be found. */
+        http_lose_answer(c, c->tunnel);
         c->tunnel = NULL;
         http_look_for_start(&c->side[TD_CLIENT], true);
     }
@@ -131,10 +132,18 @@ int http_open(const void *self, struct td_conn *conn, const struct td_flow *flow
         return TD_E_NOMEM;
     c->out.http = http;
     c->out.conn = conn;
+    c->arena = arena;
     for (field = 0; field < F_COUNT; field++)
         c->out.wanted |= http->host->wants(conn, field) ? 1u << field : 0;
+    c->forms.pairs = F_REQUEST_FORM;
+    c->forms.names = F_PART_NAMES;
+    c->forms.file_names = F_PART_FILE_NAMES;
+    c->forms.sizes = F_PART_SIZES;
+    content_forms_init(&c->forms, http->host, conn, arena);
     c->full = c->out;
     c->full.wanted = UINT32_MAX;
+    c->more = c->out;
+    c->more.wanted |= 1u << F_METHOD | 1u << F_PATH | 1u << F_REQUEST_CONTENT_TYPE | 1u << F_RESPONSE_CONTENT_TYPE;
     c->keep_fields = http_wants(&c->out, F_REQUEST_HEADERS) || http_wants(&c->out, F_RESPONSE_HEADERS) ||
                      http_wants(&c->out, F_REQUEST_COOKIES) || http_wants(&c->out, F_RESPONSE_COOKIES);
     c->doubtful = !(flow->flags & (TD_FLOW_PORT_HINT | TD_FLOW_CONFIGURED));

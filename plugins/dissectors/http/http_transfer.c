@@ -3,6 +3,14 @@
 
 /* ---- Ends of messages -------------------------------------------------------------------------------------------- */
 
+static void end_form(struct http_conn *c, int dir, bool whole)
+{
+    struct http_side *side = &c->side[dir];
+    if (side->form)
+        content_form_end(&c->forms, side->form, side->exchange->call, whole);
+    side->form = NULL;
+}
+
 void http_end_message(struct http_conn *c, int dir, bool cut)
 {
     struct http_side *side = &c->side[dir];
@@ -10,6 +18,7 @@ void http_end_message(struct http_conn *c, int dir, bool cut)
     struct content_sink sink = http_sink(&c->out, e->call, dir);
     uint32_t flags = http_body_end(&c->out, e->call, dir, &side->body);
     content_child_end(&e->child, &sink, &side->body, dir, side->content);
+    end_form(c, dir, !cut);
     if (cut)
         flags |= dir == TD_CLIENT ? TD_REQUEST_CUT : TD_RESPONSE_CUT;
     side->exchange = NULL;
@@ -41,6 +50,8 @@ static void add_content(struct http_conn *c, int dir, const struct http_input *i
 {
     struct http_side *side = &c->side[dir];
     http_body_add(&c->out, side->exchange->call, dir, &side->body, content);
+    if (side->form)
+        content_form_add(&c->forms, side->form, side->exchange->call, content);
     if (side->exchange->child.sub && content.n) {
         struct content_sink sink = http_sink(&c->out, side->exchange->call, dir);
         uint64_t begin = in->offset + (uint64_t)(content.p - in->bytes.p);
@@ -55,6 +66,7 @@ static void miss_content(struct http_conn *c, int dir, uint64_t n)
     struct content_sink sink = http_sink(&c->out, side->exchange->call, dir);
     side->exchange->flags |= side->body.keep ? TD_PARTIAL : 0;
     content_body_miss(&side->body, n);
+    end_form(c, dir, false);
     content_child_gap(&side->exchange->child, &sink, &side->body, dir, n);
 }
 
@@ -62,7 +74,7 @@ static void miss_content(struct http_conn *c, int dir, uint64_t n)
 static bool may_skip(const struct http_conn *c, int dir)
 {
     const struct http_side *side = &c->side[dir];
-    return !side->body.keep && !side->exchange->child.sub &&
+    return !side->body.keep && !side->form && !side->exchange->child.sub &&
            !http_wants(&c->out, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE);
 }
 

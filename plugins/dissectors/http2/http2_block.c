@@ -95,10 +95,13 @@ static void tell_settings(struct http2_conn *c, int dir, struct http2_stream *s)
 /* Takes the list for what it is; false: for the trailers of this half. */
 static bool begins_half(struct http2_stream *s, int dir, const struct http2_list *list, bool end_stream)
 {
-    if (dir == TD_CLIENT ? is_request(list) : list->status.n > 0)
-        return true;
+    bool head = dir == TD_CLIENT ? is_request(list) : list->status.n > 0;
+    if (head && s->half[dir].begun) /* malformed (RFC 9113 section 8.1): the first one counts */
+        s->flags |= TD_PARTIAL;
     if (s->half[dir].begun)
         return false;
+    if (head)
+        return true;
     /* Its beginning was lost, or cannot be read. */
     s->flags |= TD_PARTIAL;
     return (list->unknown || list->damaged) && !(end_stream && s->half[dir].content);

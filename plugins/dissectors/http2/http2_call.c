@@ -82,7 +82,10 @@ static void set_target(const struct http2_out *out, struct td_call *call, const 
     if (path.n || !list->unknown)
         set_text(out, call, F_REQUEST_TARGET, path.n ? path : list->authority);
     if (mark) {
-        set_text(out, call, F_QUERY_STRING, td_sub(path, (size_t)(mark - path.p) + 1, path.n));
+        struct td_slice query = td_sub(path, (size_t)(mark - path.p) + 1, path.n);
+        set_text(out, call, F_QUERY_STRING, query);
+        if (http2_wants(out, F_REQUEST_QUERY))
+            content_set_query(out->http2->host, out->conn, call, F_REQUEST_QUERY, query);
         path.n = (size_t)(mark - path.p);
     }
     set_text(out, call, F_PATH, path);

@@ -7,6 +7,7 @@
 #include "http2_memory.h"
 
 #include "../content/content_body.h"
+#include "../content/content_form.h"
 
 /* The component's fields; http2.c documents them in this order. */
 enum http2_field_index {
@@ -29,6 +30,11 @@ enum http2_field_index {
     F_RESPONSE_TRAILERS,
     F_REQUEST_COOKIES,
     F_RESPONSE_COOKIES,
+    F_REQUEST_QUERY,
+    F_REQUEST_FORM,
+    F_PART_NAMES,
+    F_PART_FILE_NAMES,
+    F_PART_SIZES,
     F_REQUEST_HEADERS_SIZE,
     F_RESPONSE_HEADERS_SIZE,
     F_REQUEST_BODY_SIZE,

@@ -64,9 +64,10 @@ static void on_settings(struct http2_conn *c, int dir, const struct http2_frame 
     struct http2_side *side = &c->side[dir];
     if (frame->flags & HTTP2_ACK)
         return;
-    side->settings_n = (uint8_t)(settings.n < sizeof(side->settings) ? settings.n : sizeof(side->settings));
-    if (side->settings_n)
-        memcpy(side->settings, settings.p, side->settings_n);
+    settings = td_sub(settings, 0, sizeof(side->settings) - side->settings_n);
+    if (settings.n)
+        memcpy(side->settings + side->settings_n, settings.p, settings.n);
+    side->settings_n = (uint8_t)(side->settings_n + settings.n);
     if (frame->stream == 0 && settings.n)
         http2_confirm(c);
 }
@@ -253,7 +254,7 @@ static struct outcome at_frame(struct http2_conn *c, int dir, const struct http2
     size_t all;
     if (!http2_read_header(in->bytes, &frame))
         return wait_for(0, HTTP2_FRAME_HEADER);
-    fault = http2_header_fault(&frame, HTTP2_MAX_FRAME_SEEN);
+    fault = http2_header_fault(&frame, frame.type == HTTP2_DATA ? HTTP2_MAX_DATA_SEEN : HTTP2_MAX_FRAME_SEEN);
     if (!fault && side->block.open && frame.type != HTTP2_CONTINUATION)
         fault = "a header block that is not continued";
     if (fault) {
@@ -337,6 +338,14 @@ static struct outcome step(struct http2_conn *c, int dir, const struct http2_inp
 
 /* ---- Callbacks ------------------------------------------------------------------------------------------------------- */
 
+/* HTTP/1 tells of an upgrade; behind CONNECT a connection begins like any other. ":status" is missing if the answer was lost. */
+static bool is_upgraded(const struct http2_conn *c)
+{
+    const struct td_host *host = c->out.http2->host;
+    struct td_slice value;
+    return TD_HAS(host, told) && (host->told(c->out.conn, TD_LIT(":status"), &value) || host->told(c->out.conn, TD_LIT(":path"), &value));
+}
+
 /* After an upgrade from HTTP/1.1 the request that asked for it is stream 1's: its answer comes here. The request itself is seen again if
  * HTTP/1 could keep it. Returns the bytes that it takes. */
 static size_t begin(struct http2_conn *c, int dir, const struct td_chunk *chunk)
@@ -348,7 +357,7 @@ static size_t begin(struct http2_conn *c, int dir, const struct td_chunk *chunk)
         return 0;
     if (dir == TD_CLIENT)
         request = http2_take_upgrade(c, chunk->bytes);
-    if (!request && chunk->offset == 0)
+    if (!request && !is_upgraded(c))
         return 0;
     s = http2_stream_open(&c->streams, 1);
     if (!s)
@@ -444,6 +453,11 @@ int http2_open(const void *self, struct td_conn *conn, const struct td_flow *flo
     c->out.conn = conn;
     for (field = 0; field < F_COUNT; field++)
         c->out.wanted |= http2->host->wants(conn, field) ? UINT64_C(1) << field : 0;
+    c->streams.forms.pairs = F_REQUEST_FORM;
+    c->streams.forms.names = F_PART_NAMES;
+    c->streams.forms.file_names = F_PART_FILE_NAMES;
+    c->streams.forms.sizes = F_PART_SIZES;
+    content_forms_init(&c->streams.forms, http2->host, conn, arena);
     http2_memory_init(&c->memory, http2->host, arena);
     c->streams.out = &c->out;
     c->streams.arena = arena;

@@ -6,9 +6,10 @@
 #include "http2_stream.h"
 
 enum {
-    HTTP2_MAX_FRAME_SEEN = 1 << 20, /* bytes of a payload; more than that is taken for a loss of the framing */
-    HTTP2_MAX_SETTINGS = 16,        /* that are told of one SETTINGS frame */
-    HTTP2_MAX_LOOK = 48 * 1024      /* bytes that are kept while looking for a frame */
+    HTTP2_MAX_FRAME_SEEN = 1 << 20,      /* bytes of a payload; more than that is taken for a loss of the framing */
+    HTTP2_MAX_DATA_SEEN = (1 << 24) - 1, /* as large as a peer may allow: content is not kept for its frame's end */
+    HTTP2_MAX_SETTINGS = 16,             /* that are told with one call */
+    HTTP2_MAX_LOOK = 48 * 1024           /* bytes that are kept while looking for a frame */
 };
 
 enum http2_side_state {
@@ -40,7 +41,7 @@ struct http2_side {
     uint64_t seen;          /* stream offset up to which bytes were shown before: a packet begins there */
     struct http2_hpack hpack;
     struct http2_block block;
-    uint8_t settings[HTTP2_MAX_SETTINGS * 6]; /* the newest, to be told with the next call */
+    uint8_t settings[HTTP2_MAX_SETTINGS * 6]; /* since the call before, to be told with the next */
     uint8_t settings_n;
 };
 

@@ -102,6 +102,13 @@ static void end_body(struct http2_streams *all, struct http2_stream *s, int dir)
     content_child_end(&s->child, &sink, &h->body, dir, h->content_end);
 }
 
+static void end_form(struct http2_streams *all, struct http2_stream *s, bool whole)
+{
+    if (s->form)
+        content_form_end(&all->forms, s->form, s->call, whole);
+    s->form = NULL;
+}
+
 static void end_half(struct http2_streams *all, struct http2_stream *s, int dir, bool cut)
 {
     struct http2_half *h = &s->half[dir];
@@ -111,6 +118,8 @@ static void end_half(struct http2_streams *all, struct http2_stream *s, int dir,
     h->cut |= cut;
     if (h->cut)
         s->flags |= dir == TD_CLIENT ? TD_REQUEST_CUT : TD_RESPONSE_CUT;
+    if (dir == TD_CLIENT)
+        end_form(all, s, !h->cut);
     if (dir == TD_CLIENT && !h->begun)
         all->n_headless--;
     end_body(all, s, dir);
@@ -224,12 +233,30 @@ static void begin_half(struct http2_streams *all, struct http2_stream *s, int di
     note_list(s, list);
 }
 
+/* An extended CONNECT (RFC 8441): what its content is, :protocol says. */
+static void open_tunnel(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
+{
+    if (s->call && !s->child.sub)
+        s->child.sub = host_of(all)->sub_open(all->out->conn, s->call, "http.upgrade", list->protocol);
+    s->child.raw = s->child.sub != NULL;
+}
+
 void http2_stream_request(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
 {
     struct content_sink sink = sink_of(all, s, TD_CLIENT);
-    content_child_open(&s->child, &sink, list->content_type);
+    struct td_slice query = list->content_type.n ? td_bytes(NULL, 0) : content_query(list->path);
+    if (list->protocol.n)
+        open_tunnel(all, s, list);
+    else if (query.n)
+        content_child_open_query(&s->child, &sink, query);
+    else
+        content_child_open(&s->child, &sink, list->content_type);
     begin_half(all, s, TD_CLIENT, list);
     http2_set_request(all->out, s->call, list);
+    if (list->content_type.n && !list->n_codings && !s->form && !s->half[TD_CLIENT].content)
+        s->form = content_form_begin(&all->forms, list->content_type);
+    if (query.n && !list->protocol.n)
+        content_child_query(&s->child, &sink, query, 0);
 }
 
 void http2_stream_response(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
@@ -251,7 +278,7 @@ void http2_stream_trailers(struct http2_streams *all, struct http2_stream *s, in
 
 bool http2_stream_may_skip(const struct http2_streams *all, const struct http2_stream *s, int dir)
 {
-    return !s || (!s->half[dir].body.keep && !content_child_follows(&s->child, &s->half[dir].body) &&
+    return !s || (!s->half[dir].body.keep && !(dir == TD_CLIENT && s->form) && !content_child_follows(&s->child, &s->half[dir].body) &&
                   !http2_wants(all->out, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE));
 }
 
@@ -261,6 +288,8 @@ void http2_stream_data(struct http2_streams *all, struct http2_stream *s, int di
     s->half[dir].content = true;
     s->half[dir].content_end = begin + content.n;
     content_body_add(&s->half[dir].body, &sink, content);
+    if (dir == TD_CLIENT && s->form)
+        content_form_add(&all->forms, s->form, s->call, content);
     content_child_data(&s->child, &sink, &s->half[dir].body, dir, content, begin);
 }
 
@@ -271,5 +300,7 @@ void http2_stream_miss(struct http2_streams *all, struct http2_stream *s, int di
     if (body->keep || content_child_follows(&s->child, body))
         s->flags |= TD_PARTIAL;
     content_body_miss(body, n);
+    if (dir == TD_CLIENT)
+        end_form(all, s, false);
     content_child_gap(&s->child, &sink, body, dir, n);
 }

@@ -28,6 +28,7 @@ struct http2_stream {
     struct http2_stream *older, *newer;
     struct td_call *call;
     struct content_child child;
+    struct content_form *form; /* that the request's content is; NULL: none */
     struct http2_half half[2];
     uint32_t id, flags; /* td_commit_flag */
     uint32_t padding;
@@ -37,6 +38,7 @@ struct http2_stream {
 struct http2_streams {
     struct http2_out *out;
     struct td_arena *arena;
+    struct content_forms forms;
     struct http2_stream *buckets[HTTP2_BUCKETS];
     struct http2_stream *oldest, *newest, *free;
     uint32_t n;

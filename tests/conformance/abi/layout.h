@@ -76,6 +76,9 @@ AT(td_host, sub_close, 192);
 AT(td_host, layer, 200);
 AT(td_host, find_pair, 208);
 AT(td_host, next_pair, 216);
+AT(td_host, set_partial, 224);
+AT(td_host, tell, 232);
+AT(td_host, told, 240);
 #endif
 
 GROWS(td_claim, 24);
