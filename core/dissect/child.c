@@ -138,8 +138,6 @@ void child_close(struct td_conn *c, int why)
 {
     for (int dir = TD_CLIENT; dir <= TD_SERVER; dir++)
         conn_finish_side(c, conn_dir(c, dir));
-    if (c->child)
-        child_close(c->child, why);
     if (c->owner)
         conn_release_owner(c, why);
     *slot_of(c->parent, c->within) = NULL;

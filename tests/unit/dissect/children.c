@@ -183,6 +183,16 @@ static void ends(void)
     server("reply 1\n");
     like(see(), " took C9+18@3 refused ", "its memory is its flow's");
     is_str(calls(), "INNER[] a>1 C6/4 S8/5;", "and given back");
+
+    start();
+    client("ask a\nsub inner\nin tag x\nin sub deep\nin in tag y\nin last sure\n");
+    server("reply 1\n");
+    like(see(), " S0+8@4 close(fin) C6+5@3 close(fin) close(end)", "what it holds until its end it can still give to its own child");
+    is_str(calls(), "DEEP[x] a>1 C6/4 S8/5;", "whose word counts then");
+
+    start();
+    client("ask a\nsub inner\nlast sure\n");
+    like(see(), " close(end) C0+5@3 close(end)", "and that is of the newest packet's time");
 }
 
 int main(void)
