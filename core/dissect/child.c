@@ -147,16 +147,18 @@ void child_close(struct td_conn *c, int why)
 /* ---- Feeding ---- */
 
 /* Which packets brought bytes that stood in [begin, end) of the parent's stream: one by one if they are these bytes, else the last of
- * them brought all. */
+ * them brought all. What its parent is done with, and gives only now, the newest one brought. */
 static void add_pieces(struct td_conn *c, int side, uint64_t n, uint64_t begin, uint64_t end)
 {
     const struct conn_stream *from = &c->parent->stream[side];
+    if (!from->pieces[0].frame) /* nothing came of this side: the other one tells what it would say, as with a push */
+        from = &c->parent->stream[!side];
     bool same = end - begin == n;
     uint64_t given = 0;
     for (uint32_t i = conn_find_piece(from, same || end <= begin ? begin : end - 1); given < n; i++) {
-        const struct conn_piece *piece = i < from->piece_n ? &from->pieces[i] : from->piece_n ? &from->pieces[from->piece_n - 1] : NULL;
+        const struct conn_piece *piece = &from->pieces[i < from->piece_n ? i : from->piece_n ? from->piece_n - 1 : 0];
         uint64_t until = same && i + 1 < from->piece_n && piece->end < end ? piece->end - begin : n;
-        struct flow_origin origin = {.frame = piece ? piece->frame : c->flow->id, .time_ns = piece ? piece->time_ns : 0};
+        struct flow_origin origin = {.frame = piece->frame, .time_ns = piece->time_ns};
         conn_add_piece(c, side, until - given, &origin);
         given = until;
     }
