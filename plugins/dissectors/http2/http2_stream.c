@@ -238,7 +238,16 @@ static void open_tunnel(struct http2_streams *all, struct http2_stream *s, const
 {
     if (s->call && !s->child.sub)
         s->child.sub = host_of(all)->sub_open(all->out->conn, s->call, "http.upgrade", list->protocol);
-    s->child.raw = s->child.sub != NULL;
+    s->child.raw = s->tunnel = s->child.sub != NULL;
+}
+
+/* It was refused: what follows is the content of an ordinary response. */
+static void close_tunnel(struct http2_streams *all, struct http2_stream *s)
+{
+    if (s->child.sub)
+        host_of(all)->sub_close(s->child.sub, TD_CLOSE_LOST);
+    s->child.sub = NULL;
+    s->child.raw = s->tunnel = false;
 }
 
 void http2_stream_request(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
@@ -262,6 +271,9 @@ void http2_stream_request(struct http2_streams *all, struct http2_stream *s, con
 void http2_stream_response(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
 {
     struct content_sink sink = sink_of(all, s, TD_SERVER);
+    unsigned status = http2_list_status(list);
+    if (s->tunnel && status && status / 100 != 2)
+        close_tunnel(all, s);
     if (!s->half[TD_CLIENT].begun)
         content_child_open(&s->child, &sink, list->content_type);
     begin_half(all, s, TD_SERVER, list);

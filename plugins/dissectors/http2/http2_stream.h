@@ -33,6 +33,7 @@ struct http2_stream {
     uint32_t id, flags; /* td_commit_flag */
     uint32_t padding;
     bool by_server; /* a pushed one */
+    bool tunnel;    /* the child is what an extended CONNECT has asked for */
 };
 
 struct http2_streams {
