@@ -207,11 +207,112 @@ static void upgrades(void)
     mock_clear(&m);
 }
 
+/* ---- Work for many streams ---- */
+
+static unsigned gaps, numbers;
+
+static struct td_conn *open_child(struct td_conn *conn, struct td_call *call, const char *point, struct td_slice key)
+{
+    (void)call;
+    (void)point;
+    return key.n ? conn : NULL;
+}
+
+static int child_data(struct td_conn *child, int dir, struct td_slice bytes, uint64_t begin, uint64_t end)
+{
+    (void)child;
+    (void)dir;
+    (void)bytes;
+    (void)begin;
+    (void)end;
+    return TD_OK;
+}
+
+static int child_gap(struct td_conn *child, int dir, uint64_t len)
+{
+    (void)child;
+    (void)dir;
+    (void)len;
+    gaps++;
+    return TD_OK;
+}
+
+static void child_eof(struct td_conn *child, int dir)
+{
+    (void)child;
+    (void)dir;
+}
+
+static void child_close(struct td_conn *child, int why)
+{
+    (void)child;
+    (void)why;
+}
+
+static void count_number(struct td_call *call, uint32_t field, uint64_t value)
+{
+    (void)call;
+    (void)field;
+    (void)value;
+    numbers++;
+}
+
+static void many_streams(void)
+{
+    enum { MANY = 50, TIMES = 200 };
+    start_talk();
+    m.host.sub_open = open_child;
+    m.host.sub_data = child_data;
+    m.host.sub_gap = child_gap;
+    m.host.sub_eof = child_eof;
+    m.host.sub_close = child_close;
+    for (uint32_t i = 0; i < MANY; i++)
+        CLIENT(HEADERS, END_HEADERS, 2 * i + 1,
+               "\x83\x84\x86\x0f\x10\x10"
+               "application/grpc");
+    gaps = 0;
+    for (int i = 0; i < TIMES; i++)
+        mock_gap(&m, TD_CLIENT, 5);
+    is_int(gaps, 0, "what was lost costs nothing for each stream that is open");
+    CLIENT(DATA, 0, 1, "abc");
+    CLIENT(DATA, 0, 1, "def");
+    is_int(gaps, 1, "one that goes on is told of it first");
+    (void)finish();
+    is_int(gaps, MANY, "and each at its end, once");
+    is_int(m.committed, MANY, "when they are told");
+    mock_clear(&m);
+
+    start_talk();
+    for (uint32_t i = 0; i < MANY; i++)
+        CLIENT(HEADERS, WHOLE, 2 * i + 1, GET_ROOT);
+    m.host.set_u64 = count_number;
+    numbers = 0;
+    for (int i = 0; i < TIMES; i++) {
+        const uint8_t payload[8] = {0, 0, 1, 0, 0, 0, 0, (uint8_t)(i + 1)};
+        send_frame(TD_SERVER, GOAWAY, 0, 0, td_bytes(payload, sizeof(payload)));
+    }
+    ok(numbers >= MANY && numbers < MANY * 10, "GOAWAY is not looked at as often as one likes: %u", numbers);
+    (void)finish();
+    mock_clear(&m);
+
+    start_talk();
+    for (uint32_t i = 0; i < 300; i++)
+        SERVER(HEADERS, END_HEADERS, 1001 + 2 * i, OK_200);
+    CLIENT(SETTINGS, 0, 0, "");
+    SERVER(DATA, END_STREAM, 1001 + 2 * 299, "");
+    is_int(m.committed, 0, "a response may wait for its request");
+    SERVER(DATA, END_STREAM, 1001, "");
+    is_int(m.committed, 1, "but not that many of them");
+    (void)finish();
+    mock_clear(&m);
+}
+
 int main(void)
 {
     exchanges();
     ends();
     middles();
     upgrades();
+    many_streams();
     return tap_done();
 }
