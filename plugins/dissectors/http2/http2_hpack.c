@@ -137,10 +137,11 @@ int http2_hpack_side(struct td_slice block)
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
+/* "The table may have this size" as an encoder says it: HTTP2_MAX_TABLE. */
+static const uint8_t largest[] = {0x3f, 0xe1, 0xff, 0x03};
+
 static bool make_inflater(struct http2_hpack *h)
 {
-    /* "The table may have this size" as an encoder says it: the largest one, as it is not known what was agreed on. */
-    static const uint8_t largest[] = {0x3f, 0xe1, 0xff, 0x03};
     nghttp2_nv field;
     int flags = 0;
     if (h->inflater)
@@ -150,6 +151,7 @@ static bool make_inflater(struct http2_hpack *h)
     /* What the receiver allows is in its SETTINGS, but the sender repeats it in its blocks, at the place from which on it
      * holds (section 4.2). */
     (void)nghttp2_hd_inflate_change_table_size(h->inflater, HTTP2_MAX_TABLE);
+    /* It is not known what was agreed on. */
     if (h->lost && nghttp2_hd_inflate_hd2(h->inflater, &field, &flags, largest, sizeof(largest), 0) != (ssize_t)sizeof(largest)) {
         http2_hpack_clear(h);
         return false;
@@ -210,7 +212,7 @@ static enum http2_hpack_result inflate_lossy(struct http2_hpack *h, struct td_sl
             return HTTP2_HPACK_BAD;
         known = r.index <= nghttp2_hd_inflate_get_num_table_entries(h->inflater);
         if (r.kind == TABLE_SIZE && r.index > HTTP2_MAX_TABLE)
-            continue;
+            r.all = td_bytes(largest, sizeof(largest));
         if (r.kind == TABLE_SIZE || known)
             result = inflate_part(h, r.all, false, fn, ctx);
         else if (r.kind != INDEXED)
@@ -221,10 +223,22 @@ static enum http2_hpack_result inflate_lossy(struct http2_hpack *h, struct td_sl
     return result;
 }
 
+/* Does its sender keep more from now on than is kept here? */
+static bool exceeds_table(struct td_slice block)
+{
+    struct td_cursor c = td_cursor(block);
+    struct representation r;
+    while (td_left(&c) && next_representation(&c, &r) && r.kind == TABLE_SIZE)
+        if (r.index > HTTP2_MAX_TABLE)
+            return true;
+    return false;
+}
+
 enum http2_hpack_result http2_hpack_read(struct http2_hpack *h, struct td_slice block, http2_field_fn *fn, void *ctx)
 {
     enum http2_hpack_result result = HTTP2_HPACK_NOMEM;
     if (make_inflater(h)) {
+        h->lost = h->lost || exceeds_table(block);
         result = h->lost ? inflate_lossy(h, block, fn, ctx) : inflate_part(h, block, true, fn, ctx);
         (void)nghttp2_hd_inflate_end_headers(h->inflater);
     }
