@@ -35,7 +35,7 @@ static void lose_framing(struct http2_conn *c, int dir)
 static void on_reset(struct http2_conn *c, int dir, const struct http2_frame *frame, uint32_t error, uint64_t begin)
 {
     struct http2_stream *s = http2_stream_find(&c->streams, frame->stream);
-    if (!s)
+    if (!s || (dir == TD_CLIENT && s->lingers))
         return;
     c->out.http2->host->mark(s->call, dir, begin, begin + HTTP2_FRAME_HEADER + frame->length);
     http2_set_number(&c->out, s->call, F_ERROR, error);

@@ -226,6 +226,7 @@ void http2_stream_linger(struct http2_streams *all, struct http2_stream *s, int6
         http2_stream_finish(all, s, TD_CLOSE_RESET);
         return;
     }
+    s->lingers = true;
     if (all->lingering_n == HTTP2_LINGERING)
         end_oldest_lingering(all);
     l = &all->lingering[(all->lingering_first + all->lingering_n++) % HTTP2_LINGERING];

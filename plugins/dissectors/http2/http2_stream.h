@@ -38,6 +38,7 @@ struct http2_stream {
     uint32_t padding;
     bool by_server; /* a pushed one */
     bool headless;  /* its request may still come */
+    bool lingers;   /* the client has reset it */
     bool tunnel;    /* the child is what an extended CONNECT has asked for */
 };
 

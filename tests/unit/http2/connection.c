@@ -139,6 +139,19 @@ static void ends(void)
 
     start_talk();
     CLIENT(HEADERS, WHOLE, 1, GET_ROOT);
+    CLIENT(HEADERS, WHOLE, 3, GET_ROOT);
+    CLIENT(RST_STREAM, 0, 1, "\0\0\0\x08");
+    for (int i = 0; i < 100; i++)
+        CLIENT(RST_STREAM, 0, 3, "\0\0\0\x08");
+    is_int(m.committed, 0, "a client that resets a stream again and again does not end what others wait for");
+    SERVER(HEADERS, WHOLE, 1, OK_200);
+    SERVER(HEADERS, WHOLE, 3, OK_200);
+    is_int(m.committed, 2, "nor its own");
+    (void)finish();
+    mock_clear(&m);
+
+    start_talk();
+    CLIENT(HEADERS, WHOLE, 1, GET_ROOT);
     CLIENT(HEADERS, WHOLE, 3, "\x82\x84\x86\xbe");
     SERVER(GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0");
     is_int(m.committed, 1, "what the server has not looked at when it goes is over");
