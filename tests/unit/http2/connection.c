@@ -4,6 +4,8 @@
 #include "mock_host.h"
 #include "tap.h"
 
+#include <stdlib.h>
+
 extern const struct td_plugin td_plugin_v1_http2;
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -12,7 +14,7 @@ extern const struct td_plugin td_plugin_v1_http2;
 #define OK_200 "\x88"
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
-enum { END_STREAM = 1, END_HEADERS = 4, PADDED = 8, WHOLE = 5 };
+enum { ACK = 1, END_STREAM = 1, END_HEADERS = 4, PADDED = 8, WHOLE = 5 };
 
 static struct mock m;
 
@@ -220,6 +222,63 @@ static void upgrades(void)
     mock_clear(&m);
 }
 
+/* What stands before the connection in its bytes is an upgrade only if HTTP/1 says so. */
+static void behind_others(void)
+{
+    static const char *const answered[] = {":status", "101", NULL}, *const asked[] = {":path", "/", NULL};
+    static const char *const *const told[] = {NULL, answered, asked};
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        start(0);
+        m.told = told[i];
+        m.side[TD_CLIENT].offset = m.side[TD_SERVER].offset = 100;
+        mock_feed(&m, TD_CLIENT, TD_LIT(PREFACE));
+        CLIENT(SETTINGS, 0, 0, "");
+        SERVER(SETTINGS, 0, 0, "");
+        if (!told[i])
+            CLIENT(HEADERS, WHOLE, 1, GET_ROOT);
+        SERVER(HEADERS, WHOLE, 1, OK_200);
+        has(finish(), told[i] ? "http2_upgraded: 1;status_code: 200" : "method: GET;status_code: 200", "behind other bytes");
+        is_int(m.committed, 1, "in one call");
+        if (!told[i])
+            hasnt(buf_cstr(&m.out), "http2_upgraded", "a tunnel is no upgrade");
+        if (!told[i])
+            hasnt(buf_cstr(&m.out), "flags:", "and its first request is whole");
+        mock_clear(&m);
+    }
+}
+
+static void oddities(void)
+{
+    enum { LARGE = (1 << 20) + 1000 };
+    uint8_t *large = calloc(1, LARGE);
+    start_talk();
+    CLIENT(SETTINGS, 0, 0, "\0\3\0\0\0\7");
+    CLIENT(SETTINGS, ACK, 0, "");
+    CLIENT(HEADERS, END_HEADERS, 1, POST_ROOT);
+    send_frame(TD_CLIENT, DATA, END_STREAM, 1, td_bytes(large, LARGE));
+    SERVER(HEADERS, WHOLE, 1, OK_200);
+    CLIENT(HEADERS, WHOLE, 3, GET_ROOT);
+    SERVER(HEADERS, WHOLE, 3, OK_200);
+    has(finish(), "request_body_size: 1049576;http2_stream_id: 3;status_code: 200", "frames of content may be larger than 1 MiB");
+    has(buf_cstr(&m.out), "http2_client_settings: INITIAL_WINDOW_SIZE=256, MAX_CONCURRENT_STREAMS=7", "settings of several frames");
+    is_int(m.committed, 2, "in two calls");
+    hasnt(buf_cstr(&m.out), "partial", "which are whole");
+    mock_clear(&m);
+    free(large);
+
+    start_talk();
+    CLIENT(HEADERS, END_HEADERS, 1, POST_ROOT);
+    CLIENT(DATA, 0, 1, "one");
+    CLIENT(HEADERS, WHOLE, 1, GET_ROOT);
+    SERVER(HEADERS, END_HEADERS, 1, OK_200);
+    SERVER(HEADERS, WHOLE, 1, "\x8d"); /* 404 */
+    has(finish(), "method: POST;request.body: one;status_code: 200;flags: partial", "a stream has one request and one response");
+    hasnt(buf_cstr(&m.out), "method: GET", "not another");
+    hasnt(buf_cstr(&m.out), "status_code: 404", "not another");
+    is_int(m.committed, 1, "in one call");
+    mock_clear(&m);
+}
+
 /* ---- Work for many streams ---- */
 
 static unsigned gaps, numbers;
@@ -326,6 +385,8 @@ int main(void)
     ends();
     middles();
     upgrades();
+    behind_others();
+    oddities();
     many_streams();
     return tap_done();
 }
