@@ -52,19 +52,27 @@ static void add_piece(struct td_conn *c, struct conn_stream *s, uint64_t n, cons
         s->pieces[s->piece_n++] = (struct conn_piece){s->end, origin->frame, origin->time_ns};
 }
 
+/* A child may be given something later, which the newest packet has brought then. */
+static void drop_all_pieces(struct conn_stream *s)
+{
+    if (s->piece_n > 1)
+        s->pieces[0] = s->pieces[s->piece_n - 1];
+    s->piece_at = s->piece_n = 0;
+}
+
 static void drop_pieces(struct conn_stream *s)
 {
     while (s->piece_at < s->piece_n && s->pieces[s->piece_at].end <= s->next)
         s->piece_at++;
     if (s->piece_at == s->piece_n)
-        s->piece_at = s->piece_n = 0;
+        drop_all_pieces(s);
 }
 
 static void drop_kept(struct td_conn *c, struct conn_stream *s)
 {
     s->next = s->end;
     s->need = 0;
-    s->piece_at = s->piece_n = 0;
+    drop_all_pieces(s);
     if (s->kept.cap) {
         flow_give(c->shard->flows, c->flow, s->kept.cap);
         buf_clear(&s->kept);

@@ -68,7 +68,7 @@ struct conn_stream {
     size_t need;      /* do not present fewer bytes than this; 0: any more will do */
     struct buf kept;  /* [next, end), if they had to be kept */
     struct conn_piece few[CONN_FEW_PIECES], *pieces;
-    uint32_t piece_at, piece_n, piece_cap;  /* pieces [at, n) are alive */
+    uint32_t piece_at, piece_n, piece_cap;  /* pieces [at, n) are alive; if none is, the first is what the newest was */
     const struct decode_datagram *datagram; /* of the last piece, while it is delivered */
     bool eof;
 };

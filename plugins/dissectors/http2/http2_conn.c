@@ -21,24 +21,11 @@ static struct outcome wait_for(size_t used, size_t need)
 
 /* ---- Loss ------------------------------------------------------------------------------------------------------------ */
 
-/* Bytes of `dir` were lost that may have held any frames: what was sent meanwhile on open streams is not known. */
-static void doubt_streams(struct http2_conn *c, int dir)
-{
-    struct http2_stream *s;
-    for (s = c->streams.oldest; s; s = s->newer) {
-        if (s->half[dir].ended || (!s->half[dir].begun && !s->half[dir].content))
-            continue;
-        http2_stream_miss(&c->streams, s, dir, 0);
-        s->flags |= TD_PARTIAL;
-    }
-    c->streams.unseen = UINT32_MAX;
-}
-
 static void lose_framing(struct http2_conn *c, int dir)
 {
     struct http2_side *side = &c->side[dir];
     http2_lose_blocks(c, dir);
-    doubt_streams(c, dir);
+    http2_streams_doubt(&c->streams, dir);
     side->state = HTTP2_LOOKING;
     side->stream = 0;
 }
@@ -48,7 +35,7 @@ static void lose_framing(struct http2_conn *c, int dir)
 static void on_reset(struct http2_conn *c, int dir, const struct http2_frame *frame, uint32_t error, uint64_t begin)
 {
     struct http2_stream *s = http2_stream_find(&c->streams, frame->stream);
-    if (!s)
+    if (!s || (dir == TD_CLIENT && s->lingers))
         return;
     c->out.http2->host->mark(s->call, dir, begin, begin + HTTP2_FRAME_HEADER + frame->length);
     http2_set_number(&c->out, s->call, F_ERROR, error);
@@ -72,10 +59,14 @@ static void on_settings(struct http2_conn *c, int dir, const struct http2_frame 
         http2_confirm(c);
 }
 
-/* Streams that the peer has not looked at are not going to be answered (RFC 9113 section 6.8). */
+/* Streams that the peer has not looked at are not going to be answered (RFC 9113 section 6.8). A peer says so twice, if it goes with
+ * decency; each time concerns all streams that are open. */
 static void on_goaway(struct http2_conn *c, int dir, const struct http2_payload *payload)
 {
     struct http2_stream *s, *newer;
+    if (c->side[dir].goaways == HTTP2_MAX_GOAWAYS)
+        return;
+    c->side[dir].goaways++;
     for (s = c->streams.oldest; s; s = newer) {
         newer = s->newer;
         if (s->by_server != (dir == TD_CLIENT))
@@ -136,6 +127,8 @@ static struct http2_stream *stream_of_data(struct http2_conn *c, int dir, uint32
     struct http2_stream *s = http2_stream_find(all, id);
     if (!s && !http2_stream_was_open(all, id) && id <= all->unseen)
         s = http2_stream_open(all, id); /* what came before it was lost */
+    if (s)
+        http2_stream_catch_up(all, s, dir);
     if (s && !s->half[dir].begun)
         s->flags |= TD_PARTIAL;
     return s && !s->half[dir].ended ? s : NULL;
@@ -221,6 +214,7 @@ static void lose_headers(struct http2_conn *c, int dir, const struct http2_frame
     s = http2_stream_for(c, dir, frame->stream);
     if (!s)
         return;
+    http2_stream_catch_up(&c->streams, s, dir);
     s->flags |= TD_PARTIAL;
     c->out.http2->host->mark(s->call, dir, begin, begin + HTTP2_FRAME_HEADER + frame->length);
     s->half[dir].content = true;
@@ -461,6 +455,7 @@ int http2_open(const void *self, struct td_conn *conn, const struct td_flow *flo
     http2_memory_init(&c->memory, http2->host, arena);
     c->streams.out = &c->out;
     c->streams.arena = arena;
+    http2_streams_init(&c->streams);
     c->streams.silent_client = true;
     c->midstream = flow->flags & TD_FLOW_MIDSTREAM;
     if (c->midstream)

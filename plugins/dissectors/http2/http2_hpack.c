@@ -137,10 +137,11 @@ int http2_hpack_side(struct td_slice block)
 
 /* ---- Reading ------------------------------------------------------------------------------------------------------- */
 
+/* "The table may have this size" as an encoder says it: HTTP2_MAX_TABLE. */
+static const uint8_t largest[] = {0x3f, 0xe1, 0xff, 0x03};
+
 static bool make_inflater(struct http2_hpack *h)
 {
-    /* "The table may have this size" as an encoder says it: the largest one, as it is not known what was agreed on. */
-    static const uint8_t largest[] = {0x3f, 0xe1, 0xff, 0x03};
     nghttp2_nv field;
     int flags = 0;
     if (h->inflater)
@@ -150,6 +151,7 @@ static bool make_inflater(struct http2_hpack *h)
     /* What the receiver allows is in its SETTINGS, but the sender repeats it in its blocks, at the place from which on it
      * holds (section 4.2). */
     (void)nghttp2_hd_inflate_change_table_size(h->inflater, HTTP2_MAX_TABLE);
+    /* It is not known what was agreed on. */
     if (h->lost && nghttp2_hd_inflate_hd2(h->inflater, &field, &flags, largest, sizeof(largest), 0) != (ssize_t)sizeof(largest)) {
         http2_hpack_clear(h);
         return false;
@@ -197,35 +199,30 @@ static enum http2_hpack_result inflate_nameless(struct http2_hpack *h, const str
     return result == HTTP2_HPACK_OK ? inflate_part(h, r->value, fn, ctx) : result;
 }
 
-/* An entry of the table, which changes nothing in it: most fields are sent so, and need not go through the inflater. */
+/* An entry of the table, which changes nothing in it: it need not go through the inflater. */
 static enum http2_hpack_result give_indexed(struct http2_hpack *h, uint32_t index, http2_field_fn *fn, void *ctx)
 {
     const nghttp2_nv *entry = nghttp2_hd_inflate_get_table_entry(h->inflater, index);
-    return entry && give(fn, ctx, entry) ? HTTP2_HPACK_OK : HTTP2_HPACK_BAD;
+    if (entry)
+        return give(fn, ctx, entry) ? HTTP2_HPACK_OK : HTTP2_HPACK_BAD;
+    if (index == 0 || !h->lost)
+        return HTTP2_HPACK_BAD;
+    return fn(ctx, TD_LIT(HTTP2_UNKNOWN), TD_LIT(HTTP2_UNKNOWN), HTTP2_NAME_UNKNOWN | HTTP2_VALUE_UNKNOWN) ? HTTP2_HPACK_OK
+                                                                                                           : HTTP2_HPACK_BAD;
 }
 
-static enum http2_hpack_result inflate_lossy(struct http2_hpack *h, struct td_slice block, http2_field_fn *fn, void *ctx)
+static enum http2_hpack_result set_table_size(struct http2_hpack *h, const struct representation *r, http2_field_fn *fn, void *ctx)
 {
-    struct td_cursor c = td_cursor(block);
-    struct representation r;
-    enum http2_hpack_result result = HTTP2_HPACK_OK;
-    while (td_left(&c) && result == HTTP2_HPACK_OK) {
-        bool known;
-        if (!next_representation(&c, &r))
-            return HTTP2_HPACK_BAD;
-        known = r.index <= nghttp2_hd_inflate_get_num_table_entries(h->inflater);
-        if (r.kind == TABLE_SIZE && r.index > HTTP2_MAX_TABLE)
-            continue;
-        if (r.kind == INDEXED && known)
-            result = give_indexed(h, r.index, fn, ctx);
-        else if (r.kind == TABLE_SIZE || known)
-            result = inflate_part(h, r.all, fn, ctx);
-        else if (r.kind != INDEXED)
-            result = inflate_nameless(h, &r, fn, ctx);
-        else if (!fn(ctx, TD_LIT(HTTP2_UNKNOWN), TD_LIT(HTTP2_UNKNOWN), HTTP2_NAME_UNKNOWN | HTTP2_VALUE_UNKNOWN))
-            result = HTTP2_HPACK_BAD;
-    }
-    return result;
+    if (r->index <= HTTP2_MAX_TABLE)
+        return inflate_part(h, r->all, fn, ctx);
+    h->lost = true; /* its sender keeps more from now on than is kept here */
+    return inflate_part(h, td_bytes(largest, sizeof(largest)), fn, ctx);
+}
+
+static enum http2_hpack_result give_literal(struct http2_hpack *h, const struct representation *r, http2_field_fn *fn, void *ctx)
+{
+    bool known = !h->lost || r->index <= nghttp2_hd_inflate_get_num_table_entries(h->inflater);
+    return known ? inflate_part(h, r->all, fn, ctx) : inflate_nameless(h, r, fn, ctx);
 }
 
 static enum http2_hpack_result inflate(struct http2_hpack *h, struct td_slice block, http2_field_fn *fn, void *ctx)
@@ -235,7 +232,7 @@ static enum http2_hpack_result inflate(struct http2_hpack *h, struct td_slice bl
     enum http2_hpack_result result = HTTP2_HPACK_OK;
     bool fields = false;
     while (td_left(&c) && result == HTTP2_HPACK_OK) {
-        if (*c.p > 0x80 && *c.p < 0xff) { /* nearly all of them */
+        if (*c.p > 0x80 && *c.p < 0xff) { /* an index in one byte: nearly all of them */
             result = give_indexed(h, *c.p++ & 0x7fu, fn, ctx);
             fields = true;
             continue;
@@ -243,7 +240,10 @@ static enum http2_hpack_result inflate(struct http2_hpack *h, struct td_slice bl
         if (!next_representation(&c, &r) || (r.kind == TABLE_SIZE && fields)) /* sizes stand at the beginning (section 4.2) */
             return HTTP2_HPACK_BAD;
         fields |= r.kind != TABLE_SIZE;
-        result = r.kind == INDEXED ? give_indexed(h, r.index, fn, ctx) : inflate_part(h, r.all, fn, ctx);
+        if (r.kind == TABLE_SIZE)
+            result = set_table_size(h, &r, fn, ctx);
+        else
+            result = r.kind == INDEXED ? give_indexed(h, r.index, fn, ctx) : give_literal(h, &r, fn, ctx);
     }
     return result;
 }
@@ -252,7 +252,7 @@ enum http2_hpack_result http2_hpack_read(struct http2_hpack *h, struct td_slice 
 {
     enum http2_hpack_result result = HTTP2_HPACK_NOMEM;
     if (make_inflater(h)) {
-        result = h->lost ? inflate_lossy(h, block, fn, ctx) : inflate(h, block, fn, ctx);
+        result = inflate(h, block, fn, ctx);
         (void)nghttp2_hd_inflate_end_headers(h->inflater);
     }
     if (result != HTTP2_HPACK_OK)

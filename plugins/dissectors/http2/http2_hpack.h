@@ -2,7 +2,8 @@
  *
  * Where blocks were lost, or the beginning of the connection was, the dynamic table is not known. Then the context reads a block
  * representation by representation: what stands in the static table or in the block itself is certain, as is what was inserted since
- * then, for entries are counted from the newest; references to older ones are told as unknown.
+ * then, for entries are counted from the newest; references to older ones are told as unknown. So it does once the sender's table is
+ * larger than the one that is kept here.
  *
  * The inflater takes its memory from the functions that the owner gives, and nothing is allocated for a field. */
 #ifndef HTTP2_HPACK_H
@@ -31,7 +32,7 @@ typedef bool http2_field_fn(void *ctx, struct td_slice name, struct td_slice val
 struct http2_hpack {
     nghttp2_hd_inflater *inflater; /* NULL: none yet */
     nghttp2_mem *memory;
-    bool lost; /* the table has entries that are not known */
+    bool lost; /* the table has entries that are not known, or may have them */
 };
 
 enum http2_hpack_result {

@@ -8,6 +8,7 @@
 enum {
     HTTP2_MAX_FRAME_SEEN = 1 << 20,      /* bytes of a payload; more than that is taken for a loss of the framing */
     HTTP2_MAX_DATA_SEEN = (1 << 24) - 1, /* as large as a peer may allow: content is not kept for its frame's end */
+    HTTP2_MAX_GOAWAYS = 8,               /* of a side, that are looked at */
     HTTP2_MAX_SETTINGS = 16,             /* that are told with one call */
     HTTP2_MAX_LOOK = 48 * 1024           /* bytes that are kept while looking for a frame */
 };
@@ -42,7 +43,7 @@ struct http2_side {
     struct http2_hpack hpack;
     struct http2_block block;
     uint8_t settings[HTTP2_MAX_SETTINGS * 6]; /* since the call before, to be told with the next */
-    uint8_t settings_n;
+    uint8_t settings_n, goaways;
 };
 
 struct http2_conn {

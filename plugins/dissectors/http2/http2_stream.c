@@ -12,7 +12,12 @@ static const struct td_host *host_of(const struct http2_streams *all)
 
 static struct http2_stream **bucket_of(struct http2_streams *all, uint32_t id)
 {
-    return &all->buckets[id / 2 % HTTP2_BUCKETS];
+    return &all->buckets[id * all->spread >> (32 - HTTP2_BUCKET_BITS)];
+}
+
+void http2_streams_init(struct http2_streams *all)
+{
+    all->spread = ((uint32_t)((uintptr_t)all >> 4) * 0x9e3779b1u) | 1; /* where memory lies is not for peers to know */
 }
 
 struct http2_stream *http2_stream_find(struct http2_streams *all, uint32_t id)
@@ -45,6 +50,26 @@ static void unlink_stream(struct http2_streams *all, struct http2_stream *s)
     all->free = s;
 }
 
+static void join_headless(struct http2_streams *all, struct http2_stream *s)
+{
+    s->headless = true;
+    s->headless_newer = NULL;
+    s->headless_older = all->headless_newest;
+    *(all->headless_newest ? &all->headless_newest->headless_newer : &all->headless_oldest) = s;
+    all->headless_newest = s;
+    all->n_headless++;
+}
+
+static void leave_headless(struct http2_streams *all, struct http2_stream *s)
+{
+    if (!s->headless)
+        return;
+    s->headless = false;
+    *(s->headless_older ? &s->headless_older->headless_newer : &all->headless_oldest) = s->headless_newer;
+    *(s->headless_newer ? &s->headless_newer->headless_older : &all->headless_newest) = s->headless_older;
+    all->n_headless--;
+}
+
 static struct http2_stream *new_stream(struct http2_streams *all)
 {
     struct http2_stream *s = all->free;
@@ -52,28 +77,6 @@ static struct http2_stream *new_stream(struct http2_streams *all)
         return (struct http2_stream *)host_of(all)->alloc(all->arena, sizeof(*s), sizeof(void *));
     all->free = s->next;
     memset(s, 0, sizeof(*s));
-    return s;
-}
-
-struct http2_stream *http2_stream_open(struct http2_streams *all, uint32_t id)
-{
-    struct http2_stream *s, **bucket = bucket_of(all, id);
-    if (all->n == HTTP2_MAX_STREAMS)
-        http2_stream_finish(all, all->oldest, TD_CLOSE_EVICTED);
-    s = new_stream(all);
-    if (!s)
-        return NULL;
-    s->id = id;
-    all->first_used |= id == 1;
-    s->call = host_of(all)->call(all->out->conn);
-    http2_set_number(all->out, s->call, F_STREAM_ID, id);
-    s->next = *bucket;
-    *bucket = s;
-    s->older = all->newest;
-    *(all->newest ? &all->newest->newer : &all->oldest) = s;
-    all->newest = s;
-    all->n++;
-    all->n_headless++;
     return s;
 }
 
@@ -114,14 +117,15 @@ static void end_half(struct http2_streams *all, struct http2_stream *s, int dir,
     struct http2_half *h = &s->half[dir];
     if (h->ended)
         return;
+    http2_stream_catch_up(all, s, dir);
     h->ended = true;
     h->cut |= cut;
     if (h->cut)
         s->flags |= dir == TD_CLIENT ? TD_REQUEST_CUT : TD_RESPONSE_CUT;
     if (dir == TD_CLIENT)
         end_form(all, s, !h->cut);
-    if (dir == TD_CLIENT && !h->begun)
-        all->n_headless--;
+    if (dir == TD_CLIENT)
+        leave_headless(all, s);
     end_body(all, s, dir);
 }
 
@@ -139,6 +143,51 @@ static void commit(struct http2_streams *all, struct http2_stream *s, int why)
         host_of(all)->commit(s->call, s->flags);
     unlink_stream(all, s);
 }
+
+/* ---- Requests that may still come ------------------------------------------------------------------------------------ */
+
+static void give_up_request(struct http2_streams *all, struct http2_stream *s)
+{
+    end_half(all, s, TD_CLIENT, true);
+    if (s->half[TD_SERVER].ended)
+        commit(all, s, TD_CLOSE_FIN);
+}
+
+void http2_streams_settle(struct http2_streams *all, uint32_t id)
+{
+    struct http2_stream *s, *newer;
+    for (s = all->headless_oldest; s; s = newer) {
+        newer = s->headless_newer;
+        if (s->id < id)
+            give_up_request(all, s);
+    }
+}
+
+struct http2_stream *http2_stream_open(struct http2_streams *all, uint32_t id)
+{
+    struct http2_stream *s, **bucket = bucket_of(all, id);
+    if (all->n == HTTP2_MAX_STREAMS)
+        http2_stream_finish(all, all->oldest, TD_CLOSE_EVICTED);
+    s = new_stream(all);
+    if (!s)
+        return NULL;
+    s->id = id;
+    all->first_used |= id == 1;
+    s->call = host_of(all)->call(all->out->conn);
+    http2_set_number(all->out, s->call, F_STREAM_ID, id);
+    s->next = *bucket;
+    *bucket = s;
+    s->older = all->newest;
+    *(all->newest ? &all->newest->newer : &all->oldest) = s;
+    all->newest = s;
+    all->n++;
+    join_headless(all, s);
+    if (all->n_headless > HTTP2_HEADLESS)
+        give_up_request(all, all->headless_oldest);
+    return s;
+}
+
+/* ---- Ends, told from outside ------------------------------------------------------------------------------------------ */
 
 bool http2_stream_end(struct http2_streams *all, struct http2_stream *s, int dir, bool cut)
 {
@@ -177,6 +226,7 @@ void http2_stream_linger(struct http2_streams *all, struct http2_stream *s, int6
         http2_stream_finish(all, s, TD_CLOSE_RESET);
         return;
     }
+    s->lingers = true;
     if (all->lingering_n == HTTP2_LINGERING)
         end_oldest_lingering(all);
     l = &all->lingering[(all->lingering_first + all->lingering_n++) % HTTP2_LINGERING];
@@ -190,19 +240,6 @@ void http2_streams_expire(struct http2_streams *all, int64_t now_ns)
         if (l->until_ns > now_ns && (int32_t)(l->until_opened - all->opened) > 0)
             break;
         end_oldest_lingering(all);
-    }
-}
-
-void http2_streams_settle(struct http2_streams *all, uint32_t id)
-{
-    struct http2_stream *s, *newer;
-    for (s = all->n_headless ? all->oldest : NULL; s; s = newer) {
-        newer = s->newer;
-        if (!s->by_server && s->id < id && !s->half[TD_CLIENT].begun && !s->half[TD_CLIENT].ended) {
-            end_half(all, s, TD_CLIENT, true);
-            if (s->half[TD_SERVER].ended)
-                commit(all, s, TD_CLOSE_FIN);
-        }
     }
 }
 
@@ -224,8 +261,9 @@ static void begin_half(struct http2_streams *all, struct http2_stream *s, int di
 {
     struct http2_half *h = &s->half[dir];
     bool keep = all->out->http2->config->max_body > 0 && (http2_wants(all->out, body_field(dir)) || (s->child.sub && list->n_codings));
-    if (dir == TD_CLIENT && !h->begun && !h->ended)
-        all->n_headless--;
+    if (dir == TD_CLIENT)
+        leave_headless(all, s);
+    http2_stream_catch_up(all, s, dir);
     h->begun = true;
     if (h->content) /* content came without it: nobody knows what was before that */
         keep = false;
@@ -238,7 +276,16 @@ static void open_tunnel(struct http2_streams *all, struct http2_stream *s, const
 {
     if (s->call && !s->child.sub)
         s->child.sub = host_of(all)->sub_open(all->out->conn, s->call, "http.upgrade", list->protocol);
-    s->child.raw = s->child.sub != NULL;
+    s->child.raw = s->tunnel = s->child.sub != NULL;
+}
+
+/* It was refused: what follows is the content of an ordinary response. */
+static void close_tunnel(struct http2_streams *all, struct http2_stream *s)
+{
+    if (s->child.sub)
+        host_of(all)->sub_close(s->child.sub, TD_CLOSE_LOST);
+    s->child.sub = NULL;
+    s->child.raw = s->tunnel = false;
 }
 
 void http2_stream_request(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
@@ -262,6 +309,9 @@ void http2_stream_request(struct http2_streams *all, struct http2_stream *s, con
 void http2_stream_response(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
 {
     struct content_sink sink = sink_of(all, s, TD_SERVER);
+    unsigned status = http2_list_status(list);
+    if (s->tunnel && status && status / 100 != 2)
+        close_tunnel(all, s);
     if (!s->half[TD_CLIENT].begun)
         content_child_open(&s->child, &sink, list->content_type);
     begin_half(all, s, TD_SERVER, list);
@@ -272,6 +322,26 @@ void http2_stream_trailers(struct http2_streams *all, struct http2_stream *s, in
 {
     note_list(s, list);
     http2_set_trailers(all->out, s->call, dir, list);
+}
+
+/* ---- Losses ----------------------------------------------------------------------------------------------------------- */
+
+void http2_streams_doubt(struct http2_streams *all, int dir)
+{
+    all->losses[dir]++;
+    all->unseen = UINT32_MAX;
+}
+
+void http2_stream_catch_up(struct http2_streams *all, struct http2_stream *s, int dir)
+{
+    struct http2_half *h = &s->half[dir];
+    if (h->losses == all->losses[dir])
+        return;
+    h->losses = all->losses[dir];
+    if (h->ended || (!h->begun && !h->content))
+        return;
+    http2_stream_miss(all, s, dir, 0);
+    s->flags |= TD_PARTIAL;
 }
 
 /* ---- Content --------------------------------------------------------------------------------------------------------- */

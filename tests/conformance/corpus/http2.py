@@ -70,6 +70,8 @@ def our_messages(calls):
             continue
         client, server = ("%s:%d" % (call[end]["ip"], call[end]["port"]) for end in ("src", "dst"))
         for type, source in (("request", client), ("response", server)):
+            if type == "request" and call.get("http2_upgraded"):
+                continue  # in HTTP/1.1, where the facts have it
             if type in call:
                 messages.append(Message(type, source, "", sorted(call[type]["frames"]), (call["http2_stream_id"], client),
                                         our_values(call, type), number))

@@ -4,6 +4,8 @@
 #include "mock_host.h"
 #include "tap.h"
 
+#include <stdlib.h>
+
 extern const struct td_plugin td_plugin_v1_http2;
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -12,7 +14,7 @@ extern const struct td_plugin td_plugin_v1_http2;
 #define OK_200 "\x88"
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
-enum { END_STREAM = 1, END_HEADERS = 4, PADDED = 8, WHOLE = 5 };
+enum { ACK = 1, END_STREAM = 1, END_HEADERS = 4, PADDED = 8, WHOLE = 5 };
 
 static struct mock m;
 
@@ -139,6 +141,19 @@ static void ends(void)
 
     start_talk();
     CLIENT(HEADERS, WHOLE, 1, GET_ROOT);
+    CLIENT(HEADERS, WHOLE, 3, GET_ROOT);
+    CLIENT(RST_STREAM, 0, 1, "\0\0\0\x08");
+    for (int i = 0; i < 100; i++)
+        CLIENT(RST_STREAM, 0, 3, "\0\0\0\x08");
+    is_int(m.committed, 0, "a client that resets a stream again and again does not end what others wait for");
+    SERVER(HEADERS, WHOLE, 1, OK_200);
+    SERVER(HEADERS, WHOLE, 3, OK_200);
+    is_int(m.committed, 2, "nor its own");
+    (void)finish();
+    mock_clear(&m);
+
+    start_talk();
+    CLIENT(HEADERS, WHOLE, 1, GET_ROOT);
     CLIENT(HEADERS, WHOLE, 3, "\x82\x84\x86\xbe");
     SERVER(GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0");
     is_int(m.committed, 1, "what the server has not looked at when it goes is over");
@@ -207,11 +222,171 @@ static void upgrades(void)
     mock_clear(&m);
 }
 
+/* What stands before the connection in its bytes is an upgrade only if HTTP/1 says so. */
+static void behind_others(void)
+{
+    static const char *const answered[] = {":status", "101", NULL}, *const asked[] = {":path", "/", NULL};
+    static const char *const *const told[] = {NULL, answered, asked};
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        start(0);
+        m.told = told[i];
+        m.side[TD_CLIENT].offset = m.side[TD_SERVER].offset = 100;
+        mock_feed(&m, TD_CLIENT, TD_LIT(PREFACE));
+        CLIENT(SETTINGS, 0, 0, "");
+        SERVER(SETTINGS, 0, 0, "");
+        if (!told[i])
+            CLIENT(HEADERS, WHOLE, 1, GET_ROOT);
+        SERVER(HEADERS, WHOLE, 1, OK_200);
+        has(finish(), told[i] ? "http2_upgraded: 1;status_code: 200" : "method: GET;status_code: 200", "behind other bytes");
+        is_int(m.committed, 1, "in one call");
+        if (!told[i])
+            hasnt(buf_cstr(&m.out), "http2_upgraded", "a tunnel is no upgrade");
+        if (!told[i])
+            hasnt(buf_cstr(&m.out), "flags:", "and its first request is whole");
+        mock_clear(&m);
+    }
+}
+
+static void oddities(void)
+{
+    enum { LARGE = (1 << 20) + 1000 };
+    uint8_t *large = calloc(1, LARGE);
+    start_talk();
+    CLIENT(SETTINGS, 0, 0, "\0\3\0\0\0\7");
+    CLIENT(SETTINGS, ACK, 0, "");
+    CLIENT(HEADERS, END_HEADERS, 1, POST_ROOT);
+    send_frame(TD_CLIENT, DATA, END_STREAM, 1, td_bytes(large, LARGE));
+    SERVER(HEADERS, WHOLE, 1, OK_200);
+    CLIENT(HEADERS, WHOLE, 3, GET_ROOT);
+    SERVER(HEADERS, WHOLE, 3, OK_200);
+    has(finish(), "request_body_size: 1049576;http2_stream_id: 3;status_code: 200", "frames of content may be larger than 1 MiB");
+    has(buf_cstr(&m.out), "http2_client_settings: INITIAL_WINDOW_SIZE=256, MAX_CONCURRENT_STREAMS=7", "settings of several frames");
+    is_int(m.committed, 2, "in two calls");
+    hasnt(buf_cstr(&m.out), "partial", "which are whole");
+    mock_clear(&m);
+    free(large);
+
+    start_talk();
+    CLIENT(HEADERS, END_HEADERS, 1, POST_ROOT);
+    CLIENT(DATA, 0, 1, "one");
+    CLIENT(HEADERS, WHOLE, 1, GET_ROOT);
+    SERVER(HEADERS, END_HEADERS, 1, OK_200);
+    SERVER(HEADERS, WHOLE, 1, "\x8d"); /* 404 */
+    has(finish(), "method: POST;request.body: one;status_code: 200;flags: partial", "a stream has one request and one response");
+    hasnt(buf_cstr(&m.out), "method: GET", "not another");
+    hasnt(buf_cstr(&m.out), "status_code: 404", "not another");
+    is_int(m.committed, 1, "in one call");
+    mock_clear(&m);
+}
+
+/* ---- Work for many streams ---- */
+
+static unsigned gaps, numbers;
+
+static struct td_conn *open_child(struct td_conn *conn, struct td_call *call, const char *point, struct td_slice key)
+{
+    (void)call;
+    (void)point;
+    return key.n ? conn : NULL;
+}
+
+static int child_data(struct td_conn *child, int dir, struct td_slice bytes, uint64_t begin, uint64_t end)
+{
+    (void)child;
+    (void)dir;
+    (void)bytes;
+    (void)begin;
+    (void)end;
+    return TD_OK;
+}
+
+static int child_gap(struct td_conn *child, int dir, uint64_t len)
+{
+    (void)child;
+    (void)dir;
+    (void)len;
+    gaps++;
+    return TD_OK;
+}
+
+static void child_eof(struct td_conn *child, int dir)
+{
+    (void)child;
+    (void)dir;
+}
+
+static void child_close(struct td_conn *child, int why)
+{
+    (void)child;
+    (void)why;
+}
+
+static void count_number(struct td_call *call, uint32_t field, uint64_t value)
+{
+    (void)call;
+    (void)field;
+    (void)value;
+    numbers++;
+}
+
+static void many_streams(void)
+{
+    enum { MANY = 50, TIMES = 200 };
+    start_talk();
+    m.host.sub_open = open_child;
+    m.host.sub_data = child_data;
+    m.host.sub_gap = child_gap;
+    m.host.sub_eof = child_eof;
+    m.host.sub_close = child_close;
+    for (uint32_t i = 0; i < MANY; i++)
+        CLIENT(HEADERS, END_HEADERS, 2 * i + 1,
+               "\x83\x84\x86\x0f\x10\x10"
+               "application/grpc");
+    gaps = 0;
+    for (int i = 0; i < TIMES; i++)
+        mock_gap(&m, TD_CLIENT, 5);
+    is_int(gaps, 0, "what was lost costs nothing for each stream that is open");
+    CLIENT(DATA, 0, 1, "abc");
+    CLIENT(DATA, 0, 1, "def");
+    is_int(gaps, 1, "one that goes on is told of it first");
+    (void)finish();
+    is_int(gaps, MANY, "and each at its end, once");
+    is_int(m.committed, MANY, "when they are told");
+    mock_clear(&m);
+
+    start_talk();
+    for (uint32_t i = 0; i < MANY; i++)
+        CLIENT(HEADERS, WHOLE, 2 * i + 1, GET_ROOT);
+    m.host.set_u64 = count_number;
+    numbers = 0;
+    for (int i = 0; i < TIMES; i++) {
+        const uint8_t payload[8] = {0, 0, 1, 0, 0, 0, 0, (uint8_t)(i + 1)};
+        send_frame(TD_SERVER, GOAWAY, 0, 0, td_bytes(payload, sizeof(payload)));
+    }
+    ok(numbers >= MANY && numbers < MANY * 10, "GOAWAY is not looked at as often as one likes: %u", numbers);
+    (void)finish();
+    mock_clear(&m);
+
+    start_talk();
+    for (uint32_t i = 0; i < 300; i++)
+        SERVER(HEADERS, END_HEADERS, 1001 + 2 * i, OK_200);
+    CLIENT(SETTINGS, 0, 0, "");
+    SERVER(DATA, END_STREAM, 1001 + 2 * 299, "");
+    is_int(m.committed, 0, "a response may wait for its request");
+    SERVER(DATA, END_STREAM, 1001, "");
+    is_int(m.committed, 1, "but not that many of them");
+    (void)finish();
+    mock_clear(&m);
+}
+
 int main(void)
 {
     exchanges();
     ends();
     middles();
     upgrades();
+    behind_others();
+    oddities();
+    many_streams();
     return tap_done();
 }

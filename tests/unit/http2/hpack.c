@@ -119,9 +119,44 @@ static void test_vectors(void)
     http2_hpack_clear(&late);
 }
 
+static enum http2_hpack_result read_hex(struct http2_hpack *h, const char *hex, struct fields *f)
+{
+    uint8_t block[64];
+    return http2_hpack_read(h, td_bytes(block, from_hex(hex, block)), add_field, f);
+}
+
+static void test_large_table(void)
+{
+    enum { ENTRIES = 40, SIZE = 2000 };
+    static uint8_t block[ENTRIES * (SIZE + 8)];
+    struct http2_hpack h;
+    struct fields f = {.n = 0};
+    size_t n = 0;
+    http2_hpack_init(&h, &memory, false);
+    is_int(read_hex(&h, "828684418cf1e3c2e5f23a6ba0ab90f4ff", &f), HTTP2_HPACK_OK, "a block");
+    clear(&f);
+    is_int(read_hex(&h, "3fe1ff3f828684be", &f), HTTP2_HPACK_OK, "one whose sender keeps 1 MiB");
+    is_int((int64_t)f.n, 4, "is read");
+    is_str(f.n == 4 ? f.v[3].value : "", "www.example.com", "and what was inserted before is known");
+    clear(&f);
+    for (int i = 0; i < ENTRIES; i++) {
+        static const uint8_t literal[] = {0x40, 1, 'n', 0x7f, 0xd1, 0x0e}; /* inserted, a value of 2000 bytes */
+        memcpy(block + n, literal, sizeof(literal));
+        memset(block + n + sizeof(literal), 'a' + i % 26, SIZE);
+        n += sizeof(literal) + SIZE;
+    }
+    is_int(http2_hpack_read(&h, td_bytes(block, n), add_field, &f), HTTP2_HPACK_OK, "the table grows");
+    clear(&f);
+    is_int(read_hex(&h, "82bee4", &f), HTTP2_HPACK_OK, "references to it");
+    ok(f.n == 3 && f.v[1].value[0] == 'n', "are known as far as it is kept here");
+    ok(f.n == 3 && f.v[2].flags & HTTP2_VALUE_UNKNOWN, "and else unknown");
+    clear(&f);
+    http2_hpack_clear(&h);
+}
+
 static void test_faults(void)
 {
-    static const char *const faults[] = {"80", "be", "ff80ffffffff0f", "418cf1e3", "3fe1ffff0f"};
+    static const char *const faults[] = {"80", "be", "ff80ffffffff0f", "418cf1e3", "3fe1ffffff7f"};
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         struct http2_hpack h;
         struct fields f = {.n = 0};
@@ -237,6 +272,7 @@ static void test_stories(void)
 int main(void)
 {
     test_vectors();
+    test_large_table();
     test_faults();
     test_stories();
     return tap_done();
