@@ -168,6 +168,9 @@ static void test_answers(void)
            "{\"operation_type\":\"subscription\",\"summary\":\"{ a }\",\"fields\":[\"a\"],\"has_data\":true,\"errors\":1,"
            "\"error_message\":\"late\"}");
     add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    add_response("application/json", "gzip", TD_LIT("{\"data\":{\"a\":1}}"));
+    expect("an answer that cannot be decoded is none", "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]}");
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
     add_response("text/html", NULL, TD_LIT("<p>Bad Gateway"));
     expect("no answer of GraphQL", "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]}");
     add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));

@@ -82,6 +82,20 @@ static void framing(void)
     told(COUNTS(1, 1), true, "a large message that is cut");
 }
 
+/* Values under one name may have been joined. */
+static void metadata(void)
+{
+    h2_start();
+    H2_HEADERS_OF(C, H2_END_STREAM, 1, ":method", "POST", ":scheme", "http", ":path", "/p.S/Do", ":authority", "h", "content-type", GRPC,
+                  "x-bin", "YQ==,,Yg==,", "y-bin", "", "z-bin", ",,,,");
+    answer(GRPC);
+    trailers();
+    like(h2_run(&rig),
+         "\"metadata\":[{\"name\":\"x-bin\",\"value\":\"a\"},{\"name\":\"x-bin\",\"value\":\"b\"},{\"name\":\"y-bin\",\"value\":\"\"},"
+         "{\"name\":\"z-bin\",\"value\":\"\"}]",
+         "joined values are told one by one, and nothing between commas");
+}
+
 static void late_request(void)
 {
     h2_start();
@@ -135,6 +149,7 @@ int main(void)
 {
     rig_open(&rig, plugins);
     framing();
+    metadata();
     late_request();
     web();
     rig_close(&rig);
