@@ -41,7 +41,7 @@ static void told(const char *parts, bool partial, const char *what)
     const char *out = h2_run(&rig);
     char part[200];
     like(out, "\"protocol\":\"GRPC\"", "%s: is gRPC's", what);
-    for (size_t n; *parts; parts += n + 1) {
+    for (size_t n; *parts; parts += n + (parts[n] == ';')) {
         n = strcspn(parts, ";");
         snprintf(part, sizeof(part), "%.*s", (int)n, parts);
         like(out, part, "%s: %s", what, part);
