@@ -46,7 +46,8 @@ static void recognise(struct conn *c)
 /* What a request says; JSON values as they stand in the text, or a document that stands for itself. */
 struct request {
     struct td_slice query, name, variables, extensions, id;
-    bool plain; /* `query` and `name` are the texts themselves, no JSON strings */
+    bool plain;   /* `query` and `name` are the texts themselves, no JSON strings */
+    bool foreign; /* it has members that GraphQL does not know */
 };
 
 /* "{ user posts }" for who did not give a name. */
@@ -87,11 +88,13 @@ static struct td_slice text_of(const struct request *r, struct td_slice value, u
     return r->plain ? value : gql_json_string(value, room);
 }
 
-/* Documents that the server knows: by a hash (persisted queries) or by another id (trusted documents). */
+/* Documents that the server knows: by a hash (persisted queries) or by another id (trusted documents). An id alone is found in much JSON
+ * of others. */
 static struct td_slice known_document(const struct request *r)
 {
     struct td_slice hash = gql_json_find(gql_json_find(r->extensions, "persistedQuery"), "sha256Hash");
-    return hash.n ? hash : r->id;
+    bool own = !r->foreign && (r->name.n || r->variables.n || r->extensions.n);
+    return hash.n ? hash : r->query.n || own ? r->id : td_bytes(NULL, 0);
 }
 
 /* The first operation of a request is the one that is told. False: it is none of GraphQL's. */
@@ -136,6 +139,8 @@ static void read_member(struct request *r, struct td_slice key, struct td_slice 
         r->extensions = value;
     else if (td_eq(key, TD_LIT("documentId")) || td_eq(key, TD_LIT("doc_id")))
         r->id = value;
+    else
+        r->foreign = true;
 }
 
 static bool take_object(struct conn *c, struct td_slice object, bool first)

@@ -117,6 +117,8 @@ static void test_requests(void)
              "{\"errors\":[{\"message\":\"PersistedQueryNotFound\",\"extensions\":{\"code\":\"PERSISTED_QUERY_NOT_FOUND\"}}]}",
              "{\"summary\":\"Q\",\"operation_name\":\"Q\",\"persisted_query\":\"ecf4\",\"has_data\":false,\"errors\":1,"
              "\"error_message\":\"PersistedQueryNotFound\",\"error_code\":\"PERSISTED_QUERY_NOT_FOUND\"}");
+    exchange("a trusted document", "POST /", JSON, "{\"documentId\":\"d:1\",\"variables\":{\"a\":1}}", "{\"data\":{}}",
+             "{\"variables\":\"{\\\"a\\\":1}\",\"persisted_query\":\"d:1\"," ANSWERED "}");
     exchange("GET", "GET /g?query=query%20G(%24a:Int)%7Bg+h%7D&variables=%7B%22a%22:1%7D", NULL, "", "{\"data\":{}}",
              "{\"operation_type\":\"query\",\"summary\":\"G\",\"operation_name\":\"G\",\"fields\":[\"g\",\"h\"],"
              "\"variables\":\"{\\\"a\\\":1}\"," ANSWERED "}");
@@ -135,6 +137,9 @@ static void test_others(void)
     exchange("other JSON", "POST /api", JSON, "{\"name\":\"x\",\"list\":[1,2,3]}", "{\"data\":1,\"errors\":[]}", "{}");
     exchange("a query of another kind", "POST /_search", JSON, "{\"query\":{\"match_all\":{}}}", "{}", "{}");
     exchange("a query in SQL", "POST /_sql", JSON, "{\"query\":\"SELECT a FROM b\"}", "{}", "{}");
+    exchange("an id of a document", "POST /sign", JSON, "{\"documentId\":\"d:1\"}", "{\"data\":{}}", "{}");
+    exchange("with a member of others", "POST /sign", JSON, "{\"doc_id\":\"d:1\",\"variables\":{},\"signer\":\"x\"}", "{\"data\":{}}",
+             "{}");
     exchange("no object", "POST /", JSON, "\"query\"", "{}", "{}");
     exchange("JSON that ends early", "POST /", JSON, "{\"query\":\"{ a }", "{}", "{}");
     exchange("a search", "GET /?query=shoes", NULL, "", "{\"data\":{}}", "{}");
