@@ -4,10 +4,9 @@
 #include "graphql_json.h"
 
 enum {
-    GLANCE = 4096,         /* bytes after which a request must look like GraphQL */
-    MAX_TEXT = 4096,       /* bytes of a document, of variables, that are told */
-    MAX_MESSAGE = 512,     /* bytes of an error's message */
-    MAX_OPERATIONS = 1000, /* of a batch */
+    GLANCE = 4096,     /* bytes after which a request must look like GraphQL */
+    MAX_TEXT = 4096,   /* bytes of a document, of variables, that are told */
+    MAX_MESSAGE = 512, /* bytes of an error's message */
     MAX_SUMMARY = 200,
     MAX_FORM = 16384 /* bytes of a form's values; others are passed over */
 };
@@ -18,7 +17,9 @@ struct conn {
     struct td_call *layer;
     bool recognised;
     bool done[2];
+    bool partial; /* told already */
     /* Of all answers in the response: */
+    bool cut; /* there may be more of them, or of what they have */
     uint64_t errors;
     bool has_data, answered;
 };
@@ -39,6 +40,14 @@ static void recognise(struct conn *c)
     if (!c->recognised)
         host_of(c)->confirm(c->conn);
     c->recognised = true;
+}
+
+/* Of what a batch, a request or an answer has, not all was there to be read. */
+static void set_partial(struct conn *c)
+{
+    if (c->recognised && !c->partial)
+        host_of(c)->set_partial(c->layer);
+    c->partial |= c->recognised;
 }
 
 /* ---- Requests -------------------------------------------------------------------------------------------------------------- */
@@ -155,25 +164,37 @@ static bool take_object(struct conn *c, struct td_slice object, bool first)
     return take_request(c, &r, first);
 }
 
-/* One request, or a batch of them. */
-static bool take_json(struct conn *c, struct td_slice text)
+/* The first operation is the one that is told; how many there are is known only of a batch that is whole. */
+static bool take_batch(struct conn *c, struct td_slice text, bool whole)
 {
     struct td_slice element;
     uint64_t n = 0;
-    while (text.n && gql_json_kind(text) == 0) /* whitespace */
-        text = td_sub(text, 1, text.n);
-    if (gql_json_kind(text) == '{')
-        return take_object(c, text, true);
-    if (gql_json_kind(text) != '[')
-        return false;
-    while (n < MAX_OPERATIONS && gql_json_element(&text, &element)) {
-        if (gql_json_kind(element) != '{' || (!take_object(c, element, n == 0) && n == 0))
+    for (; gql_json_element(&text, &element); n++)
+        if (n == 0 && (gql_json_kind(element) != '{' || !take_object(c, element, true)))
             return false;
-        n++;
-    }
-    if (n)
+    if (n && whole)
         host_of(c)->set_u64(c->layer, F_OPERATIONS, n);
     return n > 0;
+}
+
+static bool is_whole(struct td_slice text)
+{
+    return gql_json_value(text).n > 0;
+}
+
+/* One request, or a batch of them. */
+static bool take_json(struct conn *c, struct td_slice text)
+{
+    bool whole, good;
+    while (text.n && gql_json_kind(text) == 0) /* whitespace */
+        text = td_sub(text, 1, text.n);
+    if (gql_json_kind(text) != '{' && gql_json_kind(text) != '[')
+        return false;
+    whole = is_whole(text);
+    good = gql_json_kind(text) == '{' ? take_object(c, text, true) : take_batch(c, text, whole);
+    if (!whole)
+        set_partial(c);
+    return good;
 }
 
 /* As in the query of a GET, or in a form. */
@@ -300,8 +321,10 @@ static void take_results(struct conn *c, struct td_slice text)
     while (text.n && (text.p[0] == ' ' || text.p[0] == '\n' || text.p[0] == '\r' || text.p[0] == '\t'))
         text = td_sub(text, 1, text.n);
     if (gql_json_kind(text) == '{') {
+        c->cut |= !is_whole(text);
         take_result(c, text);
     } else if (gql_json_kind(text) == '[') {
+        c->cut |= !is_whole(text);
         while (gql_json_element(&text, &one))
             if (gql_json_kind(one) == '{')
                 take_result(c, one);
@@ -318,12 +341,17 @@ static void take_results(struct conn *c, struct td_slice text)
     }
 }
 
+/* That something is not there, only the whole answer tells. */
 static void set_results(struct conn *c)
 {
+    if (c->cut)
+        set_partial(c);
     if (!c->answered)
         return;
-    host_of(c)->set_u64(c->layer, F_HAS_DATA, c->has_data);
-    host_of(c)->set_u64(c->layer, F_ERRORS, c->errors);
+    if (c->has_data || !c->cut)
+        host_of(c)->set_u64(c->layer, F_HAS_DATA, c->has_data);
+    if (c->errors || !c->cut)
+        host_of(c)->set_u64(c->layer, F_ERRORS, c->errors);
 }
 
 /* ---- Messages of WebSockets -------------------------------------------------------------------------------------------------- */
@@ -355,7 +383,7 @@ static bool take_message(struct conn *c, struct td_slice text)
         c->answered = true;
         take_error(c, payload);
     }
-    set_results(c);
+    c->cut |= !is_whole(text);
     return true;
 }
 
@@ -389,7 +417,11 @@ static enum verdict judge_request(struct conn *c, struct td_slice text, bool las
         r.query = text;
         return take_request(c, &r, true) ? YES : NO;
     }
-    return take_form(c, text) ? YES : NO;
+    if (!take_form(c, text))
+        return NO;
+    if (!last)
+        set_partial(c);
+    return YES;
 }
 
 struct td_step graphql_data(void *state, struct td_conn *conn, int dir, const struct td_chunk *chunk)
@@ -408,8 +440,8 @@ struct td_step graphql_data(void *state, struct td_conn *conn, int dir, const st
     } else if (!c->recognised) {
         verdict = NO;
     } else if (last || full) {
+        c->cut |= !last;
         take_results(c, chunk->bytes);
-        set_results(c);
         verdict = YES;
     }
     if (verdict == NO)
@@ -428,14 +460,17 @@ int graphql_gap(void *state, struct td_conn *conn, int dir, uint64_t offset, uin
     (void)offset;
     (void)len;
     c->done[dir] = true;
+    c->cut |= dir == TD_SERVER;
+    set_partial(c);
     return dir == TD_CLIENT && !c->recognised ? TD_E_CORRUPT : TD_OK;
 }
 
 void graphql_close(void *state, struct td_conn *conn, int why)
 {
-    (void)state;
+    struct conn *c = (struct conn *)state;
     (void)conn;
-    (void)why;
+    c->cut |= why == TD_CLOSE_LOST; /* memory was short: what came is not shown any more */
+    set_results(c);
 }
 
 int graphql_open(const void *self, struct td_conn *conn, const struct td_flow *flow, struct td_arena *arena, void **ret_state)

@@ -179,6 +179,121 @@ static void test_answers(void)
     expect("no answer at all", "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]}");
 }
 
+/* ---- What is not whole ------------------------------------------------------------------------------------------------------ */
+
+/* `n` bytes of text that says nothing. */
+static void pad(struct buf *out, size_t n)
+{
+    while (n--)
+        buf_putc(out, 'x');
+}
+
+/* What is told of a call, and whether that is said to be not all. */
+static void expect_partial(const char *name, bool partial, const char *want)
+{
+    json_t *call = dissect(1400);
+    char *got = told(call);
+    is_str(got, want, "%s", name);
+    ok(json_is_true(json_object_get(call, "partial")) == partial, "%s: partial or not", name);
+    free(got);
+    json_decref(call);
+    clear();
+}
+
+#define ASKED_A "\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]"
+
+static void test_too_long(void)
+{
+    enum { LONG = (1 << 20) + 100000 };
+    struct buf text = {0};
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    buf_puts(&text, "{\"data\":{\"a\":\"");
+    pad(&text, LONG);
+    buf_puts(&text, "\"},\"errors\":[{\"message\":\"late\"}]}");
+    add_response("application/json", NULL, buf_slice(&text));
+    expect_partial("an answer whose end is not read", true, "{" ASKED_A ",\"has_data\":true}");
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    buf_reset(&text);
+    buf_puts(&text, "{\"errors\":[{\"message\":\"early\"}],\"extensions\":\"");
+    pad(&text, LONG);
+    buf_puts(&text, "\",\"data\":{\"a\":1}}");
+    add_response("application/json", NULL, buf_slice(&text));
+    expect_partial("errors first", true, "{" ASKED_A ",\"errors\":1,\"error_message\":\"early\"}");
+    buf_reset(&text);
+    buf_puts(&text, "{\"query\":\"{a}\",\"variables\":{\"a\":\"");
+    pad(&text, LONG);
+    buf_puts(&text, "\"}}");
+    add_request("POST /g", JSON, buf_slice(&text));
+    add_response("application/json", NULL, TD_LIT("{\"data\":{}}"));
+    expect_partial("variables without end", true, "{" ASKED_A "," ANSWERED "}");
+    buf_reset(&text);
+    buf_puts(&text, "query=%7Ba%7D&variables=");
+    pad(&text, LONG);
+    add_request("POST /g", "application/x-www-form-urlencoded", buf_slice(&text));
+    expect_partial("in a form", true, "{" ASKED_A "}");
+    buf_reset(&text);
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    buf_puts(&text, "data: {\"data\":{\"a\":1}}\n");
+    pad(&text, LONG);
+    buf_puts(&text, "\ndata: {\"errors\":[{}]}\n");
+    add_response("text/event-stream", NULL, buf_slice(&text));
+    expect_partial("an event stream", true, "{" ASKED_A ",\"has_data\":true}");
+    rig.options.max_connection_memory = 300000;
+    rig.payload = false;
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    add_response("application/json", NULL, td_sub(buf_slice(&text), 0, 400000));
+    expect_partial("memory is short", true, "{" ASKED_A "}");
+    rig.options.max_connection_memory = 16 << 20;
+    rig.payload = true;
+    buf_clear(&text);
+}
+
+static void test_batches(void)
+{
+    struct buf text = {0};
+    for (int cut = 0; cut < 2; cut++) {
+        buf_reset(&text);
+        for (int i = 0; i < 1500; i++)
+            buf_printf(&text, "%c{\"query\":\"{a}\"}", i ? ',' : '[');
+        if (cut)
+            pad(&text, 1 << 20);
+        buf_putc(&text, ']');
+        add_request("POST /g", JSON, buf_slice(&text));
+        expect_partial(cut ? "a batch that is not read to its end" : "a large batch", cut,
+                       cut ? "{" ASKED_A "}" : "{" ASKED_A ",\"batch_size\":1500}");
+    }
+    buf_clear(&text);
+    add_request("POST /g", JSON, TD_LIT("[{\"query\":\"{a}\"},{\"query\":\"{b}\"}]"));
+    add_response("application/json", NULL, TD_LIT("[{\"data\":{}},{\"data\":null,\"errors\":[{}"));
+    expect_partial("answers without end", true, "{" ASKED_A ",\"batch_size\":2,\"has_data\":true}");
+}
+
+/* What comes behind a hole is not known, and so neither that there were no errors. */
+static void test_hole(void)
+{
+    struct traffic t;
+    struct talk talk;
+    json_t *call;
+    char *got;
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    add_response("text/event-stream", NULL, TD_LIT("data: {\"data\":{\"a\":1}}\n\ndata: {\"errors\":[{}]}\n\n"));
+    traffic_init(&t);
+    talk_open(&talk, &t, (struct peer){{10, 0, 0, 1}, 40000}, (struct peer){{10, 0, 0, 2}, 80});
+    talk_send(&talk, 0, buf_slice(&side[0]), 1400);
+    talk_send(&talk, 1, td_sub(buf_slice(&side[1]), 0, side[1].n - 30), 1400);
+    talk_lose(&talk, 1, 28);
+    talk_send(&talk, 1, TD_LIT("\n\n"), 1400);
+    talk_close(&talk);
+    call = json_loads(rig_run(&rig, buf_slice(&t.pcap)), JSON_DISABLE_EOF_CHECK, NULL);
+    got = told(call);
+    is_str(got, "{" ASKED_A ",\"has_data\":true}", "an event stream with a hole");
+    ok(json_is_true(json_object_get(call, "partial")), "it is partial");
+    free(got);
+    json_decref(call);
+    traffic_clear(&t);
+    clear();
+}
+
 /* ---- Messages of a WebSocket ----------------------------------------------------------------------------------------------- */
 
 static void add_message(int dir, const char *text)
@@ -247,9 +362,14 @@ static void test_messages(const char *subprotocol, bool is_graphql)
 int main(void)
 {
     rig_open(&rig, plugins);
+    rig.options.max_memory = 1 << 30; /* so that nothing but maxDocumentSize is the limit */
+    rig.options.max_connection_memory = 16 << 20;
     test_requests();
     test_others();
     test_answers();
+    test_too_long();
+    test_batches();
+    test_hole();
     test_messages("graphql-transport-ws", true);
     test_messages("graphql-ws", true);
     test_messages("chat", false);
