@@ -293,6 +293,8 @@ static bool read_selection(struct reader *r)
             next(&l);
             if (!read_spread(r, &l, &into, &open))
                 return false;
+            if (open && depth == MAX_WITHIN)
+                return false; /* its end could not be told from that of those around it */
             if ((!into && !open) || depth == MAX_WITHIN)
                 continue;
             named[depth] = into != NULL;
