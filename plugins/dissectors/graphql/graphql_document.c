@@ -2,6 +2,7 @@
 
 /* ---- Tokens --------------------------------------------------------------------------------------------------------------- */
 
+enum { MAX_KINDS = 128 /* brackets within each other */ };
 enum kind { END, BAD, NAME, VALUE /* a number or a string */, SPREAD, PUNCTUATOR };
 
 struct lexer {
@@ -114,15 +115,24 @@ static bool is_name(const struct lexer *l, const char *name)
     return l->kind == NAME && td_eq(l->token, td_str(name));
 }
 
-/* From a bracket to behind the one that closes it. False: there is none, or brackets do not match. */
+/* From a bracket to behind the one that closes it. False: there is none, or brackets do not match: their number, and within MAX_KINDS
+ * of each other their kinds. */
 static bool skip_brackets(struct lexer *l)
 {
-    uint64_t depth = 0;
+    uint8_t kinds[MAX_KINDS];
+    size_t depth = 0;
     do {
         if (l->kind == END || l->kind == BAD)
             return false;
-        depth += l->c == '(' || l->c == '[' || l->c == '{';
-        depth -= l->c == ')' || l->c == ']' || l->c == '}';
+        if (l->c == '(' || l->c == '[' || l->c == '{') {
+            if (depth < MAX_KINDS)
+                kinds[depth] = l->c == '(' ? ')' : (uint8_t)(l->c + 2);
+            depth++;
+        } else if (l->c == ')' || l->c == ']' || l->c == '}') {
+            depth--;
+            if (depth < MAX_KINDS && kinds[depth] != l->c)
+                return false;
+        }
         next(l);
     } while (depth);
     return true;
