@@ -9,7 +9,7 @@ struct lexer {
     struct td_slice rest; /* behind the token */
     enum kind kind;
     uint8_t c;             /* PUNCTUATOR */
-    struct td_slice token; /* NAME */
+    struct td_slice token; /* its text */
 };
 
 static bool is_name_start(uint8_t c)
@@ -322,6 +322,13 @@ static bool read_selection(struct reader *r)
     return true;
 }
 
+/* A string before a definition (since the specification of September 2025). */
+static void skip_description(struct lexer *l)
+{
+    if (l->kind == VALUE && l->token.p[0] == '"')
+        next(l);
+}
+
 bool gql_read_document(struct td_slice text, struct td_slice wanted, struct gql_document *ret)
 {
     struct reader r;
@@ -332,6 +339,7 @@ bool gql_read_document(struct td_slice text, struct td_slice wanted, struct gql_
     r.wanted = wanted;
     while (l.kind != END) {
         bool good;
+        skip_description(&l);
         if (is_name(&l, "fragment"))
             good = read_fragment(&r, &l);
         else if (l.c == '{' || is_name(&l, "query") || is_name(&l, "mutation") || is_name(&l, "subscription"))
