@@ -242,6 +242,18 @@ static bool is_type(struct td_slice content_type, const char *type)
 
 enum verdict { NO, MORE, YES };
 
+/* Types of JSON are believed, but for a form: clients name them where the query of a GET is all there is. */
+static bool begins_as_json(struct td_slice type, struct td_slice text)
+{
+    size_t i = 0;
+    while (i < text.n && (text.p[i] == ' ' || text.p[i] == '\n' || text.p[i] == '\r' || text.p[i] == '\t'))
+        i++;
+    if (i == text.n || text.p[i] == '{' || text.p[i] == '[')
+        return true;
+    return (uint8_t)(td_ascii_lower(text.p[i]) - 'a') >= 26 &&
+           (is_type(type, "application/json") || is_type(type, "application/graphql+json"));
+}
+
 /* Could it be one? The first member says so, or it is none: most JSON is not GraphQL's, and this is asked of all of it. */
 static enum verdict glance(struct td_slice text)
 {
@@ -389,10 +401,25 @@ static bool take_message(struct conn *c, struct td_slice text)
 
 /* ---- Callbacks -------------------------------------------------------------------------------------------------------------- */
 
+/* By its media type, and by how it begins: the query of a GET, whose media type says nothing of it, is a form. */
+static bool take_text(struct conn *c, struct td_slice type, struct td_slice text)
+{
+    struct request r;
+    memset(&r, 0, sizeof(r));
+    r.plain = true;
+    r.query = text;
+    if (is_type(type, "application/graphql") && take_request(c, &r, true))
+        return true;
+    if (is_type(type, "multipart/form-data") && take_parts(c, text, type))
+        return true;
+    return take_form(c, text);
+}
+
 static enum verdict judge_request(struct conn *c, struct td_slice text, bool last)
 {
     struct td_slice type = host_of(c)->peek(c->layer, F_CONTENT_TYPE);
-    bool full = last || text.n > c->graphql->config->max_document, json = is_type(type, "application/json");
+    bool full = last || text.n > c->graphql->config->max_document, document = is_type(type, "application/graphql");
+    bool json = !document && begins_as_json(type, text);
     uint8_t copy[256];
     if (json) {
         enum verdict first = glance(text);
@@ -401,23 +428,13 @@ static enum verdict judge_request(struct conn *c, struct td_slice text, bool las
     }
     if (!full)
         return MORE;
+    if (json)
+        return take_json(c, text) ? YES : NO;
     if (type.n > sizeof(copy))
         return NO;
     if (type.n)
         memcpy(copy, type.p, type.n); /* setters end its life */
-    type = td_bytes(copy, type.n);
-    if (json || is_type(type, "application/graphql+json"))
-        return take_json(c, text) ? YES : NO;
-    if (is_type(type, "multipart/form-data"))
-        return take_parts(c, text, type) ? YES : NO;
-    if (is_type(type, "application/graphql")) {
-        struct request r;
-        memset(&r, 0, sizeof(r));
-        r.plain = true;
-        r.query = text;
-        return take_request(c, &r, true) ? YES : NO;
-    }
-    if (!take_form(c, text))
+    if (!take_text(c, td_bytes(copy, type.n), text))
         return NO;
     if (!last)
         set_partial(c);

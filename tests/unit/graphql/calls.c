@@ -9,8 +9,9 @@
 #include "rig.h"
 #include "traffic.h"
 
-extern const struct td_plugin td_plugin_v1_http, td_plugin_v1_graphql, td_plugin_v1_websocket;
-static const struct td_plugin *const plugins[] = {&td_plugin_v1_graphql, &td_plugin_v1_http, &td_plugin_v1_websocket, NULL};
+extern const struct td_plugin td_plugin_v1_http, td_plugin_v1_http2, td_plugin_v1_graphql, td_plugin_v1_websocket;
+static const struct td_plugin *const plugins[] = {&td_plugin_v1_graphql, &td_plugin_v1_http, &td_plugin_v1_http2, &td_plugin_v1_websocket,
+                                                  NULL};
 static struct rig rig;
 
 /* ---- One exchange ---------------------------------------------------------------------------------------------------------- */
@@ -97,6 +98,7 @@ static void exchange(const char *name, const char *line, const char *type, const
 }
 
 #define JSON "application/json; charset=utf-8"
+#define ASKED_A "\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]"
 #define ANSWERED "\"has_data\":true,\"errors\":0"
 
 static void test_requests(void)
@@ -122,6 +124,18 @@ static void test_requests(void)
     exchange("GET", "GET /g?query=query%20G(%24a:Int)%7Bg+h%7D&variables=%7B%22a%22:1%7D", NULL, "", "{\"data\":{}}",
              "{\"operation_type\":\"query\",\"summary\":\"G\",\"operation_name\":\"G\",\"fields\":[\"g\",\"h\"],"
              "\"variables\":\"{\\\"a\\\":1}\"," ANSWERED "}");
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const types[] = {JSON, "application/graphql", "application/graphql+json", "multipart/form-data; boundary=x"};
+        exchange("GET that names a type", i % 2 ? "HEAD /g?a=1&query=%7Ba%7D" : "GET /g?a=1&query=%7Ba%7D", types[i], "", "{\"data\":{}}",
+                 i % 2 ? "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]}"
+                       : "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]," ANSWERED "}");
+    }
+    exchange("GET with content", "GET /g?a=1", JSON, "{\"query\":\"{a}\"}", "{\"data\":{}}",
+             "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]," ANSWERED "}");
+    exchange("GET with a query and content", "GET /g?query=%7Ba%7D", JSON, "{}", "{\"data\":{}}",
+             "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]," ANSWERED "}");
+    exchange("JSON by another name", "POST /g", "application/x-www-form-urlencoded", "{\"query\":\"{a}\"}", "{\"data\":{}}",
+             "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]," ANSWERED "}");
     exchange("application/graphql", "POST /g", "application/graphql", "{ a ...F } fragment F on Q { b }", "{\"data\":{}}",
              "{\"operation_type\":\"query\",\"summary\":\"{ a b }\",\"fields\":[\"a\",\"b\"]," ANSWERED "}");
     exchange("a form", "POST /g", "application/x-www-form-urlencoded", "operationName=&query=%7Ba%7D", "{\"data\":{}}",
@@ -140,6 +154,7 @@ static void test_others(void)
     exchange("an id of a document", "POST /sign", JSON, "{\"documentId\":\"d:1\"}", "{\"data\":{}}", "{}");
     exchange("with a member of others", "POST /sign", JSON, "{\"doc_id\":\"d:1\",\"variables\":{},\"signer\":\"x\"}", "{\"data\":{}}",
              "{}");
+    exchange("POST with a query", "POST /g?query=%7Ba%7D", JSON, "{}", "{\"data\":{}}", "{}");
     exchange("no object", "POST /", JSON, "\"query\"", "{}", "{}");
     exchange("JSON that ends early", "POST /", JSON, "{\"query\":\"{ a }", "{}", "{}");
     exchange("a search", "GET /?query=shoes", NULL, "", "{\"data\":{}}", "{}");
@@ -179,6 +194,52 @@ static void test_answers(void)
     expect("no answer at all", "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]}");
 }
 
+/* A frame of HTTP/2 on stream 1 (0 for SETTINGS); its header fields are literals (RFC 7541 section 6.2.2). */
+static void add_frame(int dir, uint8_t type, uint8_t flags, struct td_slice payload)
+{
+    const uint8_t head[9] = {0, (uint8_t)(payload.n >> 8), (uint8_t)payload.n, type, flags, 0, 0, 0, type != 4};
+    buf_put_slice(&side[dir], td_bytes(head, sizeof(head)));
+    buf_put_slice(&side[dir], payload);
+}
+
+static void add_fields(int dir, uint8_t flags, const char *const *fields)
+{
+    struct buf block = {0};
+    for (; *fields; fields += 2) {
+        buf_putc(&block, 0);
+        for (int i = 0; i < 2; i++) {
+            buf_putc(&block, (char)strlen(fields[i]));
+            buf_puts(&block, fields[i]);
+        }
+    }
+    add_frame(dir, 1, flags, buf_slice(&block));
+    buf_clear(&block);
+}
+
+static void test_http2(void)
+{
+    static const char *const methods[] = {"GET", "HEAD", "POST"};
+    for (size_t i = 0; i < 3; i++) {
+        const char *const request[] = {":method",          methods[i],     ":scheme",          "http", ":authority", "h", ":path",
+                                       "/g?query=%7Ba%7D", "content-type", "application/json", NULL};
+        const char *const response[] = {":status", "200", "content-type", "application/json", NULL};
+        add(0, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        add_frame(0, 4, 0, td_bytes(NULL, 0));
+        add_frame(1, 4, 0, td_bytes(NULL, 0));
+        add_fields(0, 5, request);
+        add_fields(1, i == 1 ? 5 : 4, response);
+        if (i != 1)
+            add_frame(1, 0, 1, TD_LIT("{\"data\":{}}"));
+        json_t *call = dissect(1400);
+        char *got = told(call);
+        is_str(json_string_value(json_object_get(call, "http_version")), "2", "HTTP/2");
+        is_str(got, i == 0 ? "{" ASKED_A "," ANSWERED "}" : i == 1 ? "{" ASKED_A "}" : "{}", "%s of HTTP/2 that names a type", methods[i]);
+        free(got);
+        json_decref(call);
+        clear();
+    }
+}
+
 /* ---- What is not whole ------------------------------------------------------------------------------------------------------ */
 
 /* `n` bytes of text that says nothing. */
@@ -199,8 +260,6 @@ static void expect_partial(const char *name, bool partial, const char *want)
     json_decref(call);
     clear();
 }
-
-#define ASKED_A "\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]"
 
 static void test_too_long(void)
 {
@@ -367,6 +426,7 @@ int main(void)
     test_requests();
     test_others();
     test_answers();
+    test_http2();
     test_too_long();
     test_batches();
     test_hole();
