@@ -394,7 +394,9 @@ static void test_messages(const char *subprotocol, bool is_graphql)
         struct traffic t;
         struct talk talk;
         add(0, "GET /g HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-        add(1, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: ");
+        add(1, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Padding: ");
+        pad(&side[1], 3960); /* of which no more than 4096 bytes are handed over */
+        add(1, "\r\nSec-WebSocket-Protocol: ");
         add(1, subprotocol);
         add(1, "\r\n\r\n");
         traffic_init(&t);
