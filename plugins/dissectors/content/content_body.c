@@ -111,6 +111,8 @@ void content_child_query(struct content_child *child, const struct content_sink 
 {
     if (child->sub)
         note(child, sink, sink->host->sub_data(child->sub, TD_CLIENT, query, begin, begin + query.n));
+    if (child->sub)
+        sink->host->sub_eof(child->sub, TD_CLIENT);
 }
 
 void content_child_data(struct content_child *child, const struct content_sink *sink, const struct content_body *body, int dir,

@@ -47,9 +47,15 @@ struct content_child {
 /* Opens a child on this call if the media type in this Content-Type has one. */
 void content_child_open(struct content_child *child, const struct content_sink *sink, struct td_slice content_type);
 /* A request without content has its query string for it, which is a form, if it has one of the parameters in which GraphQL asks: opens a
- * child for these; gives it the query, which stood at `begin` of what the client sends, once the call's fields are set. */
+ * child for these; gives it the query, which stood at `begin` of what the client sends, once the call's fields are set. More is not
+ * given of what the client sends. */
 void content_child_open_query(struct content_child *child, const struct content_sink *sink, struct td_slice query);
 void content_child_query(struct content_child *child, const struct content_sink *sink, struct td_slice query, uint64_t begin);
+/* Clients like to name a type also where they send nothing: by GET and HEAD it says nothing of the request. */
+static inline bool content_asks_by_query(struct td_slice method, struct td_slice content_type)
+{
+    return !content_type.n || td_eq(method, TD_LIT("GET")) || td_eq(method, TD_LIT("HEAD"));
+}
 /* The query of a request target. */
 static inline struct td_slice content_query(struct td_slice target)
 {

@@ -4,10 +4,9 @@
 #include "graphql_json.h"
 
 enum {
-    GLANCE = 4096,         /* bytes after which a request must look like GraphQL */
-    MAX_TEXT = 4096,       /* bytes of a document, of variables, that are told */
-    MAX_MESSAGE = 512,     /* bytes of an error's message */
-    MAX_OPERATIONS = 1000, /* of a batch */
+    GLANCE = 4096,     /* bytes after which a request must look like GraphQL */
+    MAX_TEXT = 4096,   /* bytes of a document, of variables, that are told */
+    MAX_MESSAGE = 512, /* bytes of an error's message */
     MAX_SUMMARY = 200,
     MAX_FORM = 16384 /* bytes of a form's values; others are passed over */
 };
@@ -18,7 +17,9 @@ struct conn {
     struct td_call *layer;
     bool recognised;
     bool done[2];
+    bool partial; /* told already */
     /* Of all answers in the response: */
+    bool cut; /* there may be more of them, or of what they have */
     uint64_t errors;
     bool has_data, answered;
 };
@@ -41,12 +42,21 @@ static void recognise(struct conn *c)
     c->recognised = true;
 }
 
+/* Of what a batch, a request or an answer has, not all was there to be read. */
+static void set_partial(struct conn *c)
+{
+    if (c->recognised && !c->partial)
+        host_of(c)->set_partial(c->layer);
+    c->partial |= c->recognised;
+}
+
 /* ---- Requests -------------------------------------------------------------------------------------------------------------- */
 
 /* What a request says; JSON values as they stand in the text, or a document that stands for itself. */
 struct request {
     struct td_slice query, name, variables, extensions, id;
-    bool plain; /* `query` and `name` are the texts themselves, no JSON strings */
+    bool plain;   /* `query` and `name` are the texts themselves, no JSON strings */
+    bool foreign; /* it has members that GraphQL does not know */
 };
 
 /* "{ user posts }" for who did not give a name. */
@@ -87,11 +97,13 @@ static struct td_slice text_of(const struct request *r, struct td_slice value, u
     return r->plain ? value : gql_json_string(value, room);
 }
 
-/* Documents that the server knows: by a hash (persisted queries) or by another id (trusted documents). */
+/* Documents that the server knows: by a hash (persisted queries) or by another id (trusted documents). An id alone is found in much JSON
+ * of others. */
 static struct td_slice known_document(const struct request *r)
 {
     struct td_slice hash = gql_json_find(gql_json_find(r->extensions, "persistedQuery"), "sha256Hash");
-    return hash.n ? hash : r->id;
+    bool own = !r->foreign && (r->name.n || r->variables.n || r->extensions.n);
+    return hash.n ? hash : r->query.n || own ? r->id : td_bytes(NULL, 0);
 }
 
 /* The first operation of a request is the one that is told. False: it is none of GraphQL's. */
@@ -136,6 +148,8 @@ static void read_member(struct request *r, struct td_slice key, struct td_slice 
         r->extensions = value;
     else if (td_eq(key, TD_LIT("documentId")) || td_eq(key, TD_LIT("doc_id")))
         r->id = value;
+    else
+        r->foreign = true;
 }
 
 static bool take_object(struct conn *c, struct td_slice object, bool first)
@@ -150,25 +164,37 @@ static bool take_object(struct conn *c, struct td_slice object, bool first)
     return take_request(c, &r, first);
 }
 
-/* One request, or a batch of them. */
-static bool take_json(struct conn *c, struct td_slice text)
+/* The first operation is the one that is told; how many there are is known only of a batch that is whole. */
+static bool take_batch(struct conn *c, struct td_slice text, bool whole)
 {
     struct td_slice element;
     uint64_t n = 0;
-    while (text.n && gql_json_kind(text) == 0) /* whitespace */
-        text = td_sub(text, 1, text.n);
-    if (gql_json_kind(text) == '{')
-        return take_object(c, text, true);
-    if (gql_json_kind(text) != '[')
-        return false;
-    while (n < MAX_OPERATIONS && gql_json_element(&text, &element)) {
-        if (gql_json_kind(element) != '{' || (!take_object(c, element, n == 0) && n == 0))
+    for (; gql_json_element(&text, &element); n++)
+        if (n == 0 && (gql_json_kind(element) != '{' || !take_object(c, element, true)))
             return false;
-        n++;
-    }
-    if (n)
+    if (n && whole)
         host_of(c)->set_u64(c->layer, F_OPERATIONS, n);
     return n > 0;
+}
+
+static bool is_whole(struct td_slice text)
+{
+    return gql_json_value(text).n > 0;
+}
+
+/* One request, or a batch of them. */
+static bool take_json(struct conn *c, struct td_slice text)
+{
+    bool whole, good;
+    while (text.n && gql_json_kind(text) == 0) /* whitespace */
+        text = td_sub(text, 1, text.n);
+    if (gql_json_kind(text) != '{' && gql_json_kind(text) != '[')
+        return false;
+    whole = is_whole(text);
+    good = gql_json_kind(text) == '{' ? take_object(c, text, true) : take_batch(c, text, whole);
+    if (!whole)
+        set_partial(c);
+    return good;
 }
 
 /* As in the query of a GET, or in a form. */
@@ -215,6 +241,18 @@ static bool is_type(struct td_slice content_type, const char *type)
 }
 
 enum verdict { NO, MORE, YES };
+
+/* Types of JSON are believed, but for a form: clients name them where the query of a GET is all there is. */
+static bool begins_as_json(struct td_slice type, struct td_slice text)
+{
+    size_t i = 0;
+    while (i < text.n && (text.p[i] == ' ' || text.p[i] == '\n' || text.p[i] == '\r' || text.p[i] == '\t'))
+        i++;
+    if (i == text.n || text.p[i] == '{' || text.p[i] == '[')
+        return true;
+    return (uint8_t)(td_ascii_lower(text.p[i]) - 'a') >= 26 &&
+           (is_type(type, "application/json") || is_type(type, "application/graphql+json"));
+}
 
 /* Could it be one? The first member says so, or it is none: most JSON is not GraphQL's, and this is asked of all of it. */
 static enum verdict glance(struct td_slice text)
@@ -295,8 +333,10 @@ static void take_results(struct conn *c, struct td_slice text)
     while (text.n && (text.p[0] == ' ' || text.p[0] == '\n' || text.p[0] == '\r' || text.p[0] == '\t'))
         text = td_sub(text, 1, text.n);
     if (gql_json_kind(text) == '{') {
+        c->cut |= !is_whole(text);
         take_result(c, text);
     } else if (gql_json_kind(text) == '[') {
+        c->cut |= !is_whole(text);
         while (gql_json_element(&text, &one))
             if (gql_json_kind(one) == '{')
                 take_result(c, one);
@@ -313,12 +353,17 @@ static void take_results(struct conn *c, struct td_slice text)
     }
 }
 
+/* That something is not there, only the whole answer tells. */
 static void set_results(struct conn *c)
 {
+    if (c->cut)
+        set_partial(c);
     if (!c->answered)
         return;
-    host_of(c)->set_u64(c->layer, F_HAS_DATA, c->has_data);
-    host_of(c)->set_u64(c->layer, F_ERRORS, c->errors);
+    if (c->has_data || !c->cut)
+        host_of(c)->set_u64(c->layer, F_HAS_DATA, c->has_data);
+    if (c->errors || !c->cut)
+        host_of(c)->set_u64(c->layer, F_ERRORS, c->errors);
 }
 
 /* ---- Messages of WebSockets -------------------------------------------------------------------------------------------------- */
@@ -350,16 +395,31 @@ static bool take_message(struct conn *c, struct td_slice text)
         c->answered = true;
         take_error(c, payload);
     }
-    set_results(c);
+    c->cut |= !is_whole(text);
     return true;
 }
 
 /* ---- Callbacks -------------------------------------------------------------------------------------------------------------- */
 
+/* By its media type, and by how it begins: the query of a GET, whose media type says nothing of it, is a form. */
+static bool take_text(struct conn *c, struct td_slice type, struct td_slice text)
+{
+    struct request r;
+    memset(&r, 0, sizeof(r));
+    r.plain = true;
+    r.query = text;
+    if (is_type(type, "application/graphql") && take_request(c, &r, true))
+        return true;
+    if (is_type(type, "multipart/form-data") && take_parts(c, text, type))
+        return true;
+    return take_form(c, text);
+}
+
 static enum verdict judge_request(struct conn *c, struct td_slice text, bool last)
 {
     struct td_slice type = host_of(c)->peek(c->layer, F_CONTENT_TYPE);
-    bool full = last || text.n > c->graphql->config->max_document, json = is_type(type, "application/json");
+    bool full = last || text.n > c->graphql->config->max_document, document = is_type(type, "application/graphql");
+    bool json = !document && begins_as_json(type, text);
     uint8_t copy[256];
     if (json) {
         enum verdict first = glance(text);
@@ -368,23 +428,17 @@ static enum verdict judge_request(struct conn *c, struct td_slice text, bool las
     }
     if (!full)
         return MORE;
+    if (json)
+        return take_json(c, text) ? YES : NO;
     if (type.n > sizeof(copy))
         return NO;
     if (type.n)
         memcpy(copy, type.p, type.n); /* setters end its life */
-    type = td_bytes(copy, type.n);
-    if (json || is_type(type, "application/graphql+json"))
-        return take_json(c, text) ? YES : NO;
-    if (is_type(type, "multipart/form-data"))
-        return take_parts(c, text, type) ? YES : NO;
-    if (is_type(type, "application/graphql")) {
-        struct request r;
-        memset(&r, 0, sizeof(r));
-        r.plain = true;
-        r.query = text;
-        return take_request(c, &r, true) ? YES : NO;
-    }
-    return take_form(c, text) ? YES : NO;
+    if (!take_text(c, td_bytes(copy, type.n), text))
+        return NO;
+    if (!last)
+        set_partial(c);
+    return YES;
 }
 
 struct td_step graphql_data(void *state, struct td_conn *conn, int dir, const struct td_chunk *chunk)
@@ -403,8 +457,8 @@ struct td_step graphql_data(void *state, struct td_conn *conn, int dir, const st
     } else if (!c->recognised) {
         verdict = NO;
     } else if (last || full) {
+        c->cut |= !last;
         take_results(c, chunk->bytes);
-        set_results(c);
         verdict = YES;
     }
     if (verdict == NO)
@@ -423,14 +477,17 @@ int graphql_gap(void *state, struct td_conn *conn, int dir, uint64_t offset, uin
     (void)offset;
     (void)len;
     c->done[dir] = true;
+    c->cut |= dir == TD_SERVER;
+    set_partial(c);
     return dir == TD_CLIENT && !c->recognised ? TD_E_CORRUPT : TD_OK;
 }
 
 void graphql_close(void *state, struct td_conn *conn, int why)
 {
-    (void)state;
+    struct conn *c = (struct conn *)state;
     (void)conn;
-    (void)why;
+    c->cut |= why == TD_CLOSE_LOST; /* memory was short: what came is not shown any more */
+    set_results(c);
 }
 
 int graphql_open(const void *self, struct td_conn *conn, const struct td_flow *flow, struct td_arena *arena, void **ret_state)

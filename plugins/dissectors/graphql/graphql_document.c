@@ -2,13 +2,14 @@
 
 /* ---- Tokens --------------------------------------------------------------------------------------------------------------- */
 
+enum { MAX_KINDS = 128 /* brackets within each other */ };
 enum kind { END, BAD, NAME, VALUE /* a number or a string */, SPREAD, PUNCTUATOR };
 
 struct lexer {
     struct td_slice rest; /* behind the token */
     enum kind kind;
     uint8_t c;             /* PUNCTUATOR */
-    struct td_slice token; /* NAME */
+    struct td_slice token; /* its text */
 };
 
 static bool is_name_start(uint8_t c)
@@ -114,15 +115,24 @@ static bool is_name(const struct lexer *l, const char *name)
     return l->kind == NAME && td_eq(l->token, td_str(name));
 }
 
-/* From a bracket to behind the one that closes it. False: there is none, or brackets do not match. */
+/* From a bracket to behind the one that closes it. False: there is none, or brackets do not match: their number, and within MAX_KINDS
+ * of each other their kinds. */
 static bool skip_brackets(struct lexer *l)
 {
-    uint64_t depth = 0;
+    uint8_t kinds[MAX_KINDS];
+    size_t depth = 0;
     do {
         if (l->kind == END || l->kind == BAD)
             return false;
-        depth += l->c == '(' || l->c == '[' || l->c == '{';
-        depth -= l->c == ')' || l->c == ']' || l->c == '}';
+        if (l->c == '(' || l->c == '[' || l->c == '{') {
+            if (depth < MAX_KINDS)
+                kinds[depth] = l->c == '(' ? ')' : (uint8_t)(l->c + 2);
+            depth++;
+        } else if (l->c == ')' || l->c == ']' || l->c == '}') {
+            depth--;
+            if (depth < MAX_KINDS && kinds[depth] != l->c)
+                return false;
+        }
         next(l);
     } while (depth);
     return true;
@@ -293,6 +303,8 @@ static bool read_selection(struct reader *r)
             next(&l);
             if (!read_spread(r, &l, &into, &open))
                 return false;
+            if (open && depth == MAX_WITHIN)
+                return false; /* its end could not be told from that of those around it */
             if ((!into && !open) || depth == MAX_WITHIN)
                 continue;
             named[depth] = into != NULL;
@@ -310,6 +322,13 @@ static bool read_selection(struct reader *r)
     return true;
 }
 
+/* A string before a definition (since the specification of September 2025). */
+static void skip_description(struct lexer *l)
+{
+    if (l->kind == VALUE && l->token.p[0] == '"')
+        next(l);
+}
+
 bool gql_read_document(struct td_slice text, struct td_slice wanted, struct gql_document *ret)
 {
     struct reader r;
@@ -320,6 +339,7 @@ bool gql_read_document(struct td_slice text, struct td_slice wanted, struct gql_
     r.wanted = wanted;
     while (l.kind != END) {
         bool good;
+        skip_description(&l);
         if (is_name(&l, "fragment"))
             good = read_fragment(&r, &l);
         else if (l.c == '{' || is_name(&l, "query") || is_name(&l, "mutation") || is_name(&l, "subscription"))

@@ -1,5 +1,6 @@
-/* GraphQL documents: what they ask for (the specification of October 2021, section 2 and appendix B). The executable part: operations and
- * fragments; documents with a type system are none for here. Nothing allocates, nothing recurses. */
+/* GraphQL documents: what they ask for (the specification of October 2021, section 2 and appendix B; descriptions of that of September
+ * 2025). The executable part: operations and fragments; documents with a type system are none for here. Nothing allocates, nothing
+ * recurses. */
 #ifndef GRAPHQL_DOCUMENT_H
 #define GRAPHQL_DOCUMENT_H
 

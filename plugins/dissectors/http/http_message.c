@@ -39,11 +39,12 @@ static void begin_request(struct http_conn *c, const struct http_input *in, cons
     e->is_upgrade = head->connection_upgrade && head->upgrade.n;
     if (e->is_upgrade)
         http_note_upgrade(c, e, head);
-    open_child(c, TD_CLIENT, head, e);
-    if (!head->content_type.n)
+    if (content_asks_by_query(head->method, head->content_type))
         query = content_query(head->target);
     if (query.n)
         content_child_open_query(&e->child, &sink, query);
+    query.n = e->child.sub ? query.n : 0;
+    open_child(c, TD_CLIENT, head, e);
     if (e->child.sub)
         set_all(c, in, head, e, TD_CLIENT);
     else

@@ -67,19 +67,26 @@ bool http_try_asked(struct http_conn *c)
     return true;
 }
 
-/* What does not fit is left out. */
+/* What does not fit is left out, and that is not what the handshake agreed on: `first` are the fields that do. */
+static void tell_fields(const struct http_conn *c, const struct http_head *head, bool first)
+{
+    size_t i;
+    for (i = 0; i < head->n_fields; i++)
+        if (td_eq_nocase(td_sub(head->fields[i].name, 0, 4), TD_LIT("sec-")) == first)
+            tell(c, head->fields[i].name, head->fields[i].value);
+}
+
 static void tell_all(const struct http_conn *c, const struct http_input *in, const struct http_asked *asked, const struct http_head *head)
 {
     struct http_field fields[HTTP_MAX_FIELDS];
     struct http_head again;
-    size_t i;
-    tell(c, TD_LIT(":status"), TD_LIT("101"));
-    if (asked)
-        tell_asked(c, asked);
     if (!head->fields && http_reread(in, HTTP_RESPONSE, fields, &again))
         head = &again;
-    for (i = 0; i < head->n_fields; i++)
-        tell(c, head->fields[i].name, head->fields[i].value);
+    tell(c, TD_LIT(":status"), TD_LIT("101"));
+    tell_fields(c, head, true);
+    if (asked)
+        tell_asked(c, asked);
+    tell_fields(c, head, false);
 }
 
 void http_hand_over(struct http_conn *c, const struct http_input *in, const struct http_asked *asked, const struct http_head *head)

@@ -291,18 +291,20 @@ static void close_tunnel(struct http2_streams *all, struct http2_stream *s)
 void http2_stream_request(struct http2_streams *all, struct http2_stream *s, const struct http2_list *list)
 {
     struct content_sink sink = sink_of(all, s, TD_CLIENT);
-    struct td_slice query = list->content_type.n ? td_bytes(NULL, 0) : content_query(list->path);
+    bool asks = !list->protocol.n && content_asks_by_query(list->method, list->content_type);
+    struct td_slice query = asks ? content_query(list->path) : td_bytes(NULL, 0);
     if (list->protocol.n)
         open_tunnel(all, s, list);
-    else if (query.n)
+    if (query.n)
         content_child_open_query(&s->child, &sink, query);
-    else
+    query.n = s->child.sub ? query.n : 0;
+    if (!list->protocol.n)
         content_child_open(&s->child, &sink, list->content_type);
     begin_half(all, s, TD_CLIENT, list);
     http2_set_request(all->out, s->call, list);
     if (list->content_type.n && !list->n_codings && !s->form && !s->half[TD_CLIENT].content)
         s->form = content_form_begin(&all->forms, list->content_type);
-    if (query.n && !list->protocol.n)
+    if (query.n)
         content_child_query(&s->child, &sink, query, 0);
 }
 

@@ -79,6 +79,18 @@ static void break_off(struct ws_message *m, struct ws_deflate *deflate)
         ws_deflate_forget(deflate);
 }
 
+/* Has this direction made so much out of so little that more of it is not worth the work? */
+static bool is_bomb(const struct ws_out *out, struct ws_message *m, struct ws_deflate *deflate)
+{
+    uint64_t usual = WS_FREE + m->wire * WS_USUAL_RATIO, most = out->ws->config->max_message * 4;
+    uint64_t excess = m->size > usual ? m->size - usual : 0;
+    if (excess > m->excess) {
+        deflate->excess += excess - m->excess;
+        m->excess = excess;
+    }
+    return m->size > WS_MAX_INFLATED || (excess && deflate->excess > (most > WS_MAX_EXCESS ? most : WS_MAX_EXCESS));
+}
+
 static void add_compressed(const struct ws_out *out, struct ws_message *m, int dir, struct ws_deflate *deflate, struct td_slice in,
                            uint64_t end)
 {
@@ -88,7 +100,7 @@ static void add_compressed(const struct ws_out *out, struct ws_message *m, int d
         size_t n = sizeof(room);
         result = ws_inflate(deflate, &in, room, &n);
         add_plain(out, m, dir, td_bytes(room, n), end - 1, end);
-        if (m->size > WS_MAX_INFLATED)
+        if (is_bomb(out, m, deflate))
             result = WS_INFLATED_BAD;
     }
     if (result == WS_INFLATED_BAD)

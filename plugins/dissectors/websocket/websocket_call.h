@@ -35,8 +35,14 @@ enum ws_field_index {
 };
 
 enum {
-    WS_PREVIEW = 1024,         /* bytes of a text that filters see */
-    WS_MAX_INFLATED = 64 << 20 /* bytes that are decompressed of one message */
+    WS_PREVIEW = 1024,          /* bytes of a text that filters see */
+    WS_MAX_INFLATED = 64 << 20, /* bytes that are decompressed of one message */
+    /* Deflate makes up to 1032 bytes of one, text five to twenty. What is more than this many times what was sent, and more than
+     * WS_FREE bytes of a message, is counted, and broken off where a direction has had WS_MAX_EXCESS of it, or four messages of
+     * maxMessageSize if that is more. */
+    WS_USUAL_RATIO = 64,
+    WS_FREE = 64 << 10,
+    WS_MAX_EXCESS = 16 << 20
 };
 
 struct ws_config {
@@ -71,6 +77,7 @@ struct ws_message {
     struct td_conn *child;
     uint64_t wire, size; /* payload bytes so far: as sent, decompressed */
     uint64_t kept;       /* of these in the call's body */
+    uint64_t excess;     /* of these counted in ws_deflate */
     uint64_t frames;
     uint8_t *preview; /* WS_PREVIEW bytes, the side's */
     size_t preview_n;

@@ -19,7 +19,8 @@ struct ws_deflate {
     struct td_arena *arena; /* where its memory comes from, about 40 KiB at the first message */
     z_stream z;
     bool made;
-    bool failed; /* no memory */
+    bool failed;     /* no memory */
+    uint64_t excess; /* bytes that were made out of next to nothing, in all messages so far; who decompresses counts them */
 };
 
 enum ws_inflated {

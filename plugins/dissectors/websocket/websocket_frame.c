@@ -78,7 +78,11 @@ bool ws_is_close_code(unsigned code)
 
 /* ---- Plausibility ---------------------------------------------------------------------------------------------------- */
 
-enum { LOOK = 512 /* bytes of a text that are looked at */, MUCH = 24 /* of them that are no chance */ };
+enum {
+    LOOK = 512,     /* bytes of a text that are looked at */
+    MUCH = 24,      /* of them that are no chance */
+    MAX_FRAMES = 16 /* that are looked at */
+};
 
 bool ws_is_printable(struct td_slice text)
 {
@@ -96,14 +100,16 @@ static int judge_payload(const struct ws_frame *frame, struct td_slice in)
     struct utf8 utf8 = {0, 0, 0, false};
     size_t n = in.n < LOOK ? in.n : LOOK;
     bool whole = in.n == frame->length;
+    if (frame->opcode == WS_CONTINUATION && !frame->length)
+        return 1; /* of the server two zeros, of which binary data is full */
+    if (frame->opcode != WS_CLOSE && (frame->opcode != WS_TEXT || frame->rsv))
+        return whole ? 15 : 5;
     ws_unmask(frame->mask, 0, in.p, n, text);
     if (frame->opcode == WS_CLOSE) {
         if (!whole || n == 0)
             return n == 0 ? 10 : 5;
         return n >= 2 && ws_is_close_code((unsigned)text[0] << 8 | text[1]) && utf8_add(&utf8, td_bytes(text + 2, n - 2)) ? 60 : 0;
     }
-    if (frame->opcode != WS_TEXT || frame->rsv)
-        return whole ? 15 : 5;
     if (!utf8_add(&utf8, td_bytes(text, n)) || !ws_is_printable(td_bytes(text, n)))
         return 0;
     if (n >= MUCH)
@@ -115,7 +121,8 @@ int ws_plausible(struct td_slice in, bool from_client)
 {
     int score = 0;
     size_t frames = 0;
-    while (in.n) {
+    /* It is asked at each byte while frames are looked for: more than what leaves no doubt must not be walked through. */
+    while (in.n && score < 100 && frames < MAX_FRAMES) {
         struct ws_frame frame;
         struct td_slice payload;
         int one;
@@ -138,7 +145,7 @@ int ws_plausible(struct td_slice in, bool from_client)
         if (in.n == 0)
             score += 20 + (from_client ? 10 : 0); /* it ends where the packet does */
     }
-    if (in.n)
-        return score >= 50 ? score > 100 ? 100 : score : -1;
+    if (in.n && score < 50)
+        return frames < MAX_FRAMES ? -1 : 0;
     return score > 100 ? 100 : score;
 }

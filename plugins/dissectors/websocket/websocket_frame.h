@@ -39,7 +39,7 @@ bool ws_is_close_code(unsigned code);
 /* Has the text no control characters but tabs and line ends? */
 bool ws_is_printable(struct td_slice text);
 /* Do these bytes look as if frames began here? 0: no. -1: nothing speaks against it, but more must be seen. Else up to 100: the
- * more there is that cannot be chance. */
+ * more there is that cannot be chance. What stands behind enough of it is not looked at, so that it costs no more than a few frames. */
 int ws_plausible(struct td_slice in, bool from_client);
 
 #endif

@@ -9,8 +9,9 @@
 #include "rig.h"
 #include "traffic.h"
 
-extern const struct td_plugin td_plugin_v1_http, td_plugin_v1_graphql, td_plugin_v1_websocket;
-static const struct td_plugin *const plugins[] = {&td_plugin_v1_graphql, &td_plugin_v1_http, &td_plugin_v1_websocket, NULL};
+extern const struct td_plugin td_plugin_v1_http, td_plugin_v1_http2, td_plugin_v1_graphql, td_plugin_v1_websocket;
+static const struct td_plugin *const plugins[] = {&td_plugin_v1_graphql, &td_plugin_v1_http, &td_plugin_v1_http2, &td_plugin_v1_websocket,
+                                                  NULL};
 static struct rig rig;
 
 /* ---- One exchange ---------------------------------------------------------------------------------------------------------- */
@@ -97,6 +98,7 @@ static void exchange(const char *name, const char *line, const char *type, const
 }
 
 #define JSON "application/json; charset=utf-8"
+#define ASKED_A "\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]"
 #define ANSWERED "\"has_data\":true,\"errors\":0"
 
 static void test_requests(void)
@@ -117,9 +119,23 @@ static void test_requests(void)
              "{\"errors\":[{\"message\":\"PersistedQueryNotFound\",\"extensions\":{\"code\":\"PERSISTED_QUERY_NOT_FOUND\"}}]}",
              "{\"summary\":\"Q\",\"operation_name\":\"Q\",\"persisted_query\":\"ecf4\",\"has_data\":false,\"errors\":1,"
              "\"error_message\":\"PersistedQueryNotFound\",\"error_code\":\"PERSISTED_QUERY_NOT_FOUND\"}");
+    exchange("a trusted document", "POST /", JSON, "{\"documentId\":\"d:1\",\"variables\":{\"a\":1}}", "{\"data\":{}}",
+             "{\"variables\":\"{\\\"a\\\":1}\",\"persisted_query\":\"d:1\"," ANSWERED "}");
     exchange("GET", "GET /g?query=query%20G(%24a:Int)%7Bg+h%7D&variables=%7B%22a%22:1%7D", NULL, "", "{\"data\":{}}",
              "{\"operation_type\":\"query\",\"summary\":\"G\",\"operation_name\":\"G\",\"fields\":[\"g\",\"h\"],"
              "\"variables\":\"{\\\"a\\\":1}\"," ANSWERED "}");
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const types[] = {JSON, "application/graphql", "application/graphql+json", "multipart/form-data; boundary=x"};
+        exchange("GET that names a type", i % 2 ? "HEAD /g?a=1&query=%7Ba%7D" : "GET /g?a=1&query=%7Ba%7D", types[i], "", "{\"data\":{}}",
+                 i % 2 ? "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]}"
+                       : "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]," ANSWERED "}");
+    }
+    exchange("GET with content", "GET /g?a=1", JSON, "{\"query\":\"{a}\"}", "{\"data\":{}}",
+             "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]," ANSWERED "}");
+    exchange("GET with a query and content", "GET /g?query=%7Ba%7D", JSON, "{}", "{\"data\":{}}",
+             "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]," ANSWERED "}");
+    exchange("JSON by another name", "POST /g", "application/x-www-form-urlencoded", "{\"query\":\"{a}\"}", "{\"data\":{}}",
+             "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]," ANSWERED "}");
     exchange("application/graphql", "POST /g", "application/graphql", "{ a ...F } fragment F on Q { b }", "{\"data\":{}}",
              "{\"operation_type\":\"query\",\"summary\":\"{ a b }\",\"fields\":[\"a\",\"b\"]," ANSWERED "}");
     exchange("a form", "POST /g", "application/x-www-form-urlencoded", "operationName=&query=%7Ba%7D", "{\"data\":{}}",
@@ -135,6 +151,10 @@ static void test_others(void)
     exchange("other JSON", "POST /api", JSON, "{\"name\":\"x\",\"list\":[1,2,3]}", "{\"data\":1,\"errors\":[]}", "{}");
     exchange("a query of another kind", "POST /_search", JSON, "{\"query\":{\"match_all\":{}}}", "{}", "{}");
     exchange("a query in SQL", "POST /_sql", JSON, "{\"query\":\"SELECT a FROM b\"}", "{}", "{}");
+    exchange("an id of a document", "POST /sign", JSON, "{\"documentId\":\"d:1\"}", "{\"data\":{}}", "{}");
+    exchange("with a member of others", "POST /sign", JSON, "{\"doc_id\":\"d:1\",\"variables\":{},\"signer\":\"x\"}", "{\"data\":{}}",
+             "{}");
+    exchange("POST with a query", "POST /g?query=%7Ba%7D", JSON, "{}", "{\"data\":{}}", "{}");
     exchange("no object", "POST /", JSON, "\"query\"", "{}", "{}");
     exchange("JSON that ends early", "POST /", JSON, "{\"query\":\"{ a }", "{}", "{}");
     exchange("a search", "GET /?query=shoes", NULL, "", "{\"data\":{}}", "{}");
@@ -175,6 +195,165 @@ static void test_answers(void)
     expect("no answer of GraphQL", "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]}");
     add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
     expect("no answer at all", "{\"operation_type\":\"query\",\"summary\":\"{ a }\",\"fields\":[\"a\"]}");
+}
+
+/* A frame of HTTP/2 on stream 1 (0 for SETTINGS); its header fields are literals (RFC 7541 section 6.2.2). */
+static void add_frame(int dir, uint8_t type, uint8_t flags, struct td_slice payload)
+{
+    const uint8_t head[9] = {0, (uint8_t)(payload.n >> 8), (uint8_t)payload.n, type, flags, 0, 0, 0, type != 4};
+    buf_put_slice(&side[dir], td_bytes(head, sizeof(head)));
+    buf_put_slice(&side[dir], payload);
+}
+
+static void add_fields(int dir, uint8_t flags, const char *const *fields)
+{
+    struct buf block = {0};
+    for (; *fields; fields += 2) {
+        buf_putc(&block, 0);
+        for (int i = 0; i < 2; i++) {
+            buf_putc(&block, (char)strlen(fields[i]));
+            buf_puts(&block, fields[i]);
+        }
+    }
+    add_frame(dir, 1, flags, buf_slice(&block));
+    buf_clear(&block);
+}
+
+static void test_http2(void)
+{
+    static const char *const methods[] = {"GET", "HEAD", "POST"};
+    for (size_t i = 0; i < 3; i++) {
+        const char *const request[] = {":method",          methods[i],     ":scheme",          "http", ":authority", "h", ":path",
+                                       "/g?query=%7Ba%7D", "content-type", "application/json", NULL};
+        const char *const response[] = {":status", "200", "content-type", "application/json", NULL};
+        add(0, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        add_frame(0, 4, 0, td_bytes(NULL, 0));
+        add_frame(1, 4, 0, td_bytes(NULL, 0));
+        add_fields(0, 5, request);
+        add_fields(1, i == 1 ? 5 : 4, response);
+        if (i != 1)
+            add_frame(1, 0, 1, TD_LIT("{\"data\":{}}"));
+        json_t *call = dissect(1400);
+        char *got = told(call);
+        is_str(json_string_value(json_object_get(call, "http_version")), "2", "HTTP/2");
+        is_str(got, i == 0 ? "{" ASKED_A "," ANSWERED "}" : i == 1 ? "{" ASKED_A "}" : "{}", "%s of HTTP/2 that names a type", methods[i]);
+        free(got);
+        json_decref(call);
+        clear();
+    }
+}
+
+/* ---- What is not whole ------------------------------------------------------------------------------------------------------ */
+
+/* `n` bytes of text that says nothing. */
+static void pad(struct buf *out, size_t n)
+{
+    while (n--)
+        buf_putc(out, 'x');
+}
+
+/* What is told of a call, and whether that is said to be not all. */
+static void expect_partial(const char *name, bool partial, const char *want)
+{
+    json_t *call = dissect(1400);
+    char *got = told(call);
+    is_str(got, want, "%s", name);
+    ok(json_is_true(json_object_get(call, "partial")) == partial, "%s: partial or not", name);
+    free(got);
+    json_decref(call);
+    clear();
+}
+
+static void test_too_long(void)
+{
+    enum { LONG = (1 << 20) + 100000 };
+    struct buf text = {0};
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    buf_puts(&text, "{\"data\":{\"a\":\"");
+    pad(&text, LONG);
+    buf_puts(&text, "\"},\"errors\":[{\"message\":\"late\"}]}");
+    add_response("application/json", NULL, buf_slice(&text));
+    expect_partial("an answer whose end is not read", true, "{" ASKED_A ",\"has_data\":true}");
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    buf_reset(&text);
+    buf_puts(&text, "{\"errors\":[{\"message\":\"early\"}],\"extensions\":\"");
+    pad(&text, LONG);
+    buf_puts(&text, "\",\"data\":{\"a\":1}}");
+    add_response("application/json", NULL, buf_slice(&text));
+    expect_partial("errors first", true, "{" ASKED_A ",\"errors\":1,\"error_message\":\"early\"}");
+    buf_reset(&text);
+    buf_puts(&text, "{\"query\":\"{a}\",\"variables\":{\"a\":\"");
+    pad(&text, LONG);
+    buf_puts(&text, "\"}}");
+    add_request("POST /g", JSON, buf_slice(&text));
+    add_response("application/json", NULL, TD_LIT("{\"data\":{}}"));
+    expect_partial("variables without end", true, "{" ASKED_A "," ANSWERED "}");
+    buf_reset(&text);
+    buf_puts(&text, "query=%7Ba%7D&variables=");
+    pad(&text, LONG);
+    add_request("POST /g", "application/x-www-form-urlencoded", buf_slice(&text));
+    expect_partial("in a form", true, "{" ASKED_A "}");
+    buf_reset(&text);
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    buf_puts(&text, "data: {\"data\":{\"a\":1}}\n");
+    pad(&text, LONG);
+    buf_puts(&text, "\ndata: {\"errors\":[{}]}\n");
+    add_response("text/event-stream", NULL, buf_slice(&text));
+    expect_partial("an event stream", true, "{" ASKED_A ",\"has_data\":true}");
+    rig.options.max_connection_memory = 300000;
+    rig.payload = false;
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    add_response("application/json", NULL, td_sub(buf_slice(&text), 0, 400000));
+    expect_partial("memory is short", true, "{" ASKED_A "}");
+    rig.options.max_connection_memory = 16 << 20;
+    rig.payload = true;
+    buf_clear(&text);
+}
+
+static void test_batches(void)
+{
+    struct buf text = {0};
+    for (int cut = 0; cut < 2; cut++) {
+        buf_reset(&text);
+        for (int i = 0; i < 1500; i++)
+            buf_printf(&text, "%c{\"query\":\"{a}\"}", i ? ',' : '[');
+        if (cut)
+            pad(&text, 1 << 20);
+        buf_putc(&text, ']');
+        add_request("POST /g", JSON, buf_slice(&text));
+        expect_partial(cut ? "a batch that is not read to its end" : "a large batch", cut,
+                       cut ? "{" ASKED_A "}" : "{" ASKED_A ",\"batch_size\":1500}");
+    }
+    buf_clear(&text);
+    add_request("POST /g", JSON, TD_LIT("[{\"query\":\"{a}\"},{\"query\":\"{b}\"}]"));
+    add_response("application/json", NULL, TD_LIT("[{\"data\":{}},{\"data\":null,\"errors\":[{}"));
+    expect_partial("answers without end", true, "{" ASKED_A ",\"batch_size\":2,\"has_data\":true}");
+}
+
+/* What comes behind a hole is not known, and so neither that there were no errors. */
+static void test_hole(void)
+{
+    struct traffic t;
+    struct talk talk;
+    json_t *call;
+    char *got;
+    add_request("POST /g", JSON, TD_LIT("{\"query\":\"{a}\"}"));
+    add_response("text/event-stream", NULL, TD_LIT("data: {\"data\":{\"a\":1}}\n\ndata: {\"errors\":[{}]}\n\n"));
+    traffic_init(&t);
+    talk_open(&talk, &t, (struct peer){{10, 0, 0, 1}, 40000}, (struct peer){{10, 0, 0, 2}, 80});
+    talk_send(&talk, 0, buf_slice(&side[0]), 1400);
+    talk_send(&talk, 1, td_sub(buf_slice(&side[1]), 0, side[1].n - 30), 1400);
+    talk_lose(&talk, 1, 28);
+    talk_send(&talk, 1, TD_LIT("\n\n"), 1400);
+    talk_close(&talk);
+    call = json_loads(rig_run(&rig, buf_slice(&t.pcap)), JSON_DISABLE_EOF_CHECK, NULL);
+    got = told(call);
+    is_str(got, "{" ASKED_A ",\"has_data\":true}", "an event stream with a hole");
+    ok(json_is_true(json_object_get(call, "partial")), "it is partial");
+    free(got);
+    json_decref(call);
+    traffic_clear(&t);
+    clear();
 }
 
 /* ---- Messages of a WebSocket ----------------------------------------------------------------------------------------------- */
@@ -218,7 +397,9 @@ static void test_messages(const char *subprotocol, bool is_graphql)
         struct traffic t;
         struct talk talk;
         add(0, "GET /g HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-        add(1, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: ");
+        add(1, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Padding: ");
+        pad(&side[1], 3960); /* of which no more than 4096 bytes are handed over */
+        add(1, "\r\nSec-WebSocket-Protocol: ");
         add(1, subprotocol);
         add(1, "\r\n\r\n");
         traffic_init(&t);
@@ -245,9 +426,15 @@ static void test_messages(const char *subprotocol, bool is_graphql)
 int main(void)
 {
     rig_open(&rig, plugins);
+    rig.options.max_memory = 1 << 30; /* so that nothing but maxDocumentSize is the limit */
+    rig.options.max_connection_memory = 16 << 20;
     test_requests();
     test_others();
     test_answers();
+    test_http2();
+    test_too_long();
+    test_batches();
+    test_hole();
     test_messages("graphql-transport-ws", true);
     test_messages("graphql-ws", true);
     test_messages("chat", false);

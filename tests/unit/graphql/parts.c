@@ -98,6 +98,13 @@ static void test_documents(void)
         {"{ }", "", "none"},
         {"{ a } }", "", "none"},
         {"{ a: }", "", "none"},
+        {"\"asks for a\" query Q(\"b\" $b: Int) { a } \"\"\"block { \"\"\" fragment F on T { b }", "", "1 query Q: a"},
+        {"\"one\" \"two\" query Q { a }", "", "none"},
+        {"query Q { a } \"of nothing\"", "", "none"},
+        {"17 query Q { a }", "", "none"},
+        {"{ a(b: [1) ] }", "", "none"},
+        {"{ a { b ] c }", "", "none"},
+        {"{ a(b: {c: [{}]}) { d } e }", "", "1 query : a e"},
         {"SELECT * FROM t", "", "none"},
         {"{ a(\"x) }", "", "none"},
         {"hello world", "", "none"},
@@ -130,6 +137,17 @@ static void test_depth(void)
         buf_lit(&b, "}");
     (void)gql_read_document(buf_slice(&b), td_bytes(NULL, 0), &d);
     ok(d.n_fields <= 1, "fragments within each other");
+    for (int depth = 63; depth < 66; depth++) {
+        buf_reset(&b);
+        for (int i = 0; i < depth; i++)
+            buf_puts(&b, i ? "...{" : "{");
+        buf_lit(&b, "x");
+        for (int i = 0; i < depth; i++)
+            buf_puts(&b, i + 1 < depth ? "}" : " y}");
+        bool good = gql_read_document(buf_slice(&b), td_bytes(NULL, 0), &d);
+        ok(depth > 64 ? !good : good && d.n_fields == 2, "fragments within each other, %d deep: the brackets are in step, or it is none",
+           depth);
+    }
     buf_reset(&b);
     for (int i = 0; i < DEPTH; i++)
         buf_lit(&b, "[");

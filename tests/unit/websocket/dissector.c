@@ -512,6 +512,17 @@ static void test_bomb(void)
     ok(strstr(got, "partial"), "of a message that grows without end, 64 MiB are decompressed");
     ok(strstr(got, "still here"), "and the connection goes on");
     free(got);
+    start();
+    for (int i = 0; i < 6; i++)
+        compressed(S, td_bytes(zeros, 8 << 20), RESET);
+    compressed(S, td_bytes(zeros, 60000), RESET);
+    compressed(C, td_bytes(zeros, 8 << 20), RESET);
+    got = transcript(&s);
+    is_int((long)count(got, "payload_length: 8388608\n"), 3,
+           "smaller ones: two of the server's, until it has had enough, and the client's");
+    is_int((long)count(got, "partial\n"), 4, "the others are partial");
+    is_int((long)count(got, "payload_length: 60000\n"), 1, "what is small is read all the same");
+    free(got);
     free(zeros);
 }
 

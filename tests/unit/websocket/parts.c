@@ -125,7 +125,7 @@ static void test_utf8(void)
 static void test_plausible(void)
 {
     static const char text[] = "{\"type\":\"price\",\"value\":12345}";
-    uint8_t frame[2 + sizeof(text) - 1] = {0x81, sizeof(text) - 1};
+    uint8_t frame[2 + sizeof(text) - 1] = {0x81, sizeof(text) - 1}, pings[210];
     memcpy(frame + 2, text, sizeof(text) - 1);
     ok(ws_plausible(td_bytes(frame, sizeof(frame)), false) >= 75, "a text of the server");
     is_int(ws_plausible(td_bytes(frame, sizeof(frame)), true), 0, "the client would mask it");
@@ -136,6 +136,12 @@ static void test_plausible(void)
     ok(ws_plausible(TD_LIT("\x88\x02\x03\xe8"), false) >= 60, "a close frame");
     is_int(ws_plausible(TD_LIT("GET / HTTP/1.1\r\n"), true), 0, "a request of HTTP");
     is_int(ws_plausible(TD_LIT("\x17\x03\x03\x00\x20"), true), 0, "a record of TLS");
+    is_int(ws_plausible(TD_LIT("\x82\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), false), 0,
+           "zeros are no frames");
+    for (size_t i = 0; i < 200; i += 2)
+        memcpy(pings + i, "\x89\x00", 2);
+    memset(pings + 200, 0xff, sizeof(pings) - 200);
+    is_int(ws_plausible(td_bytes(pings, sizeof(pings)), false), 100, "enough of it: no more is walked through");
 }
 
 static void test_extensions(void)
