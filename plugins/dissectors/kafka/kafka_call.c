@@ -431,6 +431,8 @@ void kafka_filling_begin(struct kafka_filling *f, struct kafka_calls *calls, str
     f->unopened = 0;
     f->kind = 0;
     f->name_n = 0;
+    f->shown = 0;
+    f->decompressed = 0;
     uint64_t room = kafka_wants(calls, body_field(f)) ? calls->config->max_body : 0;
     if (room > calls->body_room)
         room = calls->body_room;

@@ -142,6 +142,8 @@ struct kafka_filling {
     int64_t kind;      /* the last KEY_TYPE or RESOURCE_TYPE */
     uint8_t name_n;    /* the struct's topic, or a key whose kind comes behind it */
     uint8_t name[KAFKA_TOPIC_NAME_MAX];
+    int64_t shown;         /* records that the message's body has got */
+    uint64_t decompressed; /* bytes that its batches came to */
     struct kafka_json json;
 };
 

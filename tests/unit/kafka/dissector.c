@@ -591,6 +591,59 @@ static void test_batch_limit(void)
     buf_clear(&batch);
 }
 
+static unsigned count_of(const char *text, const char *word)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
+        n++;
+    return n;
+}
+
+/* Few bytes that come to many, again and again. */
+static void test_bombs(void)
+{
+    enum { BATCHES = 10, VALUE = 60000 };
+    struct buf b = {0}, plain = {0}, batches = {0};
+    uint8_t room[1024];
+    char *value = malloc(VALUE);
+    memset(value, 'x', VALUE);
+    put_record(&plain, 0, 0, "k", td_bytes(value, VALUE));
+    for (int i = 0; i < BATCHES; i++)
+        put_batch(&batches, 4, i, 1, td_bytes(room, ZSTD_compress(room, sizeof(room), plain.p, plain.n, 3)));
+    put_produce(&b, 3, 1, 0, buf_slice(&batches));
+    struct session *s = begin_as(MOCK_LONG_VALUES);
+    mock_option(&s->m, "maxDecompressedSize", 64 << 10);
+    mock_option(&s->m, "maxBodySize", 8 << 20);
+    start(s, 0);
+    feed(s, TD_CLIENT, &b);
+    like(end(s, "kafka_record_count flags"), "kafka_record_count: 10|flags: partial",
+         "more than a message may come to: partial, all counted");
+    is_int(count_of(buf_cstr(&s->m.out), "\"offset\":"), 5, "batches beyond four times the limit are not decompressed");
+    discard(s);
+    free(value);
+    buf_clear(&plain);
+    buf_clear(&batches);
+}
+
+/* The limit is for the message, not for each partition. */
+static void test_record_limit(void)
+{
+    struct buf b = {0}, records = {0}, batch = {0};
+    for (int i = 0; i < 3; i++)
+        put_record(&records, i, 0, "k", TD_LIT("v"));
+    put_batch(&batch, 0, 0, 3, buf_slice(&records));
+    put_produce_to(&b, 3, 1, 0, 2, buf_slice(&batch));
+    struct session *s = begin_as(MOCK_LONG_VALUES);
+    mock_option(&s->m, "maxRecords", 4);
+    start(s, 0);
+    feed(s, TD_CLIENT, &b);
+    like(end(s, "kafka_record_count"), "kafka_record_count: 6", "all records are counted");
+    is_int(count_of(buf_cstr(&s->m.out), "\"offset\":"), 4, "... and as many are shown as one message may show");
+    discard(s);
+    buf_clear(&records);
+    buf_clear(&batch);
+}
+
 static void test_gaps(void)
 {
     struct buf b = {0};
@@ -659,6 +712,8 @@ int main(void)
     test_binary();
     test_large();
     test_batch_limit();
+    test_bombs();
+    test_record_limit();
     test_gaps();
     test_memory();
     return tap_done();
