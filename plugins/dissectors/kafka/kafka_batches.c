@@ -62,12 +62,28 @@ static bool wants_more(const struct kafka_filling *f)
     return !f->json.full && !f->unopened && f->shown < f->calls->config->max_records;
 }
 
+/* Something else than headers stands where they should, or something behind them. */
+static bool is_damaged(const struct kafka_record *r)
+{
+    return r->headers.failed || (r->header_count == 0 && td_left(&r->headers));
+}
+
 static void add_record(struct kafka_batches *b, struct kafka_filling *f, struct kafka_record *r)
 {
     if (!wants_more(f))
         return;
     f->shown++;
+    b->read++;
     json_record(&f->json, r, b->batch.control);
+    if (is_damaged(r))
+        f->call->flags |= TD_PARTIAL;
+}
+
+/* All of the batch was read: what its header promises must have come. */
+static void check_count(const struct kafka_batches *b, const struct kafka_filling *f)
+{
+    if (wants_more(f) && b->read != b->batch.count)
+        f->call->flags |= TD_PARTIAL;
 }
 
 static void add_records(struct kafka_batches *b, struct kafka_filling *f, struct td_slice plain)
@@ -78,6 +94,7 @@ static void add_records(struct kafka_batches *b, struct kafka_filling *f, struct
         add_record(b, f, &r);
     if (c.failed)
         f->call->flags |= TD_PARTIAL;
+    check_count(b, f);
 }
 
 /* ---- Batches ----------------------------------------------------------------------------------------------------- */
@@ -115,6 +132,15 @@ static void open_batch(struct kafka_batches *b, struct kafka_filling *f, bool ar
     json_batch(&f->json, &b->batch);
     if (array && !kafka_json_open(&f->json, "records", ']'))
         f->json.full = true;
+}
+
+static void close_batch(struct kafka_batches *b, struct kafka_filling *f)
+{
+    if (b->open) { /* an array in an object */
+        kafka_json_close(&f->json);
+        kafka_json_close(&f->json);
+    }
+    b->open = false;
 }
 
 /* Whatever was opened since `depth`. */
@@ -156,17 +182,19 @@ static void compressed_batch(struct kafka_batches *b, struct kafka_filling *f, s
 struct inner {
     uint32_t count;
     int64_t last_offset;
+    bool whole; /* nothing else stands behind the messages */
 };
 
 static struct inner survey(struct td_slice set)
 {
-    struct inner in = {0, -1};
+    struct inner in = {0, -1, false};
     struct kafka_batch m;
     while (kafka_batch_read(set, &m) == 2 && m.size <= set.n && m.magic < 2) {
         in.count++;
         in.last_offset = m.base_offset;
         set = td_sub(set, (size_t)m.size, set.n);
     }
+    in.whole = set.n == 0;
     return in;
 }
 
@@ -197,6 +225,8 @@ static void wrapper(struct kafka_batches *b, struct kafka_filling *f, struct td_
     struct td_slice set = decompress(f, b->batch.codec, content);
     struct inner in = survey(set);
     f->call->record_count += in.count;
+    if (!in.whole)
+        f->call->flags |= TD_PARTIAL;
     open_batch(b, f, true);
     add_messages(b, f, set, in.last_offset);
     close_to(f, depth);
@@ -242,11 +272,7 @@ void kafka_batches_begin(struct kafka_batches *b, struct kafka_filling *f, const
 
 void kafka_batches_end(struct kafka_batches *b, struct kafka_filling *f)
 {
-    if (b->open) { /* an array in an object */
-        kafka_json_close(&f->json);
-        kafka_json_close(&f->json);
-    }
-    b->open = false;
+    close_batch(b, f);
     b->left = b->batch_left = 0;
     if (f->unopened)
         f->unopened--;
@@ -296,11 +322,8 @@ static enum kafka_batches_result plain_records(struct kafka_batches *b, struct k
     }
     if (b->batch_left && wants_more(f))
         f->call->flags |= TD_PARTIAL; /* damaged, or too large a record */
-    if (b->open) {
-        kafka_json_close(&f->json);
-        kafka_json_close(&f->json);
-        b->open = false;
-    }
+    check_count(b, f);
+    close_batch(b, f);
     uint64_t rest = b->batch_left;
     b->batch_left = 0;
     return rest ? skip(b, rest, ret_n) : KAFKA_BATCHES_SKIP;
@@ -347,6 +370,7 @@ static enum kafka_batches_result whole_batch(struct kafka_batches *b, struct kaf
 static enum kafka_batches_result next_batch(struct kafka_batches *b, struct kafka_filling *f, struct td_cursor *c, uint64_t *ret_n)
 {
     uint64_t there = td_left(c);
+    b->read = 0;
     int read = kafka_batch_read(as_slice(c), &b->batch);
     if (b->left < KAFKA_BATCH_START || read < 0 || (read && b->batch.size > b->left)) {
         if (read < 0 && b->left >= KAFKA_BATCH_START)
@@ -368,6 +392,10 @@ static enum kafka_batches_result next_batch(struct kafka_batches *b, struct kafk
     open_batch(b, f, true);
     use(b, c, KAFKA_BATCH_HEADER);
     b->batch_left = b->batch.size - KAFKA_BATCH_HEADER;
+    if (!b->batch_left) { /* of a compacted topic, or of a producer that is remembered */
+        check_count(b, f);
+        close_batch(b, f);
+    }
     *ret_n = 0;
     return KAFKA_BATCHES_SKIP;
 }

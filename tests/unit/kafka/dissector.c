@@ -468,6 +468,86 @@ static void test_codecs(void)
     buf_clear(&plain);
 }
 
+static void check_partial(unsigned version, struct td_slice records, bool partial, const char *what)
+{
+    struct session *s = begin();
+    records_of(s, version, records);
+    is_int(strstr(buf_cstr(&s->m.out), "flags: partial") != NULL, partial, "%s: %s", what, partial ? "partial" : "whole");
+    discard(s);
+}
+
+/* The same records in a batch that is not compressed, and in one that is. */
+static void check_batches(uint32_t count, struct td_slice records, bool partial, const char *what)
+{
+    struct buf batch = {0};
+    uint8_t room[1024];
+    put_batch(&batch, 0, 0, count, records);
+    check_partial(3, buf_slice(&batch), partial, what);
+    buf_clear(&batch);
+    put_batch(&batch, 4, 0, count, td_bytes(room, ZSTD_compress(room, sizeof(room), records.p, records.n, 3)));
+    check_partial(3, buf_slice(&batch), partial, what);
+    buf_clear(&batch);
+}
+
+/* A record with `n` bytes of headers, which should be as many as it says. */
+static void put_odd_record(struct buf *b, unsigned headers, struct td_slice bytes)
+{
+    put_varint(b, (int64_t)(6 + bytes.n));
+    put8(b, 0);
+    put_varint(b, 0);
+    put_varint(b, 0);
+    put_varint(b, -1);
+    put_varint(b, -1);
+    put_varint(b, headers);
+    put_bytes(b, bytes);
+}
+
+static void test_odd_content(void)
+{
+    struct buf records = {0}, set = {0}, wrapper = {0};
+    uint8_t room[1024];
+    put_record(&records, 0, 0, "k", TD_LIT("v"));
+    check_batches(1, buf_slice(&records), false, "as many records as the header says");
+    check_batches(2, buf_slice(&records), true, "fewer records than the header says");
+    put_record(&records, 0, 0, "k", TD_LIT("v"));
+    check_batches(1, buf_slice(&records), true, "more records than the header says");
+    buf_clear(&records);
+    put_odd_record(&records, 2, TD_LIT("\2h\1\2h\1"));
+    check_batches(1, buf_slice(&records), false, "two headers");
+    buf_clear(&records);
+    put_odd_record(&records, 2, TD_LIT("\2h\1\7h\1"));
+    check_batches(1, buf_slice(&records), true, "a header that is none");
+    buf_clear(&records);
+    put_odd_record(&records, 1, TD_LIT("\2h\1\2h\1"));
+    check_batches(1, buf_slice(&records), true, "bytes behind the headers");
+    put_message(&set, 0, 1, 0, "a", TD_LIT("one"));
+    put_message(&wrapper, 0, 1, 3, NULL, lz4_frame(buf_slice(&set), room, sizeof(room)));
+    check_partial(2, buf_slice(&wrapper), false, "a wrapper of messages");
+    buf_clear(&wrapper);
+    put_bytes(&set, TD_LIT("no message at all"));
+    put_message(&wrapper, 0, 1, 3, NULL, lz4_frame(buf_slice(&set), room, sizeof(room)));
+    check_partial(2, buf_slice(&wrapper), true, "something behind a wrapper's messages");
+    buf_clear(&records);
+    buf_clear(&set);
+    buf_clear(&wrapper);
+}
+
+/* All of a batch's records may have been compacted away. */
+static void test_empty_batch(void)
+{
+    struct buf records = {0}, batches = {0};
+    put_record(&records, 0, 0, "k", TD_LIT("v"));
+    put_batch(&batches, 0, 0, 0, td_bytes(NULL, 0));
+    put_batch(&batches, 0, 5, 1, buf_slice(&records));
+    struct session *s = begin();
+    like(records_of(s, 3, buf_slice(&batches)), "\"count\":0,\"records\":[]},{\"baseOffset\":5,",
+         "an empty batch ends before the next one");
+    ok(!strstr(buf_cstr(&s->m.out), "partial"), "... and is whole");
+    discard(s);
+    buf_clear(&records);
+    buf_clear(&batches);
+}
+
 static void test_message_sets(void)
 {
     struct buf set = {0}, wrapper = {0};
@@ -707,6 +787,8 @@ int main(void)
     test_raw_sasl();
     test_sasl_authenticate();
     test_codecs();
+    test_odd_content();
+    test_empty_batch();
     test_message_sets();
     test_control();
     test_binary();
