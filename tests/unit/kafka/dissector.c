@@ -7,6 +7,7 @@
 #include <snappy-c.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -724,6 +725,67 @@ static void test_record_limit(void)
     buf_clear(&batch);
 }
 
+static double processor_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* What it takes to look through nonsense for the responses to so many requests. */
+static double search(unsigned pending, struct td_slice nonsense)
+{
+    struct buf b = {0};
+    double least = 1e9;
+    for (uint32_t id = 1; id <= pending; id++)
+        put_heartbeat(&b, id);
+    for (int round = 0; round < 3; round++) {
+        struct session *s = begin_as(MOCK_QUIET);
+        mock_option(&s->m, "maxPending", 8192);
+        start(s, TD_FLOW_MIDSTREAM);
+        mock_feed(&s->m, TD_CLIENT, buf_slice(&b));
+        double before = processor_seconds();
+        for (size_t at = 0; at < nonsense.n; at += 1460)
+            mock_feed(&s->m, TD_SERVER, td_sub(nonsense, at, at + 1460));
+        double took = processor_seconds() - before;
+        least = took < least ? took : least;
+        mock_close(&s->m, TD_CLOSE_END);
+        discard(s);
+    }
+    buf_clear(&b);
+    return least;
+}
+
+static void test_search(void)
+{
+    enum { FEW = 10, MANY = 5000 };
+    struct buf nonsense = {0};
+    for (uint32_t i = 0, state = 1; i < 32768; i++) {
+        state = state * 1664525 + 1013904223;
+        put8(&nonsense, state >> 28);
+    }
+    double few = search(FEW, buf_slice(&nonsense)), many = search(MANY, buf_slice(&nonsense));
+    ok(many < 30 * few, "%d requests that wait cost %.1f times as much as %d", MANY, many / few, FEW);
+    buf_clear(&nonsense);
+}
+
+static void test_order_among_many(void)
+{
+    enum { MANY = 100 };
+    struct buf b = {0}, answers = {0};
+    struct session *s = begin();
+    for (uint32_t i = 0; i < MANY; i++) {
+        put_heartbeat(&b, i / 2); /* each id twice */
+        put_heartbeat_answer(&answers, (MANY - 1 - i) / 2, 27);
+    }
+    feed(s, TD_CLIENT, &b);
+    feed(s, TD_SERVER, &answers);
+    const char *got = end(s, "kafka_correlation_id kafka_error");
+    is_int(count_of(got, "kafka_error: REBALANCE_IN_PROGRESS|"), MANY, "each of many requests gets its response");
+    ok(strncmp(got, "call|kafka_correlation_id: 49|", 30) == 0, "... in whatever order they come");
+    discard(s);
+}
+
 static void test_gaps(void)
 {
     struct buf b = {0};
@@ -796,6 +858,8 @@ int main(void)
     test_batch_limit();
     test_bombs();
     test_record_limit();
+    test_search();
+    test_order_among_many();
     test_gaps();
     test_memory();
     return tap_done();

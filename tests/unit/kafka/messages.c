@@ -303,11 +303,31 @@ static void test_probe(void)
     buf_clear(&b);
 }
 
+/* Metadata about many topics, one of whose names is none. */
+static void test_probe_limit(void)
+{
+    enum { TOPICS = 1000, LIMIT = 2048 };
+    struct buf b = {0};
+    size_t at = begin_request(&b, 3, 1, 1);
+    put32(&b, TOPICS);
+    for (int i = 0; i < TOPICS; i++)
+        put_string(&b, "some");
+    end_frame(&b, at);
+    b.p[LIMIT / 2 / 6 * 6 + 22] = 0x80;
+    is_int(score(&b, b.n), 0, "what is wrong near the beginning is seen");
+    b.p[LIMIT / 2 / 6 * 6 + 22] = 0;
+    for (size_t i = LIMIT; i < b.n; i++)
+        b.p[i] = 0x80;
+    is_int(score(&b, b.n), 85, "what is far behind it is not looked at");
+    buf_clear(&b);
+}
+
 int main(void)
 {
     test_tables();
     test_soundness();
     test_vectors();
     test_probe();
+    test_probe_limit();
     return tap_done();
 }
