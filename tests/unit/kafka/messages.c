@@ -269,6 +269,39 @@ static void test_vectors(void)
     }
 }
 
+/* ---- Tagged fields ----------------------------------------------------------------------------------------------- */
+
+/* Does a response to ApiVersions of version 3 fit that has one tagged field, which claims `size` bytes? */
+static bool tag_fits(unsigned tag, unsigned size, struct td_slice value, size_t shown)
+{
+    struct buf b = {0};
+    bool whole;
+    put16(&b, 0);
+    put8(&b, 1); /* no APIs */
+    put32(&b, 0);
+    put8(&b, 1);
+    put_uvarint(&b, tag);
+    put_uvarint(&b, size);
+    put_bytes(&b, value);
+    bool fits =
+        kafka_body_fits(td_sub(buf_slice(&b), 0, b.n - shown), b.n, kafka_api(KAFKA_API_VERSIONS)->response, 3, true, false, &whole) &&
+        (whole || shown);
+    buf_clear(&b);
+    return fits;
+}
+
+static void test_tags(void)
+{
+    const struct td_slice features = TD_LIT("\2\2x\0\1\0\1\0"), number = TD_LIT("\0\0\0\0\0\0\0\1");
+    ok(tag_fits(1, 8, number, 0) && tag_fits(2, 8, features, 0), "tagged fields as long as they say");
+    ok(tag_fits(1, 8, number, 3) && tag_fits(2, 8, features, 3), "... and those that are still to come");
+    ok(!tag_fits(1, 7, number, 0), "a number longer than its field");
+    ok(!tag_fits(1, 9, TD_LIT("\0\0\0\0\0\0\0\1\0"), 0), "a number shorter than its field");
+    ok(!tag_fits(2, 7, features, 0), "an array longer than its field");
+    ok(!tag_fits(2, 9, TD_LIT("\2\2x\0\1\0\1\0\0"), 0), "an array shorter than its field");
+    ok(!tag_fits(1, 3, TD_LIT("\0\0\0"), 0), "a number that is not there");
+}
+
 /* ---- Headers ----------------------------------------------------------------------------------------------------- */
 
 static int score(struct buf *b, size_t n)
@@ -327,6 +360,7 @@ int main(void)
     test_tables();
     test_soundness();
     test_vectors();
+    test_tags();
     test_probe();
     test_probe_limit();
     return tap_done();
