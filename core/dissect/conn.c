@@ -600,6 +600,7 @@ void worker_clear(struct worker *w)
         w->conn_pool = c->pool_next;
         mem_free(c);
     }
+    body_pool_clear(&w->bodies);
     mem_free(w->scratch);
     stats_clear(&w->stats);
     buf_clear(&w->out);

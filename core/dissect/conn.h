@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "call/call.h"
+#include "dissect/body_pool.h"
 #include "dissect/dissector.h"
 #include "dissect/stats.h"
 #include "dissect/watch.h"
@@ -36,6 +37,7 @@ struct worker {
     struct td_call *call_pool;
     struct td_conn *conn_pool;
     uint32_t call_pool_n, conn_pool_n;
+    struct body_pool bodies;
     struct dissect_stats stats;
     const char *node; /* whose packets these are, or NULL */
     struct watch watch;

@@ -180,8 +180,11 @@ static struct call_body *pay_body(struct td_call *call, uint32_t field, size_t m
     }
     if (body->cut && !anew)
         return NULL; /* no bytes behind a hole */
-    if (charge(call, body->bytes.n, anew ? more : body->bytes.n + more))
+    if (charge(call, body->bytes.n, anew ? more : body->bytes.n + more)) {
+        if (!anew)
+            body_pool_reserve(&call->conn->shard->worker->bodies, &body->bytes, more);
         return body;
+    }
     body->cut = true;
     return NULL;
 }
@@ -358,6 +361,8 @@ static void release_call(struct td_conn *c, struct td_call *call)
     else
         c->calls_end = call->link;
     flow_give(c->shard->flows, c->flow, call->charged);
+    for (int i = 0; i < CALL_BODIES; i++)
+        body_pool_take(&w->bodies, &call->bodies[i].bytes);
     if (w->call_pool_n < CALL_POOL) {
         call_reset(call, CALL_KEEP);
         call->next = w->call_pool;

@@ -41,7 +41,8 @@ static const struct td_option options[] = {
                 "Bytes of a compressed batch, or of one record of another, above which its records are not decoded. It must be "
                 "kept until it is whole, within maxConnectionMemory."),
     TD_SIZE_OPT(struct kafka_config, max_decompressed, "maxDecompressedSize", "8Mi", 1 << 10, 64 << 20,
-                "Bytes that one batch is decompressed to; records beyond are left out and the call is marked partial."),
+                "Bytes that one batch is decompressed to, and all batches of a message to four times as many; records beyond are left out "
+                "and the call is marked partial."),
     TD_INT_OPT(struct kafka_config, max_pending, "maxPending", "1024", 1, 65536,
                "Requests of one connection that may wait for their responses; the oldest then counts as unanswered."),
 };

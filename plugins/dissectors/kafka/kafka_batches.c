@@ -57,27 +57,44 @@ static void json_record(struct kafka_json *j, struct kafka_record *r, bool contr
     kafka_json_close(j);
 }
 
-static bool wants_more(const struct kafka_batches *b, const struct kafka_filling *f)
+static bool wants_more(const struct kafka_filling *f)
 {
-    return !f->json.full && !f->unopened && b->shown < f->calls->config->max_records;
+    return !f->json.full && !f->unopened && f->shown < f->calls->config->max_records;
+}
+
+/* Something else than headers stands where they should, or something behind them. */
+static bool is_damaged(const struct kafka_record *r)
+{
+    return r->headers.failed || (r->header_count == 0 && td_left(&r->headers));
 }
 
 static void add_record(struct kafka_batches *b, struct kafka_filling *f, struct kafka_record *r)
 {
-    if (!wants_more(b, f))
+    if (!wants_more(f))
         return;
-    b->shown++;
+    f->shown++;
+    b->read++;
     json_record(&f->json, r, b->batch.control);
+    if (is_damaged(r))
+        f->call->flags |= TD_PARTIAL;
+}
+
+/* All of the batch was read: what its header promises must have come. */
+static void check_count(const struct kafka_batches *b, const struct kafka_filling *f)
+{
+    if (wants_more(f) && b->read != b->batch.count)
+        f->call->flags |= TD_PARTIAL;
 }
 
 static void add_records(struct kafka_batches *b, struct kafka_filling *f, struct td_slice plain)
 {
     struct td_cursor c = td_cursor(plain);
     struct kafka_record r;
-    while (wants_more(b, f) && kafka_record_next(&c, &b->batch, &r))
+    while (wants_more(f) && kafka_record_next(&c, &b->batch, &r))
         add_record(b, f, &r);
     if (c.failed)
         f->call->flags |= TD_PARTIAL;
+    check_count(b, f);
 }
 
 /* ---- Batches ----------------------------------------------------------------------------------------------------- */
@@ -109,12 +126,21 @@ static void json_batch(struct kafka_json *j, const struct kafka_batch *b)
 /* Opens an object for the batch and, if it has records in it, their array. */
 static void open_batch(struct kafka_batches *b, struct kafka_filling *f, bool array)
 {
-    if (!wants_more(b, f) || !kafka_json_open(&f->json, NULL, '}'))
+    if (!wants_more(f) || !kafka_json_open(&f->json, NULL, '}'))
         return;
     b->open = true;
     json_batch(&f->json, &b->batch);
     if (array && !kafka_json_open(&f->json, "records", ']'))
         f->json.full = true;
+}
+
+static void close_batch(struct kafka_batches *b, struct kafka_filling *f)
+{
+    if (b->open) { /* an array in an object */
+        kafka_json_close(&f->json);
+        kafka_json_close(&f->json);
+    }
+    b->open = false;
 }
 
 /* Whatever was opened since `depth`. */
@@ -124,13 +150,17 @@ static void close_to(struct kafka_filling *f, unsigned depth)
         kafka_json_close(&f->json);
 }
 
-static struct td_slice decompress(const struct kafka_filling *f, unsigned codec, struct td_slice in)
+/* A few bytes may come to very many, and a message may have very many batches: beyond some batches of the largest size it is not worth it.
+ */
+static struct td_slice decompress(struct kafka_filling *f, unsigned codec, struct td_slice in)
 {
+    enum { LARGEST_ONES = 4 };
     struct kafka_calls *calls = f->calls;
     size_t cap = (size_t)calls->config->max_decompressed;
-    uint8_t *room = calls->host->scratch(calls->conn, cap);
-    bool whole = false;
+    bool whole = false, spent = f->decompressed >= LARGEST_ONES * (uint64_t)cap;
+    uint8_t *room = spent ? NULL : calls->host->scratch(calls->conn, cap);
     size_t n = room ? kafka_decode(codec, in, calls->spare, room, cap, &whole) : 0;
+    f->decompressed += whole ? n : cap; /* of damaged ones nobody knows how much was tried */
     if (!whole)
         f->call->flags |= TD_PARTIAL;
     return td_bytes(room, n);
@@ -140,7 +170,7 @@ static void compressed_batch(struct kafka_batches *b, struct kafka_filling *f, s
 {
     unsigned depth = f->json.depth;
     open_batch(b, f, true);
-    if (wants_more(b, f))
+    if (wants_more(f))
         add_records(b, f, decompress(f, b->batch.codec, td_sub(bytes, KAFKA_BATCH_HEADER, (size_t)b->batch.size)));
     close_to(f, depth);
     b->open = false;
@@ -152,17 +182,19 @@ static void compressed_batch(struct kafka_batches *b, struct kafka_filling *f, s
 struct inner {
     uint32_t count;
     int64_t last_offset;
+    bool whole; /* nothing else stands behind the messages */
 };
 
 static struct inner survey(struct td_slice set)
 {
-    struct inner in = {0, -1};
+    struct inner in = {0, -1, false};
     struct kafka_batch m;
     while (kafka_batch_read(set, &m) == 2 && m.size <= set.n && m.magic < 2) {
         in.count++;
         in.last_offset = m.base_offset;
         set = td_sub(set, (size_t)m.size, set.n);
     }
+    in.whole = set.n == 0;
     return in;
 }
 
@@ -174,7 +206,7 @@ static void add_messages(struct kafka_batches *b, struct kafka_filling *f, struc
     uint64_t base = counted ? (uint64_t)b->batch.base_offset - (uint64_t)last_offset : 0;
     struct kafka_batch m;
     struct kafka_record r;
-    while (wants_more(b, f) && kafka_batch_read(set, &m) == 2 && m.size <= set.n) {
+    while (wants_more(f) && kafka_batch_read(set, &m) == 2 && m.size <= set.n) {
         if (m.magic > 1 || m.codec || !kafka_message_read(set, &m, &r)) {
             f->call->flags |= TD_PARTIAL; /* wrappers are not nested */
             return;
@@ -193,6 +225,8 @@ static void wrapper(struct kafka_batches *b, struct kafka_filling *f, struct td_
     struct td_slice set = decompress(f, b->batch.codec, content);
     struct inner in = survey(set);
     f->call->record_count += in.count;
+    if (!in.whole)
+        f->call->flags |= TD_PARTIAL;
     open_batch(b, f, true);
     add_messages(b, f, set, in.last_offset);
     close_to(f, depth);
@@ -208,14 +242,14 @@ static void message(struct kafka_batches *b, struct kafka_filling *f, struct td_
         return;
     }
     if (b->batch.codec && r.has_value) {
-        if (wants_more(b, f) || kafka_wants(f->calls, F_RECORD_COUNT))
+        if (wants_more(f) || kafka_wants(f->calls, F_RECORD_COUNT))
             wrapper(b, f, r.value);
         return;
     }
     f->call->record_count++;
-    if (!wants_more(b, f))
+    if (!wants_more(f))
         return;
-    b->shown++;
+    f->shown++;
     open_batch(b, f, false);
     json_bytes(&f->json, "key", "keyBase64", r.has_key, r.key);
     json_bytes(&f->json, "value", "valueBase64", r.has_value, r.value);
@@ -238,11 +272,7 @@ void kafka_batches_begin(struct kafka_batches *b, struct kafka_filling *f, const
 
 void kafka_batches_end(struct kafka_batches *b, struct kafka_filling *f)
 {
-    if (b->open) { /* an array in an object */
-        kafka_json_close(&f->json);
-        kafka_json_close(&f->json);
-    }
-    b->open = false;
+    close_batch(b, f);
     b->left = b->batch_left = 0;
     if (f->unopened)
         f->unopened--;
@@ -267,7 +297,7 @@ static enum kafka_batches_result skip(struct kafka_batches *b, uint64_t n, uint6
 static enum kafka_batches_result plain_records(struct kafka_batches *b, struct kafka_filling *f, struct td_cursor *c, uint64_t *ret_n)
 {
     struct kafka_record r;
-    while (b->batch_left && wants_more(b, f)) {
+    while (b->batch_left && wants_more(f)) {
         struct td_cursor before = *c, size = *c;
         size_t there = td_left(c);
         int32_t n = kafka_varint(&size);
@@ -290,13 +320,10 @@ static enum kafka_batches_result plain_records(struct kafka_batches *b, struct k
         b->left -= whole;
         b->batch_left -= whole;
     }
-    if (b->batch_left && wants_more(b, f))
+    if (b->batch_left && wants_more(f))
         f->call->flags |= TD_PARTIAL; /* damaged, or too large a record */
-    if (b->open) {
-        kafka_json_close(&f->json);
-        kafka_json_close(&f->json);
-        b->open = false;
-    }
+    check_count(b, f);
+    close_batch(b, f);
     uint64_t rest = b->batch_left;
     b->batch_left = 0;
     return rest ? skip(b, rest, ret_n) : KAFKA_BATCHES_SKIP;
@@ -306,7 +333,7 @@ static enum kafka_batches_result plain_records(struct kafka_batches *b, struct k
 static void pass_over(struct kafka_batches *b, struct kafka_filling *f)
 {
     unsigned depth = f->json.depth;
-    if (wants_more(b, f))
+    if (wants_more(f))
         f->call->flags |= TD_PARTIAL;
     if (b->batch.magic == 2)
         open_batch(b, f, false);
@@ -316,7 +343,7 @@ static void pass_over(struct kafka_batches *b, struct kafka_filling *f)
 
 static enum kafka_batches_result whole_batch(struct kafka_batches *b, struct kafka_filling *f, struct td_cursor *c, uint64_t *ret_n)
 {
-    bool decode = wants_more(b, f) || (b->batch.magic < 2 && b->batch.codec && kafka_wants(f->calls, F_RECORD_COUNT));
+    bool decode = wants_more(f) || (b->batch.magic < 2 && b->batch.codec && kafka_wants(f->calls, F_RECORD_COUNT));
     bool fits = b->batch.size <= f->calls->config->max_batch;
     if (decode && fits && td_left(c) < b->batch.size) {
         *ret_n = b->batch.size;
@@ -343,6 +370,7 @@ static enum kafka_batches_result whole_batch(struct kafka_batches *b, struct kaf
 static enum kafka_batches_result next_batch(struct kafka_batches *b, struct kafka_filling *f, struct td_cursor *c, uint64_t *ret_n)
 {
     uint64_t there = td_left(c);
+    b->read = 0;
     int read = kafka_batch_read(as_slice(c), &b->batch);
     if (b->left < KAFKA_BATCH_START || read < 0 || (read && b->batch.size > b->left)) {
         if (read < 0 && b->left >= KAFKA_BATCH_START)
@@ -357,13 +385,17 @@ static enum kafka_batches_result next_batch(struct kafka_batches *b, struct kafk
     }
     if (read < 2)
         return KAFKA_BATCHES_DONE;
-    if (b->batch.magic < 2 || b->batch.codec || !wants_more(b, f))
+    if (b->batch.magic < 2 || b->batch.codec || !wants_more(f))
         return whole_batch(b, f, c, ret_n);
     f->call->codecs |= 1u << KAFKA_PLAIN;
     f->call->record_count += b->batch.count > 0 ? (uint32_t)b->batch.count : 0;
     open_batch(b, f, true);
     use(b, c, KAFKA_BATCH_HEADER);
     b->batch_left = b->batch.size - KAFKA_BATCH_HEADER;
+    if (!b->batch_left) { /* of a compacted topic, or of a producer that is remembered */
+        check_count(b, f);
+        close_batch(b, f);
+    }
     *ret_n = 0;
     return KAFKA_BATCHES_SKIP;
 }

@@ -10,7 +10,7 @@ struct kafka_batches {
     uint64_t left;       /* bytes of records that are still to come */
     uint64_t batch_left; /* of the open batch: bytes of records that are still to come; 0: none is open */
     bool open;           /* a batch's records are being written */
-    int64_t shown;       /* records that the body of this message has got */
+    int64_t read;        /* records of the batch that were read so far */
     struct kafka_batch batch;
 };
 

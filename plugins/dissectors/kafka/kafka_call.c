@@ -18,8 +18,57 @@ void kafka_calls_init(struct kafka_calls *calls, const struct td_host *host, con
 
 /* ---- The ones that wait ----------------------------------------------------------------------------------------- */
 
+/* Ids are whatever clients like, and after a gap they are looked for at every byte: nobody is to know which ones fall together. */
+static struct kafka_place *place_of(const struct kafka_calls *calls, int32_t correlation_id)
+{
+    uint64_t h = ((uint64_t)(uintptr_t)calls ^ (uint32_t)correlation_id) * UINT64_C(0x9e3779b97f4a7c15);
+    h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    return &calls->places[h >> 32 & (calls->place_n - 1)];
+}
+
+static void append_place(struct kafka_calls *calls, struct kafka_call *p)
+{
+    struct kafka_place *place = place_of(calls, p->correlation_id);
+    p->like_newer = NULL;
+    p->like_older = place->newest;
+    if (place->newest)
+        place->newest->like_newer = p;
+    else
+        place->oldest = p;
+    place->newest = p;
+}
+
+static void leave_place(struct kafka_calls *calls, struct kafka_call *p)
+{
+    struct kafka_place *place = place_of(calls, p->correlation_id);
+    if (p->like_older)
+        p->like_older->like_newer = p->like_newer;
+    else
+        place->oldest = p->like_newer;
+    if (p->like_newer)
+        p->like_newer->like_older = p->like_older;
+    else
+        place->newest = p->like_older;
+}
+
+static void make_places(struct kafka_calls *calls)
+{
+    enum { FEW_WAIT = 16, EACH = 4, LEAST = 16, MOST = 4096 };
+    if (calls->places || calls->count < FEW_WAIT)
+        return;
+    calls->place_n = LEAST;
+    while (calls->place_n < MOST && calls->place_n * EACH < calls->config->max_pending)
+        calls->place_n *= 2;
+    calls->places = calls->host->alloc(calls->arena, calls->place_n * sizeof(struct kafka_place), _Alignof(struct kafka_place));
+    for (struct kafka_call *p = calls->places ? calls->oldest : NULL; p; p = p->newer)
+        append_place(calls, p);
+}
+
 static void append(struct kafka_calls *calls, struct kafka_call *p)
 {
+    make_places(calls);
+    if (calls->places)
+        append_place(calls, p);
     p->waits = true;
     p->newer = NULL;
     p->older = calls->newest;
@@ -43,6 +92,8 @@ static void take_out(struct kafka_calls *calls, struct kafka_call *p)
         p->newer->older = p->older;
     else
         calls->newest = p->older;
+    if (calls->places)
+        leave_place(calls, p);
     p->waits = false;
     calls->count--;
 }
@@ -151,9 +202,9 @@ struct kafka_call *kafka_call_new(struct kafka_calls *calls, const struct kafka_
 
 struct kafka_call *kafka_call_find(const struct kafka_calls *calls, int32_t correlation_id)
 {
-    struct kafka_call *p = calls->oldest;
+    struct kafka_call *p = calls->places ? place_of(calls, correlation_id)->oldest : calls->oldest;
     while (p && p->correlation_id != correlation_id)
-        p = p->newer;
+        p = calls->places ? p->like_newer : p->newer;
     return p;
 }
 
@@ -431,6 +482,8 @@ void kafka_filling_begin(struct kafka_filling *f, struct kafka_calls *calls, str
     f->unopened = 0;
     f->kind = 0;
     f->name_n = 0;
+    f->shown = 0;
+    f->decompressed = 0;
     uint64_t room = kafka_wants(calls, body_field(f)) ? calls->config->max_body : 0;
     if (room > calls->body_room)
         room = calls->body_room;

@@ -72,7 +72,8 @@ struct kafka_seen {
 };
 
 struct kafka_call {
-    struct kafka_call *older, *newer; /* in the order of the requests; `newer` also links the free ones */
+    struct kafka_call *older, *newer;           /* in the order of the requests; `newer` also links the free ones */
+    struct kafka_call *like_older, *like_newer; /* of those in the same place of `places` */
     struct td_call *call;
     const struct kafka_api *api;
     int32_t correlation_id;
@@ -96,6 +97,11 @@ struct kafka_call {
     char summary[KAFKA_SUMMARY];
 };
 
+/* Calls whose ids have the same hash. */
+struct kafka_place {
+    struct kafka_call *oldest, *newest;
+};
+
 struct kafka_calls {
     const struct td_host *host;
     const struct kafka_config *config;
@@ -106,7 +112,9 @@ struct kafka_calls {
     struct kafka_call *oldest, *newest, *free;
     struct kafka_seen *free_seen;
     uint32_t count;
-    uint64_t body_room; /* bytes that bodies of open calls may still be given */
+    uint32_t place_n;           /* a power of two */
+    struct kafka_place *places; /* by the correlation ids' hashes; NULL as long as few calls wait, or without memory */
+    uint64_t body_room;         /* bytes that bodies of open calls may still be given */
     struct kafka_topics topics;
 };
 
@@ -142,6 +150,8 @@ struct kafka_filling {
     int64_t kind;      /* the last KEY_TYPE or RESOURCE_TYPE */
     uint8_t name_n;    /* the struct's topic, or a key whose kind comes behind it */
     uint8_t name[KAFKA_TOPIC_NAME_MAX];
+    int64_t shown;         /* records that the message's body has got */
+    uint64_t decompressed; /* bytes that its batches came to */
     struct kafka_json json;
 };
 

@@ -10,7 +10,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { ZSTD_WINDOW_LOG = 27 /* what decoders take by default */ };
+enum { ZSTD_WINDOW_LOG_LEAST = 10, ZSTD_WINDOW_LOG_MOST = 27 /* what decoders take by default */ };
 
 const char *kafka_codec_name(unsigned codec)
 {
@@ -143,6 +143,15 @@ static size_t decode_lz4(struct td_slice in, uint8_t *room, size_t cap, bool *re
     return lz4_descriptor(&c, &checksums) ? lz4_blocks(&c, checksums, room, cap, ret_whole) : 0;
 }
 
+/* A window is memory, as much as the frame says: none is worth more than what may come out. */
+static int window_log(size_t cap)
+{
+    int log = ZSTD_WINDOW_LOG_LEAST;
+    while (log < ZSTD_WINDOW_LOG_MOST && (size_t)1 << log < cap)
+        log++;
+    return log;
+}
+
 /* What there is room for, or what comes before a damage. */
 static size_t zstd_beginning(ZSTD_DCtx *ctx, struct td_slice in, uint8_t *room, size_t cap, bool *ret_whole)
 {
@@ -150,7 +159,7 @@ static size_t zstd_beginning(ZSTD_DCtx *ctx, struct td_slice in, uint8_t *room, 
     ZSTD_outBuffer to = {room, cap, 0};
     size_t result = 1;
     (void)ZSTD_DCtx_reset(ctx, ZSTD_reset_session_only);
-    (void)ZSTD_DCtx_setParameter(ctx, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG);
+    (void)ZSTD_DCtx_setParameter(ctx, ZSTD_d_windowLogMax, window_log(cap));
     while (from.pos < from.size && !ZSTD_isError(result)) {
         size_t in_before = from.pos, out_before = to.pos;
         result = ZSTD_decompressStream(ctx, &to, &from);

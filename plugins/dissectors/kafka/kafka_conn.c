@@ -322,7 +322,10 @@ static struct outcome at_response(struct connection *c, const struct input *in)
 /* `packet`: one begins here, as responses do. */
 static bool is_response_here(struct connection *c, struct td_slice bytes, bool packet)
 {
-    enum { ENOUGH = 16 /* bytes of a body that is not there whole */ };
+    enum {
+        ENOUGH = 16,                    /* bytes of a body that is not there whole */
+        LOOKED_AT = 4 * KAFKA_MAX_PROBE /* of a body; it is looked for at every byte */
+    };
     struct td_cursor cursor = td_cursor(bytes);
     uint32_t length = td_be32(&cursor);
     int32_t id = (int32_t)td_be32(&cursor);
@@ -334,7 +337,7 @@ static bool is_response_here(struct connection *c, struct td_slice bytes, bool p
         return false;
     unsigned version = (unsigned)p->api_version;
     bool flexible = p->flexible;
-    struct td_slice body = td_sub(bytes, KAFKA_LENGTH + CORRELATION_ID, bytes.n);
+    struct td_slice body = td_sub(bytes, KAFKA_LENGTH + CORRELATION_ID, LOOKED_AT);
     if (kafka_body_fits(body, length - CORRELATION_ID, p->api->response, version, flexible, kafka_response_is_tagged(p->api_key, flexible),
                         &whole))
         return whole || (packet && body.n >= ENOUGH);

@@ -2,7 +2,7 @@
 
 #include <endian.h>
 #ifdef __x86_64__
-#include <tmmintrin.h>
+#include <immintrin.h>
 #endif
 
 #ifdef __x86_64__
@@ -22,29 +22,49 @@
 #define ROWS_128(h) ROWS_64(0, h), ROWS_64(1, h)
 static const uint8_t spread[256][16] = {ROWS_128(0), ROWS_128(1)};
 
-/* Sixteen bytes at a time, without a branch that depends on how many of them get a backslash. */
-__attribute__((target("ssse3,popcnt"))) static struct kafka_escaped escape_wide(struct td_slice text, size_t behind, uint8_t *to,
-                                                                                const uint8_t *end)
+/* Writes sixteen bytes to `to`, those in `set` with a backslash in front, and returns where they end. */
+__attribute__((target("avx,popcnt"))) static inline uint8_t *put_spread(uint8_t *to, __m128i v, unsigned set)
 {
     const __m128i slash = _mm_set1_epi8('\\');
-    size_t at = 0;
-    while (at < text.n && at + 16 <= text.n + behind && end - to >= KAFKA_ESCAPE_SLACK) {
-        size_t n = text.n - at < 16 ? text.n - at : 16;
-        unsigned valid = 0xffffu >> (16 - n);
-        __m128i v = _mm_loadu_si128((const void *)(text.p + at));
-        /* As signed numbers: control characters, and all that is not ASCII. */
-        __m128i others = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
-        if ((unsigned)_mm_movemask_epi8(others) & valid)
-            break;
-        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, slash));
-        unsigned set = (unsigned)_mm_movemask_epi8(marks) & valid;
-        __m128i first = _mm_loadu_si128((const void *)spread[set & 0xff]), second = _mm_loadu_si128((const void *)spread[set >> 8]);
-        _mm_storeu_si128((void *)to, _mm_shuffle_epi8(_mm_unpacklo_epi64(v, slash), first));
-        _mm_storeu_si128((void *)(to + 8 + __builtin_popcount(set & 0xff)), _mm_shuffle_epi8(_mm_unpackhi_epi64(v, slash), second));
-        to += n + (size_t)__builtin_popcount(set);
-        at += n;
+    __m128i first = _mm_loadu_si128((const void *)spread[set & 0xff]), second = _mm_loadu_si128((const void *)spread[set >> 8]);
+    uint8_t *middle = to + 8 + __builtin_popcount(set & 0xff);
+    _mm_storeu_si128((void *)to, _mm_shuffle_epi8(_mm_unpacklo_epi64(v, slash), first));
+    _mm_storeu_si128((void *)middle, _mm_shuffle_epi8(_mm_unpackhi_epi64(v, slash), second));
+    return middle + 8 + __builtin_popcount(set >> 8);
+}
+
+/* Which of sixteen bytes are control characters or not ASCII (as signed numbers, all of these are small), and which get a backslash. */
+__attribute__((target("avx,popcnt"))) static inline unsigned odd_ones(__m128i v, unsigned *ret_marks)
+{
+    __m128i others = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+    __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    *ret_marks = (unsigned)_mm_movemask_epi8(marks);
+    return (unsigned)_mm_movemask_epi8(others);
+}
+
+/* Sixteen bytes at a time, without a branch that depends on how many of them get a backslash; at the text's end also fewer, where what is
+ * behind it may be read. */
+__attribute__((target("avx,popcnt"))) static struct kafka_escaped escape_wide(struct td_slice text, size_t behind, uint8_t *to,
+                                                                              const uint8_t *end)
+{
+    const uint8_t *p = text.p, *text_end = text.p + text.n;
+    unsigned set;
+    for (; text_end - p >= 16 && end - to >= KAFKA_ESCAPE_SLACK; p += 16) {
+        __m128i v = _mm_loadu_si128((const void *)p);
+        if (odd_ones(v, &set))
+            return (struct kafka_escaped){(size_t)(p - text.p), to};
+        to = put_spread(to, v, set);
     }
-    return (struct kafka_escaped){at, to};
+    size_t n = (size_t)(text_end - p);
+    if (n && n < 16 && behind >= 16 - n && end - to >= KAFKA_ESCAPE_SLACK) {
+        __m128i v = _mm_loadu_si128((const void *)p);
+        unsigned valid = 0xffffu >> (16 - n);
+        if (!(odd_ones(v, &set) & valid)) {
+            to = put_spread(to, v, set & valid) - (16 - n);
+            p = text_end;
+        }
+    }
+    return (struct kafka_escaped){(size_t)(p - text.p), to};
 }
 #endif
 
@@ -78,8 +98,10 @@ struct kafka_escaped kafka_escape(struct td_slice text, size_t behind, uint8_t *
 {
     struct kafka_escaped done = {0, to};
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt"))
+    if (__builtin_cpu_supports("avx") && __builtin_cpu_supports("popcnt"))
         done = escape_wide(text, behind, to, end);
+    if (done.used == text.n)
+        return done;
 #else
     (void)behind;
 #endif
@@ -145,9 +167,9 @@ uint8_t *kafka_escape_all(struct td_slice text, size_t behind, bool readable, ui
     for (;;) {
         struct kafka_escaped done = kafka_escape(text, behind, to, end);
         to = done.to;
-        text = td_sub(text, done.used, text.n);
-        if (!text.n)
+        if (done.used == text.n)
             return to;
+        text = td_sub(text, done.used, text.n);
         size_t n = kafka_readable_length(text.p, text.n);
         if (n == 0 && readable)
             return NULL;

@@ -128,7 +128,7 @@ int kafka_request_score(struct td_slice bytes, size_t max_probe)
     }
     uint64_t left = h.length + (uint64_t)KAFKA_LENGTH - h.size;
     if (h.api->request &&
-        !kafka_body_fits(td_sub(bytes, h.size, bytes.n), left, h.api->request, (unsigned)h.api_version, h.flexible, h.flexible, &whole))
+        !kafka_body_fits(td_sub(bytes, h.size, max_probe), left, h.api->request, (unsigned)h.api_version, h.flexible, h.flexible, &whole))
         return 0;
     bool named = h.client_id.n >= NAMED;
     if (whole)

@@ -38,7 +38,8 @@ enum kafka_parsed kafka_request_header(struct td_slice bytes, bool strict, struc
 /* Does a response to this version of an API begin with tagged fields? ApiVersions never does, so that everybody can read it (KIP-511). */
 bool kafka_response_is_tagged(int16_t api_key, bool flexible);
 
-/* How likely a request begins here: 0 to 100 as probe() has it, or -n: show me n bytes. Also decodes what there is of it. */
+/* How likely a request begins here: 0 to 100 as probe() has it, or -n: show me n bytes. Also decodes what there is of it, up to
+ * `max_probe` bytes: requests are looked for at every byte. */
 int kafka_request_score(struct td_slice bytes, size_t max_probe);
 
 /* Does what there is of the body that begins at `bytes` fit the table? `left`: bytes of the whole body. *ret_whole: all of it was there. */

@@ -28,37 +28,41 @@ struct writing {
     const uint8_t *behind; /* as kafka_record.end */
 };
 
-static void put_label(struct writing *w, const struct label *label)
+static inline void put_label(struct writing *w, const struct label *label)
 {
     memcpy(w->to, label->text, sizeof(label->text));
     w->to += label->n;
 }
 
-static void put_word(struct writing *w, struct td_slice word)
-{
-    memcpy(w->to, word.p, word.n);
-    w->to += word.n;
-}
+/* A literal: the compiler knows how long it is. */
+#define PUT_WORD(w, literal)                              \
+    do {                                                  \
+        memcpy((w)->to, "" literal, sizeof(literal) - 1); \
+        (w)->to += sizeof(literal) - 1;                   \
+    } while (0)
 
 /* False: people cannot read it. */
-static bool put_text(struct writing *w, struct td_slice s, bool readable)
+static inline bool put_text(struct writing *w, struct td_slice s, bool readable)
 {
+    size_t behind = s.n ? (size_t)(w->behind - (s.p + s.n)) : 0;
     *w->to++ = '"';
-    uint8_t *to = kafka_escape_all(s, s.n ? (size_t)(w->behind - (s.p + s.n)) : 0, readable, w->to, w->end);
-    if (!to)
+    struct kafka_escaped done = kafka_escape(s, behind, w->to, w->end);
+    if (done.used < s.n) /* rare */
+        done.to = kafka_escape_all(td_sub(s, done.used, s.n), behind, readable, done.to, w->end);
+    if (!done.to)
         return false;
-    *to++ = '"';
-    w->to = to;
+    *done.to++ = '"';
+    w->to = done.to;
     return true;
 }
 
 /* With the first label as text, if people can read it; with the second in base64. */
-static void put_bytes(struct writing *w, const struct label labels[2], bool there, struct td_slice s)
+static inline void put_bytes(struct writing *w, const struct label labels[2], bool there, struct td_slice s)
 {
     uint8_t *begin = w->to;
     put_label(w, &labels[0]);
     if (!there) {
-        put_word(w, TD_LIT("null"));
+        PUT_WORD(w, "null");
     } else if (!put_text(w, s, true)) {
         w->to = begin;
         put_label(w, &labels[1]);
@@ -72,12 +76,12 @@ static void put_headers(struct writing *w, struct kafka_record *r)
 {
     struct td_slice name, value;
     bool has_value;
-    put_word(w, TD_LIT(",\"headers\":["));
+    PUT_WORD(w, ",\"headers\":[");
     while (kafka_record_header(r, &name, &has_value, &value)) {
         put_label(w, &header_label);
         (void)put_text(w, name, false);
         put_bytes(w, value_labels, has_value, value);
-        put_word(w, TD_LIT("},"));
+        PUT_WORD(w, "},");
     }
     w->to -= w->to[-1] == ',';
     *w->to++ = ']';
@@ -91,10 +95,10 @@ bool kafka_record_json(struct kafka_json *j, struct kafka_record *r)
     w.to = kafka_json_begin_quick(j, LABELS + r->header_count * HEADER_LABELS + KAFKA_ESCAPED_MOST * r->size);
     if (!w.to)
         return false;
-    put_word(&w, TD_LIT("{\"offset\":"));
+    PUT_WORD(&w, "{\"offset\":");
     w.to = kafka_put_decimal(w.to, r->offset);
     if (r->timestamp >= 0) {
-        put_word(&w, TD_LIT(",\"timestamp\":"));
+        PUT_WORD(&w, ",\"timestamp\":");
         w.to = kafka_put_decimal(w.to, r->timestamp);
     }
     put_bytes(&w, key_labels, r->has_key, r->key);

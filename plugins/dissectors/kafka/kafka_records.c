@@ -54,17 +54,50 @@ int kafka_batch_read(struct td_slice bytes, struct kafka_batch *b)
     return c.failed ? 1 : 2;
 }
 
-/* As kafka_varint(); most take one byte. */
+static inline int64_t zigzag(uint32_t bits)
+{
+    return (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1);
+}
+
+struct number {
+    int64_t value;
+    size_t n; /* bytes; 0: it is none */
+};
+
+static struct number longer_number(const uint8_t *p, size_t left)
+{
+    struct td_cursor c = td_cursor(td_bytes(p, left));
+    int64_t value = kafka_varlong(&c);
+    return (struct number){value, c.failed ? 0 : td_pos(&c)};
+}
+
+/* As kafka_varlong(); nearly all take one byte or two. The cursor's address goes nowhere, so that it can be kept in registers. */
+static inline int64_t varlong(struct td_cursor *c)
+{
+    const uint8_t *p = c->p;
+    struct number x = {0, 1};
+    size_t left = td_left(c);
+    if (left && !(p[0] & 0x80))
+        x.value = zigzag(p[0]);
+    else if (left > 1 && !(p[1] & 0x80))
+        x = (struct number){zigzag((p[0] & 0x7fu) | (uint32_t)p[1] << 7), 2};
+    else
+        x = longer_number(p, left);
+    c->p += x.n;
+    c->failed |= !x.n;
+    return x.value;
+}
+
 static inline int32_t varint(struct td_cursor *c)
 {
-    if (!td_left(c) || c->p[0] & 0x80)
-        return kafka_varint(c);
-    int32_t byte = td_u8(c);
-    return byte >> 1 ^ -(byte & 1);
+    int64_t value = varlong(c);
+    if (value < INT32_MIN || value > INT32_MAX)
+        c->failed = true;
+    return c->failed ? 0 : (int32_t)value;
 }
 
 /* A length, -1 for null, and so many bytes. */
-static struct td_slice optional(struct td_cursor *c, int64_t n, bool *ret_there)
+static inline struct td_slice optional(struct td_cursor *c, int64_t n, bool *ret_there)
 {
     *ret_there = n >= 0;
     if (n < -1)
@@ -72,44 +105,50 @@ static struct td_slice optional(struct td_cursor *c, int64_t n, bool *ret_there)
     return n > 0 ? td_take(c, (uint64_t)n > td_left(c) ? td_left(c) + 1 : (size_t)n) : td_bytes(NULL, 0);
 }
 
-bool kafka_record_next(struct td_cursor *c, const struct kafka_batch *b, struct kafka_record *r)
+/* Reads a record of `size` bytes, which are those of the cursor. */
+static inline bool read_record(struct td_cursor in, const struct kafka_batch *b, struct kafka_record *r)
 {
-    if (!td_left(c))
-        return false;
-    int32_t size = varint(c);
-    if (size < 0)
-        c->failed = true;
-    struct td_slice bytes = td_take(c, c->failed || (uint32_t)size > td_left(c) ? td_left(c) + 1 : (size_t)size);
-    if (c->failed)
-        return false;
-    struct td_cursor in = td_cursor(bytes);
+    r->size = td_left(&in);
     td_skip(&in, 1); /* attributes: none are defined */
-    int64_t delta = kafka_varlong(&in);
+    int64_t delta = varlong(&in);
     r->timestamp = b->append_time ? b->max_timestamp : (int64_t)((uint64_t)b->base_timestamp + (uint64_t)delta);
     r->offset = (int64_t)((uint64_t)b->base_offset + (uint64_t)varint(&in));
     r->key = optional(&in, varint(&in), &r->has_key);
     r->value = optional(&in, varint(&in), &r->has_value);
     int32_t headers = varint(&in);
-    if (in.failed || headers < 0 || (size_t)headers > td_left(&in)) {
-        c->failed = true;
-        return false;
-    }
-    r->end = c->end;
-    r->size = bytes.n;
     r->header_count = (uint32_t)headers;
     r->headers = in;
-    return true;
+    return !in.failed && headers >= 0 && (size_t)headers <= td_left(&in);
+}
+
+bool kafka_record_next(struct td_cursor *c, const struct kafka_batch *b, struct kafka_record *r)
+{
+    struct td_cursor own = *c;
+    if (!td_left(&own))
+        return false;
+    int32_t size = varint(&own);
+    own.failed |= size < 0 || (uint32_t)size > td_left(&own);
+    bool fine = !own.failed && read_record(td_cursor(td_bytes(own.p, (uint32_t)size)), b, r);
+    r->end = own.end;
+    if (fine)
+        c->p = own.p + size;
+    else
+        c->failed = true;
+    return fine;
 }
 
 bool kafka_record_header(struct kafka_record *r, struct td_slice *name, bool *has_value, struct td_slice *value)
 {
+    struct td_cursor own = r->headers;
     bool has_name;
     if (!r->header_count)
         return false;
     r->header_count--;
-    *name = optional(&r->headers, varint(&r->headers), &has_name);
-    *value = optional(&r->headers, varint(&r->headers), has_value);
-    return !r->headers.failed;
+    *name = optional(&own, varint(&own), &has_name);
+    *value = optional(&own, varint(&own), has_value);
+    r->headers.p = own.p;
+    r->headers.failed = own.failed;
+    return !own.failed;
 }
 
 bool kafka_message_read(struct td_slice bytes, const struct kafka_batch *b, struct kafka_record *r)

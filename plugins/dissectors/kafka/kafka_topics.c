@@ -1,11 +1,14 @@
 #include "kafka_topics.h"
 
-enum { BUCKETS = 256 };
-
-/* Ids are random. */
+/* Ids are random, unless somebody makes them up: nobody is to know which ones fall together. */
 static struct kafka_topic **bucket(const struct kafka_topics *t, struct td_slice id)
 {
-    return &t->buckets[id.p[0] ^ id.p[15]];
+    uint64_t half[2];
+    memcpy(half, id.p, sizeof(half));
+    uint64_t h = ((uint64_t)(uintptr_t)t ^ half[0]) * UINT64_C(0x9e3779b97f4a7c15);
+    h = (h ^ h >> 32 ^ half[1]) * UINT64_C(0xd6e8feb86659fd93);
+    h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    return &t->buckets[h >> 32 & (KAFKA_TOPIC_BUCKETS - 1)];
 }
 
 bool kafka_id_is_zero(struct td_slice id)
@@ -29,7 +32,7 @@ void kafka_topics_learn(struct kafka_topics *t, struct td_slice id, struct td_sl
     if (kafka_id_is_zero(id) || !name.n || name.n > KAFKA_TOPIC_NAME_MAX || t->count == KAFKA_TOPICS_MAX || kafka_topics_name(t, id).n)
         return;
     if (!t->buckets)
-        t->buckets = t->host->alloc(t->arena, BUCKETS * sizeof(struct kafka_topic *), _Alignof(struct kafka_topic *));
+        t->buckets = t->host->alloc(t->arena, KAFKA_TOPIC_BUCKETS * sizeof(struct kafka_topic *), _Alignof(struct kafka_topic *));
     struct kafka_topic *topic = t->buckets ? t->host->alloc(t->arena, sizeof(*topic) + name.n, _Alignof(struct kafka_topic)) : NULL;
     if (!topic)
         return;

@@ -11,6 +11,7 @@
 #include <tapedeck/plugin.h>
 
 enum {
+    KAFKA_TOPIC_BUCKETS = 256,
     KAFKA_TOPICS_MAX = 4096, /* topics that one connection remembers */
     KAFKA_TOPIC_NAME_MAX = 249,
     KAFKA_ID_SIZE = 16,

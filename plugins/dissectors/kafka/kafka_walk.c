@@ -12,6 +12,7 @@ struct reading {
     void *ctx;
     uint64_t need; /* SHORT: bytes from the item's beginning, as far as known; IS_RECORDS, IS_LONG: how many */
     uint64_t left; /* of the message, from the item's beginning on */
+    size_t begin;  /* the item's */
 };
 
 uint32_t kafka_uvarint(struct td_cursor *c)
@@ -54,7 +55,7 @@ void kafka_walk_begin(struct kafka_walk *w, const struct kafka_rows *rows, unsig
     w->version = (uint8_t)version;
     w->flexible = flexible;
     w->levels = 1;
-    w->level[0] = (struct kafka_level){.phase = header_tags ? HEADER_TAGS : FIELDS};
+    w->level[0] = (struct kafka_level){.phase = header_tags ? HEADER_TAGS : FIELDS, .behind = KAFKA_NOT_TAGGED};
 }
 
 static void tell(const struct reading *r, enum kafka_event_kind kind, const struct kafka_row *row, int64_t integer)
@@ -173,7 +174,7 @@ static bool push(struct kafka_walk *w, const struct kafka_row *row, bool array, 
     unsigned at = (unsigned)(row - w->rows->v);
     bool scalars = (row->type & ~ARRAY) != STRUCT;
     uint16_t begin = (uint16_t)(scalars ? at : at + 1);
-    *l = (struct kafka_level){begin, begin, (uint8_t)(row->depth + 1), FIELDS, array, scalars, count, 0};
+    *l = (struct kafka_level){begin, begin, (uint8_t)(row->depth + 1), FIELDS, array, scalars, count, 0, KAFKA_NOT_TAGGED};
     l->phase = scalars ? SCALARS : FIELDS;
     return true;
 }
@@ -250,8 +251,21 @@ static const struct kafka_row *tagged_row(const struct kafka_walk *w, const stru
     return NULL;
 }
 
+/* Bytes of the message from where the cursor is. */
+static uint64_t left_here(const struct reading *r)
+{
+    return r->left - (td_pos(r->c) - r->begin);
+}
+
+/* Leaves the level at the top. WRONG: it was a tagged field's value, and not as long as that said. */
+static enum item pop(struct reading *r)
+{
+    const struct kafka_level *l = &r->w->level[--r->w->levels];
+    return l->behind == KAFKA_NOT_TAGGED || l->behind == left_here(r) ? TAKEN : WRONG;
+}
+
 /* The struct at the top has come to its end. */
-static void end_struct(struct reading *r)
+static enum item end_struct(struct reading *r)
 {
     struct kafka_walk *w = r->w;
     struct kafka_level *l = &w->level[w->levels - 1];
@@ -264,12 +278,13 @@ static void end_struct(struct reading *r)
         l->phase = l->scalars ? SCALARS : FIELDS;
         if (!l->scalars)
             tell(r, KAFKA_STRUCT_BEGIN, row, 1);
-        return;
+        return TAKEN;
     }
     bool was_array = l->array;
-    w->levels--;
+    enum item item = pop(r);
     if (w->levels && was_array)
         tell(r, KAFKA_ARRAY_END, row, 0);
+    return item;
 }
 
 /* One tagged field: its whole value must be there, as it must fit into its size. */
@@ -292,8 +307,16 @@ static enum item tagged(struct reading *r, struct kafka_level *l)
         r->need = begin + size;
         return SHORT;
     }
+    uint64_t behind = left_here(r) - size;
+    unsigned levels = r->w->levels;
+    if (value(r, row, row->type) != TAKEN)
+        return WRONG; /* all that belongs to it is there */
     l->tags--;
-    return value(r, row, row->type);
+    if (r->w->levels > levels)
+        r->w->level[r->w->levels - 1].behind = (uint32_t)behind;
+    else if (left_here(r) != behind)
+        return WRONG;
+    return TAKEN;
 }
 
 static enum item fields(struct reading *r, struct kafka_level *l)
@@ -309,17 +332,14 @@ static enum item fields(struct reading *r, struct kafka_level *l)
     if (r->w->flexible)
         l->phase = TAG_COUNT;
     else
-        end_struct(r);
+        return end_struct(r);
     return TAKEN;
 }
 
 static enum item tags(struct reading *r, struct kafka_level *l)
 {
     if (l->phase == TAGS) {
-        if (l->tags)
-            return tagged(r, l);
-        end_struct(r);
-        return TAKEN;
+        return l->tags ? tagged(r, l) : end_struct(r);
     }
     uint32_t n = kafka_uvarint(r->c);
     r->need = td_pos(r->c) + 1;
@@ -357,10 +377,10 @@ static enum item scalar(struct reading *r, struct kafka_level *l)
     const struct kafka_row *row = &r->w->rows->v[l->begin];
     enum item item = value(r, row, row->type & ~(unsigned)ARRAY);
     if (item == TAKEN || item == IS_LONG) {
-        if (l->left)
+        if (l->left) {
             l->left--;
-        else {
-            r->w->levels--;
+        } else {
+            item = pop(r) == TAKEN ? item : WRONG;
             tell(r, KAFKA_ARRAY_END, row, 0);
         }
     }
@@ -387,6 +407,7 @@ enum kafka_walk_result kafka_walk(struct kafka_walk *w, struct td_cursor *c, uin
         struct td_cursor before = *c;
         uint64_t used = td_pos(c) - origin;
         r.left = left - used;
+        r.begin = td_pos(c);
         enum item item = step(&r);
         if (item == TAKEN)
             continue;

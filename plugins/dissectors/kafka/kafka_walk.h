@@ -14,6 +14,7 @@ enum {
     KAFKA_LONG = 64 * 1024,   /* a string or byte array above this is passed over */
     KAFKA_COUNT_MAX = 1 << 24 /* elements of an array */
 };
+#define KAFKA_NOT_TAGGED UINT32_MAX /* messages have less bytes */
 
 enum kafka_event_kind {
     KAFKA_ARRAY_BEGIN, /* integer: how many */
@@ -47,6 +48,7 @@ struct kafka_level {
     bool array, scalars;
     uint32_t left; /* elements after this one */
     uint32_t tags;
+    uint32_t behind; /* of a tagged field's value: bytes of the message behind it; else KAFKA_NOT_TAGGED */
 };
 
 struct kafka_walk {

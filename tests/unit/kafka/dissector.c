@@ -7,6 +7,7 @@
 #include <snappy-c.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -468,6 +469,86 @@ static void test_codecs(void)
     buf_clear(&plain);
 }
 
+static void check_partial(unsigned version, struct td_slice records, bool partial, const char *what)
+{
+    struct session *s = begin();
+    records_of(s, version, records);
+    is_int(strstr(buf_cstr(&s->m.out), "flags: partial") != NULL, partial, "%s: %s", what, partial ? "partial" : "whole");
+    discard(s);
+}
+
+/* The same records in a batch that is not compressed, and in one that is. */
+static void check_batches(uint32_t count, struct td_slice records, bool partial, const char *what)
+{
+    struct buf batch = {0};
+    uint8_t room[1024];
+    put_batch(&batch, 0, 0, count, records);
+    check_partial(3, buf_slice(&batch), partial, what);
+    buf_clear(&batch);
+    put_batch(&batch, 4, 0, count, td_bytes(room, ZSTD_compress(room, sizeof(room), records.p, records.n, 3)));
+    check_partial(3, buf_slice(&batch), partial, what);
+    buf_clear(&batch);
+}
+
+/* A record with `n` bytes of headers, which should be as many as it says. */
+static void put_odd_record(struct buf *b, unsigned headers, struct td_slice bytes)
+{
+    put_varint(b, (int64_t)(6 + bytes.n));
+    put8(b, 0);
+    put_varint(b, 0);
+    put_varint(b, 0);
+    put_varint(b, -1);
+    put_varint(b, -1);
+    put_varint(b, headers);
+    put_bytes(b, bytes);
+}
+
+static void test_odd_content(void)
+{
+    struct buf records = {0}, set = {0}, wrapper = {0};
+    uint8_t room[1024];
+    put_record(&records, 0, 0, "k", TD_LIT("v"));
+    check_batches(1, buf_slice(&records), false, "as many records as the header says");
+    check_batches(2, buf_slice(&records), true, "fewer records than the header says");
+    put_record(&records, 0, 0, "k", TD_LIT("v"));
+    check_batches(1, buf_slice(&records), true, "more records than the header says");
+    buf_clear(&records);
+    put_odd_record(&records, 2, TD_LIT("\2h\1\2h\1"));
+    check_batches(1, buf_slice(&records), false, "two headers");
+    buf_clear(&records);
+    put_odd_record(&records, 2, TD_LIT("\2h\1\7h\1"));
+    check_batches(1, buf_slice(&records), true, "a header that is none");
+    buf_clear(&records);
+    put_odd_record(&records, 1, TD_LIT("\2h\1\2h\1"));
+    check_batches(1, buf_slice(&records), true, "bytes behind the headers");
+    put_message(&set, 0, 1, 0, "a", TD_LIT("one"));
+    put_message(&wrapper, 0, 1, 3, NULL, lz4_frame(buf_slice(&set), room, sizeof(room)));
+    check_partial(2, buf_slice(&wrapper), false, "a wrapper of messages");
+    buf_clear(&wrapper);
+    put_bytes(&set, TD_LIT("no message at all"));
+    put_message(&wrapper, 0, 1, 3, NULL, lz4_frame(buf_slice(&set), room, sizeof(room)));
+    check_partial(2, buf_slice(&wrapper), true, "something behind a wrapper's messages");
+    buf_clear(&records);
+    buf_clear(&set);
+    buf_clear(&wrapper);
+}
+
+/* All of a batch's records may have been compacted away. */
+static void test_empty_batch(void)
+{
+    struct buf records = {0}, batches = {0};
+    put_record(&records, 0, 0, "k", TD_LIT("v"));
+    put_batch(&batches, 0, 0, 0, td_bytes(NULL, 0));
+    put_batch(&batches, 0, 5, 1, buf_slice(&records));
+    struct session *s = begin();
+    like(records_of(s, 3, buf_slice(&batches)), "\"count\":0,\"records\":[]},{\"baseOffset\":5,",
+         "an empty batch ends before the next one");
+    ok(!strstr(buf_cstr(&s->m.out), "partial"), "... and is whole");
+    discard(s);
+    buf_clear(&records);
+    buf_clear(&batches);
+}
+
 static void test_message_sets(void)
 {
     struct buf set = {0}, wrapper = {0};
@@ -591,6 +672,120 @@ static void test_batch_limit(void)
     buf_clear(&batch);
 }
 
+static unsigned count_of(const char *text, const char *word)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word))
+        n++;
+    return n;
+}
+
+/* Few bytes that come to many, again and again. */
+static void test_bombs(void)
+{
+    enum { BATCHES = 10, VALUE = 60000 };
+    struct buf b = {0}, plain = {0}, batches = {0};
+    uint8_t room[1024];
+    char *value = malloc(VALUE);
+    memset(value, 'x', VALUE);
+    put_record(&plain, 0, 0, "k", td_bytes(value, VALUE));
+    for (int i = 0; i < BATCHES; i++)
+        put_batch(&batches, 4, i, 1, td_bytes(room, ZSTD_compress(room, sizeof(room), plain.p, plain.n, 3)));
+    put_produce(&b, 3, 1, 0, buf_slice(&batches));
+    struct session *s = begin_as(MOCK_LONG_VALUES);
+    mock_option(&s->m, "maxDecompressedSize", 64 << 10);
+    mock_option(&s->m, "maxBodySize", 8 << 20);
+    start(s, 0);
+    feed(s, TD_CLIENT, &b);
+    like(end(s, "kafka_record_count flags"), "kafka_record_count: 10|flags: partial",
+         "more than a message may come to: partial, all counted");
+    is_int(count_of(buf_cstr(&s->m.out), "\"offset\":"), 5, "batches beyond four times the limit are not decompressed");
+    discard(s);
+    free(value);
+    buf_clear(&plain);
+    buf_clear(&batches);
+}
+
+/* The limit is for the message, not for each partition. */
+static void test_record_limit(void)
+{
+    struct buf b = {0}, records = {0}, batch = {0};
+    for (int i = 0; i < 3; i++)
+        put_record(&records, i, 0, "k", TD_LIT("v"));
+    put_batch(&batch, 0, 0, 3, buf_slice(&records));
+    put_produce_to(&b, 3, 1, 0, 2, buf_slice(&batch));
+    struct session *s = begin_as(MOCK_LONG_VALUES);
+    mock_option(&s->m, "maxRecords", 4);
+    start(s, 0);
+    feed(s, TD_CLIENT, &b);
+    like(end(s, "kafka_record_count"), "kafka_record_count: 6", "all records are counted");
+    is_int(count_of(buf_cstr(&s->m.out), "\"offset\":"), 4, "... and as many are shown as one message may show");
+    discard(s);
+    buf_clear(&records);
+    buf_clear(&batch);
+}
+
+static double processor_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* What it takes to look through nonsense for the responses to so many requests. */
+static double search(unsigned pending, struct td_slice nonsense)
+{
+    struct buf b = {0};
+    double least = 1e9;
+    for (uint32_t id = 1; id <= pending; id++)
+        put_heartbeat(&b, id);
+    for (int round = 0; round < 3; round++) {
+        struct session *s = begin_as(MOCK_QUIET);
+        mock_option(&s->m, "maxPending", 8192);
+        start(s, TD_FLOW_MIDSTREAM);
+        mock_feed(&s->m, TD_CLIENT, buf_slice(&b));
+        double before = processor_seconds();
+        for (size_t at = 0; at < nonsense.n; at += 1460)
+            mock_feed(&s->m, TD_SERVER, td_sub(nonsense, at, at + 1460));
+        double took = processor_seconds() - before;
+        least = took < least ? took : least;
+        mock_close(&s->m, TD_CLOSE_END);
+        discard(s);
+    }
+    buf_clear(&b);
+    return least;
+}
+
+static void test_search(void)
+{
+    enum { FEW = 10, MANY = 5000 };
+    struct buf nonsense = {0};
+    for (uint32_t i = 0, state = 1; i < 32768; i++) {
+        state = state * 1664525 + 1013904223;
+        put8(&nonsense, state >> 28);
+    }
+    double few = search(FEW, buf_slice(&nonsense)), many = search(MANY, buf_slice(&nonsense));
+    ok(many < 30 * few, "%d requests that wait cost %.1f times as much as %d", MANY, many / few, FEW);
+    buf_clear(&nonsense);
+}
+
+static void test_order_among_many(void)
+{
+    enum { MANY = 100 };
+    struct buf b = {0}, answers = {0};
+    struct session *s = begin();
+    for (uint32_t i = 0; i < MANY; i++) {
+        put_heartbeat(&b, i / 2); /* each id twice */
+        put_heartbeat_answer(&answers, (MANY - 1 - i) / 2, 27);
+    }
+    feed(s, TD_CLIENT, &b);
+    feed(s, TD_SERVER, &answers);
+    const char *got = end(s, "kafka_correlation_id kafka_error");
+    is_int(count_of(got, "kafka_error: REBALANCE_IN_PROGRESS|"), MANY, "each of many requests gets its response");
+    ok(strncmp(got, "call|kafka_correlation_id: 49|", 30) == 0, "... in whatever order they come");
+    discard(s);
+}
+
 static void test_gaps(void)
 {
     struct buf b = {0};
@@ -654,11 +849,17 @@ int main(void)
     test_raw_sasl();
     test_sasl_authenticate();
     test_codecs();
+    test_odd_content();
+    test_empty_batch();
     test_message_sets();
     test_control();
     test_binary();
     test_large();
     test_batch_limit();
+    test_bombs();
+    test_record_limit();
+    test_search();
+    test_order_among_many();
     test_gaps();
     test_memory();
     return tap_done();

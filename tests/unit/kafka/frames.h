@@ -146,8 +146,8 @@ static inline void put_message(struct buf *b, int64_t offset, unsigned magic, un
     put_bytes(b, value);
 }
 
-/* Produce of version 3 to partition 0 of topic "t". */
-static inline void put_produce(struct buf *b, unsigned version, uint32_t id, unsigned acks, struct td_slice records)
+/* Produce of version 3 or before to the first partitions of topic "t", the same records to each. */
+static inline void put_produce_to(struct buf *b, unsigned version, uint32_t id, unsigned acks, uint32_t partitions, struct td_slice records)
 {
     size_t at = begin_request(b, 0, version, id);
     if (version >= 3)
@@ -156,11 +156,18 @@ static inline void put_produce(struct buf *b, unsigned version, uint32_t id, uns
     put32(b, 1000);
     put32(b, 1);
     put_string(b, "t");
-    put32(b, 1);
-    put32(b, 0);
-    put32(b, (uint32_t)records.n);
-    put_bytes(b, records);
+    put32(b, partitions);
+    for (uint32_t partition = 0; partition < partitions; partition++) {
+        put32(b, partition);
+        put32(b, (uint32_t)records.n);
+        put_bytes(b, records);
+    }
     end_frame(b, at);
+}
+
+static inline void put_produce(struct buf *b, unsigned version, uint32_t id, unsigned acks, struct td_slice records)
+{
+    put_produce_to(b, version, id, acks, 1, records);
 }
 
 /* The answer to it, in version 3. */

@@ -269,6 +269,39 @@ static void test_vectors(void)
     }
 }
 
+/* ---- Tagged fields ----------------------------------------------------------------------------------------------- */
+
+/* Does a response to ApiVersions of version 3 fit that has one tagged field, which claims `size` bytes? */
+static bool tag_fits(unsigned tag, unsigned size, struct td_slice value, size_t shown)
+{
+    struct buf b = {0};
+    bool whole;
+    put16(&b, 0);
+    put8(&b, 1); /* no APIs */
+    put32(&b, 0);
+    put8(&b, 1);
+    put_uvarint(&b, tag);
+    put_uvarint(&b, size);
+    put_bytes(&b, value);
+    bool fits =
+        kafka_body_fits(td_sub(buf_slice(&b), 0, b.n - shown), b.n, kafka_api(KAFKA_API_VERSIONS)->response, 3, true, false, &whole) &&
+        (whole || shown);
+    buf_clear(&b);
+    return fits;
+}
+
+static void test_tags(void)
+{
+    const struct td_slice features = TD_LIT("\2\2x\0\1\0\1\0"), number = TD_LIT("\0\0\0\0\0\0\0\1");
+    ok(tag_fits(1, 8, number, 0) && tag_fits(2, 8, features, 0), "tagged fields as long as they say");
+    ok(tag_fits(1, 8, number, 3) && tag_fits(2, 8, features, 3), "... and those that are still to come");
+    ok(!tag_fits(1, 7, number, 0), "a number longer than its field");
+    ok(!tag_fits(1, 9, TD_LIT("\0\0\0\0\0\0\0\1\0"), 0), "a number shorter than its field");
+    ok(!tag_fits(2, 7, features, 0), "an array longer than its field");
+    ok(!tag_fits(2, 9, TD_LIT("\2\2x\0\1\0\1\0\0"), 0), "an array shorter than its field");
+    ok(!tag_fits(1, 3, TD_LIT("\0\0\0"), 0), "a number that is not there");
+}
+
 /* ---- Headers ----------------------------------------------------------------------------------------------------- */
 
 static int score(struct buf *b, size_t n)
@@ -303,11 +336,32 @@ static void test_probe(void)
     buf_clear(&b);
 }
 
+/* Metadata about many topics, one of whose names is none. */
+static void test_probe_limit(void)
+{
+    enum { TOPICS = 1000, LIMIT = 2048 };
+    struct buf b = {0};
+    size_t at = begin_request(&b, 3, 1, 1);
+    put32(&b, TOPICS);
+    for (int i = 0; i < TOPICS; i++)
+        put_string(&b, "some");
+    end_frame(&b, at);
+    b.p[LIMIT / 2 / 6 * 6 + 22] = 0x80;
+    is_int(score(&b, b.n), 0, "what is wrong near the beginning is seen");
+    b.p[LIMIT / 2 / 6 * 6 + 22] = 0;
+    for (size_t i = LIMIT; i < b.n; i++)
+        b.p[i] = 0x80;
+    is_int(score(&b, b.n), 85, "what is far behind it is not looked at");
+    buf_clear(&b);
+}
+
 int main(void)
 {
     test_tables();
     test_soundness();
     test_vectors();
+    test_tags();
     test_probe();
+    test_probe_limit();
     return tap_done();
 }
