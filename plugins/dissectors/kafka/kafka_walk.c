@@ -280,9 +280,9 @@ static enum item end_struct(struct reading *r)
             tell(r, KAFKA_STRUCT_BEGIN, row, 1);
         return TAKEN;
     }
-    bool was_array = l->array;
+    bool was_array = l->array, was_all = w->levels == 1;
     enum item item = pop(r);
-    if (w->levels && was_array)
+    if (was_array && !was_all)
         tell(r, KAFKA_ARRAY_END, row, 0);
     return item;
 }
