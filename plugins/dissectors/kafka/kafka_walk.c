@@ -282,7 +282,7 @@ static enum item end_struct(struct reading *r)
     }
     bool was_array = l->array;
     enum item item = pop(r);
-    if (w->levels && was_array)
+    if (was_array) /* which the message itself is not */
         tell(r, KAFKA_ARRAY_END, row, 0);
     return item;
 }
