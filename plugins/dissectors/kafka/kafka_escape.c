@@ -97,6 +97,8 @@ static struct kafka_escaped escape_words(struct td_slice text, struct kafka_esca
 struct kafka_escaped kafka_escape(struct td_slice text, size_t behind, uint8_t *to, const uint8_t *end)
 {
     struct kafka_escaped done = {0, to};
+    if (!text.n)
+        return done; /* perhaps nowhere */
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx") && __builtin_cpu_supports("popcnt"))
         done = escape_wide(text, behind, to, end);

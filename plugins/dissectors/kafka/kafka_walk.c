@@ -280,9 +280,9 @@ static enum item end_struct(struct reading *r)
             tell(r, KAFKA_STRUCT_BEGIN, row, 1);
         return TAKEN;
     }
-    bool was_array = l->array, was_all = w->levels == 1;
+    bool was_array = l->array;
     enum item item = pop(r);
-    if (was_array && !was_all)
+    if (was_array) /* which the message itself is not */
         tell(r, KAFKA_ARRAY_END, row, 0);
     return item;
 }
