@@ -101,13 +101,19 @@ bool dissector_has_port(const struct dissector *d, uint8_t transport, uint16_t p
     return false;
 }
 
+/* Keys that differ do so at their ends more often than at their beginnings: application/grpc, application/json. */
+static bool same_key(struct td_slice a, struct td_slice b)
+{
+    return a.n == b.n && (!a.n || td_ascii_lower(a.p[a.n - 1]) == td_ascii_lower(b.p[a.n - 1])) && td_eq_nocase(a, b);
+}
+
 /* By the key itself, or by taking any. */
 static bool claims_point(const struct dissector *d, const char *point, struct td_slice key, bool any)
 {
     bool named = false, takes_any = false;
     for (uint32_t i = 0; i < d->point_n; i++) {
         const struct point_claim *claim = &d->points[i];
-        bool suits = !claim->key.p || td_eq_nocase(claim->key, key);
+        bool suits = !claim->key.p || same_key(claim->key, key);
         if (!suits || strcmp(claim->point, point) != 0)
             continue;
         named |= claim->key.p != NULL;

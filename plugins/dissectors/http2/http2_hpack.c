@@ -35,9 +35,11 @@ enum kind { INDEXED, INSERTED, PLAIN, NEVER, TABLE_SIZE };
 
 struct representation {
     enum kind kind;
-    uint32_t index;        /* of the field, or of the name; 0: the name is a literal. TABLE_SIZE: the size */
-    struct td_slice all;   /* its bytes */
-    struct td_slice value; /* the value with its length, as in the block */
+    uint32_t index;             /* of the field, or of the name; 0: the name is a literal. TABLE_SIZE: the size */
+    struct td_slice all;        /* its bytes */
+    struct td_slice value;      /* the value with its length, as in the block */
+    struct td_slice name, text; /* what the strings have, the name if it is a literal */
+    bool coded;                 /* one of the strings is Huffman-coded */
 };
 
 /* Section 5.1: the rest of the first byte, then seven bits a byte. */
@@ -59,12 +61,15 @@ static uint32_t read_integer(struct td_cursor *c, uint8_t first, unsigned bits)
     return value;
 }
 
-static void skip_string(struct td_cursor *c)
+/* Section 5.2: as it stands in the block, coded or not. */
+static struct td_slice read_string(struct td_cursor *c, bool *coded)
 {
-    uint32_t n = read_integer(c, td_u8(c), 7);
+    uint8_t first = td_u8(c);
+    uint32_t n = read_integer(c, first, 7);
+    *coded |= first >> 7;
     if (n > MAX_STRING)
         c->failed = true;
-    td_skip(c, n);
+    return td_take(c, n);
 }
 
 /* The next representation; false: it is cut or nonsense. */
@@ -86,10 +91,11 @@ static bool next_representation(struct td_cursor *c, struct representation *r)
         r->all = td_bytes(begin, (size_t)(c->p - begin));
         return !c->failed && !(r->kind == INDEXED && r->index == 0);
     }
+    r->coded = false;
     if (r->index == 0)
-        skip_string(c);
+        r->name = read_string(c, &r->coded);
     value = c->p;
-    skip_string(c);
+    r->text = read_string(c, &r->coded);
     r->all = td_bytes(begin, (size_t)(c->p - begin));
     r->value = td_bytes(value, (size_t)(c->p - value));
     return !c->failed;
@@ -159,14 +165,17 @@ static bool make_inflater(struct http2_hpack *h)
     return true;
 }
 
-static bool give(http2_field_fn *fn, void *ctx, const nghttp2_nv *nv)
+static enum http2_hpack_result give(http2_field_fn *fn, void *ctx, struct td_slice name, struct td_slice value, unsigned flags)
+{
+    if (td_eq(name, TD_LIT(HTTP2_UNKNOWN))) /* perhaps of an entry that was inserted under a name that is not known */
+        flags |= HTTP2_NAME_UNKNOWN;
+    return fn(ctx, name, value, flags) ? HTTP2_HPACK_OK : HTTP2_HPACK_BAD;
+}
+
+static enum http2_hpack_result give_entry(http2_field_fn *fn, void *ctx, const nghttp2_nv *nv)
 {
     unsigned flags = nv->flags & NGHTTP2_NV_FLAG_NO_INDEX ? HTTP2_NEVER_INDEXED : 0;
-    struct td_slice name = td_bytes(nv->name, nv->namelen), value = td_bytes(nv->value, nv->valuelen);
-    /* An entry that was inserted under a name that is not known. */
-    if (td_eq(name, TD_LIT(HTTP2_UNKNOWN)))
-        flags |= HTTP2_NAME_UNKNOWN;
-    return fn(ctx, name, value, flags);
+    return give(fn, ctx, td_bytes(nv->name, nv->namelen), td_bytes(nv->value, nv->valuelen), flags);
 }
 
 /* Feeds whole representations. */
@@ -179,7 +188,7 @@ static enum http2_hpack_result inflate_part(struct http2_hpack *h, struct td_sli
         if (n < 0)
             return n == NGHTTP2_ERR_NOMEM ? HTTP2_HPACK_NOMEM : HTTP2_HPACK_BAD;
         part = td_sub(part, (size_t)n, part.n);
-        if (flags & NGHTTP2_HD_INFLATE_EMIT && !give(fn, ctx, &nv))
+        if (flags & NGHTTP2_HD_INFLATE_EMIT && give_entry(fn, ctx, &nv) != HTTP2_HPACK_OK)
             return HTTP2_HPACK_BAD;
         if (n == 0 && !(flags & NGHTTP2_HD_INFLATE_EMIT))
             return HTTP2_HPACK_BAD;
@@ -204,11 +213,10 @@ static enum http2_hpack_result give_indexed(struct http2_hpack *h, uint32_t inde
 {
     const nghttp2_nv *entry = nghttp2_hd_inflate_get_table_entry(h->inflater, index);
     if (entry)
-        return give(fn, ctx, entry) ? HTTP2_HPACK_OK : HTTP2_HPACK_BAD;
+        return give_entry(fn, ctx, entry);
     if (index == 0 || !h->lost)
         return HTTP2_HPACK_BAD;
-    return fn(ctx, TD_LIT(HTTP2_UNKNOWN), TD_LIT(HTTP2_UNKNOWN), HTTP2_NAME_UNKNOWN | HTTP2_VALUE_UNKNOWN) ? HTTP2_HPACK_OK
-                                                                                                           : HTTP2_HPACK_BAD;
+    return give(fn, ctx, TD_LIT(HTTP2_UNKNOWN), TD_LIT(HTTP2_UNKNOWN), HTTP2_VALUE_UNKNOWN);
 }
 
 static enum http2_hpack_result set_table_size(struct http2_hpack *h, const struct representation *r, http2_field_fn *fn, void *ctx)
@@ -219,8 +227,23 @@ static enum http2_hpack_result set_table_size(struct http2_hpack *h, const struc
     return inflate_part(h, td_bytes(largest, sizeof(largest)), fn, ctx);
 }
 
+/* A literal that stays out of the table, of strings as they are: it need not go through the inflater either. */
+static enum http2_hpack_result give_plain(struct http2_hpack *h, const struct representation *r, http2_field_fn *fn, void *ctx)
+{
+    struct td_slice name = r->name;
+    if (r->index) {
+        const nghttp2_nv *entry = nghttp2_hd_inflate_get_table_entry(h->inflater, r->index);
+        if (!entry && !h->lost)
+            return HTTP2_HPACK_BAD;
+        name = entry ? td_bytes(entry->name, entry->namelen) : TD_LIT(HTTP2_UNKNOWN);
+    }
+    return give(fn, ctx, name, r->text, r->kind == NEVER ? HTTP2_NEVER_INDEXED : 0);
+}
+
 static enum http2_hpack_result give_literal(struct http2_hpack *h, const struct representation *r, http2_field_fn *fn, void *ctx)
 {
+    if (r->kind != INSERTED && !r->coded)
+        return give_plain(h, r, fn, ctx);
     bool known = !h->lost || r->index <= nghttp2_hd_inflate_get_num_table_entries(h->inflater);
     return known ? inflate_part(h, r->all, fn, ctx) : inflate_nameless(h, r, fn, ctx);
 }
