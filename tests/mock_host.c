@@ -253,10 +253,11 @@ static void host_mark(struct td_call *handle, int dir, uint64_t begin, uint64_t 
 
 /* ---- The transcript ------------------------------------------------------------------------------------------- */
 
-static void put_escaped(struct buf *b, struct td_slice s)
+static void put_escaped(struct mock *m, struct td_slice s)
 {
+    struct buf *b = &m->out;
     size_t i;
-    if (s.n > LONG_VALUE) {
+    if (s.n > LONG_VALUE && !(m->options & MOCK_LONG_VALUES)) {
         uint64_t hash = s.n;
         for (i = 0; i < s.n; i++)
             hash = hash_mix(hash ^ s.p[i], UINT64_C(0x9e3779b97f4a7c15));
@@ -282,7 +283,7 @@ static void put_call(struct mock *m, const struct mock_call *call, uint32_t flag
         if (!call->set[i])
             continue;
         buf_printf(&m->out, "  %s: ", field_at(m, i)->name);
-        put_escaped(&m->out, buf_slice(&call->values[i]));
+        put_escaped(m, buf_slice(&call->values[i]));
         buf_putc(&m->out, '\n');
     }
     for (dir = 0; dir < 2; dir++) {
@@ -303,6 +304,8 @@ static void put_call(struct mock *m, const struct mock_call *call, uint32_t flag
             buf_printf(&m->out, "  flags: %s-cut\n", names[dir]);
     if (flags & TD_PARTIAL)
         buf_lit(&m->out, "  flags: partial\n");
+    if (flags & TD_ONE_WAY)
+        buf_lit(&m->out, "  flags: one-way\n");
 }
 
 static void free_call(struct mock_call *call)
@@ -339,10 +342,54 @@ static int host_takeover(struct td_conn *conn, const char *point, struct td_slic
     m->claimed = false;
     if (!(m->options & MOCK_QUIET)) {
         buf_printf(&m->out, "takeover: %s ", point ? point : "-");
-        put_escaped(&m->out, key);
+        put_escaped(m, key);
         buf_putc(&m->out, '\n');
     }
     return TD_OK;
+}
+
+static int host_tell(struct td_conn *conn, struct td_slice name, struct td_slice value)
+{
+    struct mock *m = mock_of(conn);
+    if (m->claimed)
+        breach(m, "tell() before takeover()");
+    if (!(m->options & MOCK_QUIET)) {
+        buf_lit(&m->out, "  ");
+        put_escaped(m, name);
+        buf_lit(&m->out, ": ");
+        put_escaped(m, value);
+        buf_putc(&m->out, '\n');
+    }
+    return TD_OK;
+}
+
+static bool host_told(struct td_conn *conn, struct td_slice name, struct td_slice *ret)
+{
+    const char *const *at = mock_of(conn)->told;
+    for (; at && at[0]; at += 2)
+        if (td_eq_nocase(td_str(at[0]), name)) {
+            *ret = td_str(at[1]);
+            return true;
+        }
+    return false;
+}
+
+/* Nobody is a child here. */
+static struct td_call *host_layer(struct td_conn *conn)
+{
+    (void)conn;
+    return NULL;
+}
+
+/* Nobody claims a point here: what children see is tested with the real engine. */
+static struct td_conn *host_sub_open(struct td_conn *conn, struct td_call *call, const char *point, struct td_slice key)
+{
+    struct mock *m = mock_of(conn);
+    if (!point || !key.n)
+        breach(m, "sub_open() without a point or a key");
+    if (call && call_of(call)->mock != m)
+        breach(m, "sub_open() on another's call");
+    return NULL;
 }
 
 /* ---- Feeding ---------------------------------------------------------------------------------------------------- */
@@ -505,6 +552,10 @@ static const struct td_host host_table = {
     .mark = host_mark,
     .commit = host_commit,
     .takeover = host_takeover,
+    .sub_open = host_sub_open,
+    .layer = host_layer,
+    .tell = host_tell,
+    .told = host_told,
 };
 
 static void set_option(struct mock *m, const struct td_option *o, uint64_t value)

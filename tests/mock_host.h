@@ -14,7 +14,7 @@
  *       request: 0-18
  *       flags: response-cut
  *
- * and a line for each takeover, for the claim's end, and (if asked for) each violation. */
+ * and a line for each takeover, for what is told with it, for the claim's end, and (if asked for) each violation. */
 #ifndef TESTS_MOCK_HOST_H
 #define TESTS_MOCK_HOST_H
 
@@ -26,7 +26,8 @@ enum mock_option {
     MOCK_NO_BODIES = 1u << 1,  /* nobody wants the fields with TD_F_BODY */
     MOCK_NO_SIZES = 1u << 2,   /* nor those whose name ends in _body_size: bodies may be skipped */
     MOCK_QUIET = 1u << 3,      /* no transcript: for fuzzing and timing */
-    MOCK_FEW_FIELDS = 1u << 4  /* only the summary's fields are wanted */
+    MOCK_FEW_FIELDS = 1u << 4, /* only the summary's fields are wanted */
+    MOCK_LONG_VALUES = 1u << 5 /* print them whole, not their hash */
 };
 
 struct mock_side {
@@ -49,7 +50,8 @@ struct mock {
     void **memory; /* what alloc() gave out */
     size_t n_memory;
     void *scratch;
-    int64_t now_ns; /* time of what is fed next; the test sets it */
+    const char *const *told; /* names and values, ending with NULL: by the dissector before; NULL: nothing. The test sets it */
+    int64_t now_ns;          /* time of what is fed next; the test sets it */
     uint64_t chunk_offset[2];
     int dir_at_hand;
     unsigned options;

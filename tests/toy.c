@@ -20,6 +20,7 @@ struct toy_conn {
     unsigned n;
     struct td_call *current[2];
     struct td_conn *sub;
+    char last[64];
     size_t wanted[2], hold_need;
     bool held[2], tail[2], over;
 };
@@ -116,8 +117,8 @@ static bool do_layers(struct toy_conn *c, int dir, const char *line, const char 
     struct td_call *layer = host->layer(c->conn);
     const char *twice = strchr(word, '|');
     struct td_slice bytes = td_bytes(word, strlen(word)), value = {0};
-    if (strncmp(line, "sub ", 4) == 0) {
-        struct td_conn *sub = host->sub_open(c->conn, layer ? layer : c->current[dir], "toy.inner", bytes);
+    if (strncmp(line, "sub ", 4) == 0 || strncmp(line, "own ", 4) == 0) {
+        struct td_conn *sub = host->sub_open(c->conn, layer && *line == 's' ? layer : c->current[dir], "toy.inner", bytes);
         c->sub = sub ? sub : c->sub;
         LOG("%s", sub ? "" : "nochild ");
     } else if (strncmp(line, "in ", 3) == 0 && c->sub) {
@@ -128,6 +129,9 @@ static bool do_layers(struct toy_conn *c, int dir, const char *line, const char 
         if (!twice)
             status = host->sub_data(c->sub, dir, td_bytes(copy, bytes.n + 1), text, end);
         LOG("%s", status == TD_OK ? "" : "deaf ");
+    } else if (strncmp(line, "last ", 5) == 0 && bytes.n < sizeof(c->last)) {
+        memcpy(c->last, word, bytes.n);
+        c->last[bytes.n] = '\n';
     } else if (strncmp(line, "lack ", 5) == 0 && c->sub) {
         LOG("%s", host->sub_gap(c->sub, dir, n) == TD_OK ? "" : "deaf ");
     } else if (strcmp(line, "fin") == 0 && c->sub) {
@@ -145,6 +149,14 @@ static bool do_layers(struct toy_conn *c, int dir, const char *line, const char 
         struct td_slice name = host->peek(layer, F_NAME);
         bool found = host->find_pair(layer, F_PAIRS, TD_LIT("NAME"), &value);
         LOG("%.*s,%.*s ", (int)name.n, (const char *)name.p, found ? (int)value.n : 1, found ? (const char *)value.p : "-");
+    } else if (strcmp(line, "list") == 0) {
+        struct td_slice name;
+        uint32_t at = 0;
+        while (host->next_pair(layer, F_PAIRS, &at, &name, &value)) {
+            LOG("%.*s=%d,", (int)name.n, (const char *)name.p, (int)value.n);
+            host->set_bytes(layer, F_TAG, TD_LIT("seen")); /* the place outlives a setter */
+        }
+        LOG("%s", host->next_pair(layer, F_NAME, &at, &name, &value) ? "no map " : "end ");
     } else {
         return false;
     }
@@ -308,9 +320,11 @@ static void toy_eof(void *state, struct td_conn *conn, int dir)
 static void toy_close(void *state, struct td_conn *conn, int why)
 {
     static const char *const names[] = {"?", "fin", "reset", "timeout", "evicted", "end", "lost", "takeover"};
-    (void)state;
+    struct toy_conn *c = state;
     (void)conn;
     LOG("close(%s) ", names[why]);
+    if (c->sub && *c->last)
+        (void)c->self->host->sub_data(c->sub, TD_CLIENT, td_str(c->last), 0, 1);
 }
 
 static int create_named(struct td_inst *inst, const struct td_host *host, const char *name, void **ret_self)

@@ -14,7 +14,9 @@
  *     hold N       waits until the other side says "go" (and for N bytes, if not 0)
  *     fill N       N bytes of body; pairs N: so many pairs; calls N: so many calls; take N: so much memory
  *     sub KEY      a child on the side's current call, at ("toy.inner", KEY); in TEXT: "TEXT\n" is for it, in TEXT|TEXT: twice;
- *                  lack N: it lacks so many bytes; fin: it gets no more of this side; unsub: it is closed
+ *                  lack N: it lacks so many bytes; fin: it gets no more of this side; unsub: it is closed;
+ *                  last TEXT: this is for it when its parent is closed
+ *     own KEY      within a child: as sub, on the current call of its own, not on its parent's
  *     over KEY, over! KEY, other KEY, anew   hands over (and, with the !, is lost at once)
  *     sure, bad, lose   confirms, reports a violation, ends the claim
  *

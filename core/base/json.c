@@ -20,6 +20,7 @@ void json_put_string(struct buf *b, struct td_slice text)
 {
     buf_putc(b, '"');
     for (size_t i = 0; i < text.n;) {
+        i += utf8_put_slashed(b, td_sub(text, i, text.n));
         size_t run = utf8_plain_run(text.p + i, text.n - i);
         buf_put(b, text.p + i, run);
         i += run;
@@ -44,6 +45,10 @@ void json_put_string(struct buf *b, struct td_slice text)
 bool json_is_utf8(struct td_slice text)
 {
     for (size_t i = 0; i < text.n;) {
+        for (uint64_t v; i + 8 <= text.n && (memcpy(&v, text.p + i, 8), !(v & 0x8080808080808080u));)
+            i += 8;
+        if (i == text.n)
+            break;
         size_t length = utf8_length(text.p + i, text.n - i);
         if (!length)
             return false;

@@ -39,6 +39,11 @@ static inline size_t utf8_length(const uint8_t *p, size_t n)
 /* Bytes at the beginning of `p` that need no second look: printable ASCII but quotes and backslashes. Eight at a time. */
 size_t utf8_plain_run(const uint8_t *p, size_t n);
 
+/* Appends what text begins with, as far as it is ASCII without control characters, with a backslash before quotes and backslashes; many
+ * bytes at a time, as text that quotes text is full of these. Returns how much of it that was; up to seven bytes may be left of what
+ * could be put. */
+size_t utf8_put_slashed(struct buf *out, struct td_slice text);
+
 /* Appends text in which nothing steers a terminal: control characters (also U+0080 to U+009F) and bytes that are not
  * UTF-8 become \xNN, line breaks \n and \r. */
 enum utf8_style {

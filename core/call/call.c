@@ -52,9 +52,13 @@ static void put_record(struct td_call *c, uint32_t field, const struct call_reco
         c->incomplete_values = true;
         return;
     }
-    buf_put(&c->values, r, sizeof(*r));
-    buf_put_slice(&c->values, name);
-    buf_put_slice(&c->values, bytes);
+    uint8_t *to = c->values.p + at;
+    memcpy(to, r, sizeof(*r));
+    if (name.n)
+        memcpy(to + sizeof(*r), name.p, name.n);
+    if (bytes.n)
+        memcpy(to + sizeof(*r) + name.n, bytes.p, bytes.n);
+    c->values.n = at + sizeof(*r) + name.n + bytes.n;
     uint32_t here = (uint32_t)at;
     const struct field *f = &c->fields->fields[field];
     if (call_has(c, field) && (f->type == TD_MAP || (f->flags & TD_F_LIST)))
@@ -166,6 +170,25 @@ bool call_next_value(const struct td_call *c, uint32_t field, uint32_t *at, stru
         ret->bytes = td_bytes(p + r.name_n, (size_t)r.number);
     }
     return true;
+}
+
+bool call_find_pair(const struct td_call *c, uint32_t field, struct td_slice name, struct td_slice *ret)
+{
+    struct call_record r;
+    size_t here;
+    if (!call_has(c, field))
+        return false;
+    here = c->first[field];
+    do {
+        const uint8_t *p = c->values.p + here + sizeof(r);
+        memcpy(&r, c->values.p + here, sizeof(r));
+        if (r.name_n == name.n && td_eq_nocase(td_bytes(p, name.n), name)) {
+            *ret = td_bytes(p + name.n, (size_t)r.number);
+            return true;
+        }
+        here = r.next;
+    } while (here);
+    return false;
 }
 
 const struct call_body *call_get_body(const struct td_call *c, uint32_t field)

@@ -95,6 +95,8 @@ static inline bool call_has(const struct td_call *c, uint32_t field)
 }
 /* The values of a field in the order in which they were set: start with at = 0; false at the end. Bodies have none. */
 bool call_next_value(const struct td_call *c, uint32_t field, uint32_t *at, struct call_value *ret);
+/* The value of a MAP's first pair with this name, ASCII letters in any case; false: there is none. */
+bool call_find_pair(const struct td_call *c, uint32_t field, struct td_slice name, struct td_slice *ret);
 const struct call_body *call_get_body(const struct td_call *c, uint32_t field);
 
 /* Adds a packet's bytes to a half. */

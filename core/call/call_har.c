@@ -34,6 +34,7 @@ static const struct {
     [HAR_RESPONSE_BODY_SIZE] = {"response_body_size", TD_U64, false},
     [HAR_REQUEST_BODY] = {"request.body", TD_BYTES, true},
     [HAR_RESPONSE_BODY] = {"response.body", TD_BYTES, true},
+    [HAR_PUSHED] = {"http2_pushed", TD_BOOL, false},
 };
 
 /* -1: the dissector has no such field, or means something else by the name. */
@@ -108,19 +109,38 @@ static struct td_slice find_header(const struct entry *e, enum call_har_field ro
 
 /* ---- What requests and responses share ---- */
 
+/* Nothing of it is lost: gRPC sends bytes of any kind here. */
+static void put_header_text(struct buf *out, const struct entry *e, struct td_slice text)
+{
+    struct buf *wide = &e->har->decoded;
+    if (json_is_utf8(text)) {
+        json_put_string(out, text);
+        return;
+    }
+    buf_reset(wide);
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] >= 0x80)
+            buf_putc(wide, (char)(0xc0 | text.p[i] >> 6));
+        buf_putc(wide, (char)(text.p[i] >= 0x80 ? 0x80 | (text.p[i] & 0x3f) : text.p[i]));
+    }
+    out->failed |= wide->failed;
+    json_put_string(out, buf_slice(wide));
+}
+
 static void put_map(struct buf *out, const struct entry *e, enum call_har_field row)
 {
     struct call_value v;
     bool first = true;
     buf_putc(out, '[');
-    for (uint32_t at = 0; next_pair(e, row, &at, &v); first = false) {
-        if (!first)
-            buf_putc(out, ',');
-        buf_lit(out, "{\"name\":");
-        json_put_string(out, v.name);
+    for (uint32_t at = 0; next_pair(e, row, &at, &v);) {
+        if (row == HAR_RESPONSE_HEADERS && td_eq(v.name, TD_LIT(":status")))
+            continue;
+        buf_puts(out, first ? "{\"name\":" : ",{\"name\":");
+        put_header_text(out, e, v.name);
         buf_lit(out, ",\"value\":");
-        json_put_string(out, v.bytes);
+        put_header_text(out, e, v.bytes);
         buf_putc(out, '}');
+        first = false;
     }
     buf_putc(out, ']');
 }
@@ -182,6 +202,15 @@ static struct content get_content(const struct entry *e, int dir)
                             .coded = coding.n && !td_eq_nocase(coding, TD_LIT("identity"))};
 }
 
+/* UTF-8 without control characters, but those that texts have: BEL to CR, and ESC. */
+static bool is_text(struct td_slice bytes)
+{
+    for (size_t i = 0; i < bytes.n; i++)
+        if (bytes.p[i] < ' ' && (bytes.p[i] < '\a' || bytes.p[i] > '\r') && bytes.p[i] != 0x1b)
+            return false;
+    return json_is_utf8(bytes);
+}
+
 /* The text, if there is one, and a word about what is missing of it. `encoding`: the name for "base64". */
 static void put_content_text(struct buf *out, const struct content *c, const char *encoding)
 {
@@ -191,7 +220,7 @@ static void put_content_text(struct buf *out, const struct content *c, const cha
         return;
     }
     struct td_slice bytes = buf_slice(&c->body->bytes);
-    if (json_is_utf8(bytes)) {
+    if (is_text(bytes)) {
         buf_lit(out, ",\"text\":");
         json_put_string(out, bytes);
     } else {
@@ -289,12 +318,12 @@ static void put_post_data(struct buf *out, const struct entry *e)
 
 static void put_request(struct buf *out, const struct entry *e, bool *ret_nameless)
 {
-    bool seen = e->call->half[TD_CLIENT].seen;
+    bool known = e->call->half[TD_CLIENT].seen || get_text(e, HAR_METHOD).n; /* else the version is the response's */
     buf_lit(out, ",\"request\":{\"method\":");
     json_put_string(out, get_text(e, HAR_METHOD));
     buf_lit(out, ",\"url\":");
     put_url(out, e, ret_nameless);
-    put_http_version(out, seen ? get_text(e, HAR_REQUEST_VERSION) : td_bytes(NULL, 0)); /* else it is the response's */
+    put_http_version(out, known ? get_text(e, HAR_REQUEST_VERSION) : td_bytes(NULL, 0));
     put_parameters(out, e);
     put_post_data(out, e);
     put_head(out, e, TD_CLIENT);
@@ -434,10 +463,15 @@ static void put_half_notes(struct notes *n, const struct call_half *h, bool requ
     }
 }
 
-static void put_notes(struct buf *out, const struct td_call *c, bool nameless)
+static void put_notes(struct buf *out, const struct entry *e, bool nameless)
 {
+    const struct td_call *c = e->call;
     struct notes n = {.out = out};
-    put_half_notes(&n, &c->half[TD_CLIENT], true);
+    struct call_value pushed;
+    if (get_value(e, HAR_PUSHED, &pushed) && pushed.number)
+        put_note(&n, "the server pushed it");
+    else
+        put_half_notes(&n, &c->half[TD_CLIENT], true);
     put_half_notes(&n, &c->half[TD_SERVER], false);
     if (nameless && c->half[TD_CLIENT].seen)
         put_note(&n, "the request names no host, so the URL has the server's address");
@@ -477,7 +511,7 @@ bool call_har_put(struct buf *out, struct call_har *har, const struct td_call *c
     buf_lit(out, "\",\"connection\":\"");
     buf_u64(out, c->conn_id);
     buf_putc(out, '"');
-    put_notes(out, c, nameless);
+    put_notes(out, &e, nameless);
     buf_putc(out, '}');
     return true;
 }

@@ -2,8 +2,11 @@
  * tools open: a JSON object with one entry for each call.
  *
  * What was not seen is told in an entry's `comment`; unknown sizes are -1, and a response that was not seen has the status 0.
- * Text that is not UTF-8 is mended with U+FFFD, but in URLs, where such bytes are percent-encoded, and in bodies, which are in
- * base64 then. HAR has no word for that in requests, nor a place for trailers: they are told by "_encoding" and "_trailers".
+ * Text that is not UTF-8 is mended with U+FFFD, but in URLs, where such bytes are percent-encoded, in header fields, which are read as
+ * ISO 8859-1 then, as browsers do, and in bodies, which are in base64 then, or if they have control characters that no text has. HAR has
+ * no word for that in requests, nor a place for trailers: they are told by "_encoding" and "_trailers".
+ *
+ * Of HTTP/2, a request's headers have the fields of its own (:method), as those of Chrome have; a response's :status is its status.
  *
  * Entries should stand in the order of their times; that is the caller's business. A writer serves one thread. */
 #ifndef CALL_CALL_HAR_H
@@ -34,6 +37,7 @@ enum call_har_field {
     HAR_RESPONSE_BODY_SIZE,
     HAR_REQUEST_BODY,
     HAR_RESPONSE_BODY,
+    HAR_PUSHED, /* of HTTP/2 */
     HAR_FIELDS
 };
 
@@ -41,7 +45,7 @@ enum call_har_field {
 struct call_har {
     bool http; /* its calls are HTTP: they have a method, a URL and a version */
     int16_t fields[HAR_FIELDS];
-    struct buf decoded; /* a parameter of a query */
+    struct buf decoded; /* a parameter of a query, a value of a header field */
 };
 
 /* For the calls of one component. */

@@ -116,6 +116,16 @@ static bool has_owner(const char *owners, const char *protocol)
     return false;
 }
 
+/* Does this sentence stand among "A name. DNS: Another's name."? */
+static bool has_doc(const char *docs, const char *doc)
+{
+    size_t n = strlen(doc);
+    for (const char *p = docs; n && (p = strstr(p, doc)); p++)
+        if ((p == docs || (p - docs >= 2 && memcmp(p - 2, ": ", 2) == 0)) && (!p[n] || p[n] == ' '))
+            return true;
+    return n == 0;
+}
+
 /* A field that several dissectors declare. */
 static int share_field(struct field_registry *r, uint32_t at, const struct field *f, const char *protocol, struct error *err)
 {
@@ -133,10 +143,16 @@ static int share_field(struct field_registry *r, uint32_t at, const struct field
         return TD_OK;
     snprintf(doc, sizeof(doc), "%s %s: %s", field->doc, protocol, f->doc);
     snprintf(owner, sizeof(owner), "%s, %s", field->owner, protocol);
-    if (strcmp(field->doc, f->doc) != 0)
+    if (!has_doc(field->doc, f->doc))
         field->doc = arena_strndup(&r->arena, doc, strlen(doc));
     field->owner = arena_strndup(&r->arena, owner, strlen(owner));
     return field->owner && field->doc ? TD_OK : error_nomem(err);
+}
+
+/* What a filter sees of a call without the field; of gRPC's status 0 would be OK. */
+static int64_t absent_of(const char *name)
+{
+    return strcmp(name, "grpc_status") == 0 ? -1 : 0;
 }
 
 static int add_field(struct field_registry *r, const struct field *f, const char *protocol, uint32_t *ret_at, struct error *err)
@@ -155,6 +171,7 @@ static int add_field(struct field_registry *r, const struct field *f, const char
                                      .sensitive = (f->flags & TD_F_SENSITIVE) != 0,
                                      .summary = (f->flags & (TD_F_METHOD | TD_F_TARGET | TD_F_STATUS)) != 0,
                                      .values = names_of(r, f, &fine),
+                                     .absent = absent_of(f->name),
                                      .owner = protocol};
     *ret_at = r->n++;
     return fine ? TD_OK : error_nomem(err);

@@ -180,6 +180,8 @@ void conn_release_owner(struct td_conn *c, int why)
             child_close(c->calls->child, why);
         conn_commit(c, c->calls, TD_REQUEST_CUT | TD_RESPONSE_CUT);
     }
+    if (c->child) /* only now, for its parent may have had something for it until the end */
+        child_close(c->child, why);
     if (c->within && !c->confirmed)
         child_drop_layer(c);
     conn_clear_arena(c);

@@ -52,19 +52,27 @@ static void add_piece(struct td_conn *c, struct conn_stream *s, uint64_t n, cons
         s->pieces[s->piece_n++] = (struct conn_piece){s->end, origin->frame, origin->time_ns};
 }
 
+/* A child may be given something later, which the newest packet has brought then. */
+static void drop_all_pieces(struct conn_stream *s)
+{
+    if (s->piece_n > 1)
+        s->pieces[0] = s->pieces[s->piece_n - 1];
+    s->piece_at = s->piece_n = 0;
+}
+
 static void drop_pieces(struct conn_stream *s)
 {
     while (s->piece_at < s->piece_n && s->pieces[s->piece_at].end <= s->next)
         s->piece_at++;
     if (s->piece_at == s->piece_n)
-        s->piece_at = s->piece_n = 0;
+        drop_all_pieces(s);
 }
 
 static void drop_kept(struct td_conn *c, struct conn_stream *s)
 {
     s->next = s->end;
     s->need = 0;
-    s->piece_at = s->piece_n = 0;
+    drop_all_pieces(s);
     if (s->kept.cap) {
         flow_give(c->shard->flows, c->flow, s->kept.cap);
         buf_clear(&s->kept);
@@ -133,6 +141,8 @@ void conn_free(struct td_conn *c)
         flow_give(flows, c->flow, c->mark_cap * sizeof(*c->marks));
         mem_free(c->marks);
     }
+    flow_give(flows, c->flow, c->told.n);
+    buf_clear(&c->told);
     flow_give(flows, c->flow, sizeof(*c));
     if (w->conn_pool_n < CONN_POOL) {
         c->pool_next = w->conn_pool;
@@ -363,7 +373,29 @@ void conn_add_piece(struct td_conn *c, int side, uint64_t n, const struct flow_o
         feed_marks(c, conn_dir(c, side), offset, s->end, origin);
 }
 
-void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes)
+/* Bytes for which nothing was kept. */
+static void take_fresh(struct td_conn *c, int side, struct td_slice bytes)
+{
+    struct conn_stream *s = &c->stream[side];
+    if (bytes.n && (c->owner || find_owner(c, side, bytes, false))) {
+        size_t left = present(c, side, bytes, 0);
+        keep(c, side, td_sub(bytes, bytes.n - left, bytes.n));
+    } else if (s->need || c->takeover) {
+        keep(c, side, bytes);
+    }
+}
+
+/* Somebody had asked for more than the end of what was cut off, and it was nobody's; but a protocol may begin with the packet that
+ * brought more. */
+static void look_anew(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin)
+{
+    struct conn_stream *s = &c->stream[side];
+    s->next = s->end = offset;
+    add_piece(c, s, bytes.n, origin);
+    take_fresh(c, side, bytes);
+}
+
+void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin)
 {
     struct conn_stream *s = &c->stream[side];
     uint64_t before = s->next;
@@ -377,11 +409,10 @@ void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice byt
         keep(c, side, bytes);
         if (s->kept.n && s->kept.n >= s->need && (c->owner || find_owner(c, side, buf_slice(&s->kept), false)))
             present_kept(c, side, 0);
-    } else if (bytes.n && (c->owner || find_owner(c, side, bytes, false))) {
-        size_t left = present(c, side, bytes, 0);
-        keep(c, side, td_sub(bytes, bytes.n - left, bytes.n));
-    } else if (s->need || c->takeover) {
-        keep(c, side, bytes);
+        else if (origin && !c->owner && !s->kept.n && !c->flow->ignored)
+            look_anew(c, side, offset, bytes, origin);
+    } else {
+        take_fresh(c, side, bytes);
     }
     if (!c->owner && !s->kept.n)
         drop_kept(c, s);
@@ -401,7 +432,7 @@ static void take_data(struct shard *shard, struct flow *f, int side, uint64_t of
     if (s->end != offset) /* the connection's first bytes here, or it could not be made before */
         s->next = s->end = offset;
     conn_add_piece(c, side, bytes.n, origin);
-    conn_take(c, side, offset, bytes);
+    conn_take(c, side, offset, bytes, origin);
 }
 
 static void take_datagram(struct shard *shard, struct flow *f, int side, struct td_slice bytes, bool cut, const struct flow_origin *origin)
@@ -569,6 +600,7 @@ void worker_clear(struct worker *w)
         w->conn_pool = c->pool_next;
         mem_free(c);
     }
+    body_pool_clear(&w->bodies);
     mem_free(w->scratch);
     stats_clear(&w->stats);
     buf_clear(&w->out);

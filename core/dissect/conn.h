@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "call/call.h"
+#include "dissect/body_pool.h"
 #include "dissect/dissector.h"
 #include "dissect/stats.h"
 #include "dissect/watch.h"
@@ -36,6 +37,7 @@ struct worker {
     struct td_call *call_pool;
     struct td_conn *conn_pool;
     uint32_t call_pool_n, conn_pool_n;
+    struct body_pool bodies;
     struct dissect_stats stats;
     const char *node; /* whose packets these are, or NULL */
     struct watch watch;
@@ -68,7 +70,7 @@ struct conn_stream {
     size_t need;      /* do not present fewer bytes than this; 0: any more will do */
     struct buf kept;  /* [next, end), if they had to be kept */
     struct conn_piece few[CONN_FEW_PIECES], *pieces;
-    uint32_t piece_at, piece_n, piece_cap;  /* pieces [at, n) are alive */
+    uint32_t piece_at, piece_n, piece_cap;  /* pieces [at, n) are alive; if none is, the first is what the newest was */
     const struct decode_datagram *datagram; /* of the last piece, while it is delivered */
     bool eof;
 };
@@ -107,6 +109,7 @@ struct td_conn {
     bool takeover; /* asked for there */
     const char *takeover_point;
     char takeover_key[64];
+    struct buf told; /* by the owner before, or for the one that follows: two lengths, a name, a value, and so on */
     alignas(16) uint8_t first_memory[320];
 };
 
@@ -137,8 +140,8 @@ struct td_conn *conn_new(struct shard *shard, struct flow *f);
 void conn_free(struct td_conn *c);
 /* `n` bytes more came on a side, by this packet. */
 void conn_add_piece(struct td_conn *c, int side, uint64_t n, const struct flow_origin *origin);
-/* These bytes are for the owner; their pieces have been added. */
-void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes);
+/* These bytes are for the owner; their pieces have been added. `origin`: of them all, if one packet brought them; or NULL. */
+void conn_take(struct td_conn *c, int side, uint64_t offset, struct td_slice bytes, const struct flow_origin *origin);
 void conn_take_gap(struct td_conn *c, int side, uint64_t offset, uint64_t len);
 void conn_take_eof(struct td_conn *c, int side);
 /* Shows what was kept a last time; nothing more comes. */

@@ -19,6 +19,21 @@ static int copy_claims(struct dissector *d, const struct td_table *rows, struct 
     return TD_OK;
 }
 
+/* Hand-overs come once a call: what they look at lies together, with the lengths of keys known. */
+static int note_points(struct dissector *d, struct error *err)
+{
+    struct point_claim *points = mem_calloc(d->claim_n + 1, sizeof(*points));
+    if (!points) {
+        mem_free((void *)(uintptr_t)d->claims);
+        return error_nomem(err);
+    }
+    for (uint32_t i = 0; i < d->claim_n; i++)
+        if (d->claims[i].on == TD_ON_POINT && d->claims[i].point)
+            points[d->point_n++] = (struct point_claim){d->claims[i].point, td_str(d->claims[i].key)};
+    d->points = points;
+    return TD_OK;
+}
+
 int dissector_set_add(struct dissector_set *set, const char *name, const struct td_dissector *ops, const void *self, struct error *err)
 {
     if (set->n == DISSECTOR_MAX)
@@ -32,6 +47,8 @@ int dissector_set_add(struct dissector_set *set, const char *name, const struct 
     for (size_t i = 0; name[i] && i + 1 < sizeof(d->protocol); i++)
         d->protocol[i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 'a' + 'A' : name[i]);
     int status = copy_claims(d, &ops->claims, err);
+    if (status == TD_OK)
+        status = note_points(d, err);
     if (status != TD_OK)
         return error_prefix(err, "dissector \"%s\": ", name);
     set->n++;
@@ -66,8 +83,10 @@ int dissector_set_rule(struct dissector_set *set, uint8_t transport, uint16_t po
 void dissector_set_clear(struct dissector_set *set)
 {
     call_kinds_clear(set);
-    for (uint32_t i = 0; i < set->n; i++)
+    for (uint32_t i = 0; i < set->n; i++) {
         mem_free((void *)(uintptr_t)set->v[i].claims);
+        mem_free((void *)(uintptr_t)set->v[i].points);
+    }
     mem_free(set->v);
     mem_free(set->rules);
     *set = (struct dissector_set){0};
@@ -82,16 +101,23 @@ bool dissector_has_port(const struct dissector *d, uint8_t transport, uint16_t p
     return false;
 }
 
+/* Keys that differ do so at their ends more often than at their beginnings: application/grpc, application/json. */
+static bool same_key(struct td_slice a, struct td_slice b)
+{
+    return a.n == b.n && (!a.n || td_ascii_lower(a.p[a.n - 1]) == td_ascii_lower(b.p[a.n - 1])) && td_eq_nocase(a, b);
+}
+
 /* By the key itself, or by taking any. */
 static bool claims_point(const struct dissector *d, const char *point, struct td_slice key, bool any)
 {
     bool named = false, takes_any = false;
-    for (uint32_t i = 0; i < d->claim_n; i++) {
-        const struct td_claim *claim = &d->claims[i];
-        if (claim->on != TD_ON_POINT || !claim->point || strcmp(claim->point, point) != 0)
+    for (uint32_t i = 0; i < d->point_n; i++) {
+        const struct point_claim *claim = &d->points[i];
+        bool suits = !claim->key.p || same_key(claim->key, key);
+        if (!suits || strcmp(claim->point, point) != 0)
             continue;
-        named |= claim->key && td_eq_nocase(td_str(claim->key), key);
-        takes_any |= !claim->key;
+        named |= claim->key.p != NULL;
+        takes_any |= !claim->key.p;
     }
     return any ? takes_any && !named : named;
 }

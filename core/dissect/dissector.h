@@ -6,6 +6,12 @@
 
 enum { DISSECTOR_MAX = 64 };
 
+/* A claim of a point within another dissector's connections or calls. */
+struct point_claim {
+    const char *point;
+    struct td_slice key; /* NULL: any */
+};
+
 struct dissector {
     const char *name;
     char protocol[32]; /* the name in capitals: what calls show */
@@ -13,6 +19,8 @@ struct dissector {
     const void *self;
     const struct td_claim *claims; /* rows of today's size */
     uint32_t claim_n;
+    const struct point_claim *points; /* of the claims those on points */
+    uint32_t point_n;
     bool on_tcp, on_udp;
 };
 

@@ -12,10 +12,11 @@
 
 enum {
     ROUND_PACKETS = 1024,
-    ROUNDS = 16,      /* in flight, with several threads */
-    ROUNDS_LOW = 8,   /* so few must be in flight before a thread that waits for room is woken */
-    ROUNDS_AHEAD = 4, /* that are to be read before anybody runs out of them */
-    AHEAD = 8,        /* packets whose memory is asked for in advance */
+    ROUNDS = 16,             /* in flight, with several threads */
+    ROUNDS_LOW = 8,          /* so few must be in flight before a thread that waits for room is woken */
+    ROUNDS_AHEAD = 4,        /* that are to be read before anybody runs out of them */
+    AHEAD = 8,               /* packets whose memory is asked for in advance */
+    OUTPUT_FULL = 256 << 10, /* bytes of output with which a single worker does not wait for its round's end: they are still in the cache */
 };
 
 struct ending { /* a connection to be closed at the end of the capture */
@@ -107,10 +108,28 @@ static bool mark_output(struct part *part, const struct worker *w, uint64_t key)
     return true;
 }
 
-static bool run_packets(struct engine *e, struct part *part, struct worker *w)
+static int write_bytes(struct engine *e, struct td_slice bytes)
 {
-    bool fine = true;
-    for (uint32_t i = 0; i < part->packet_n; i++) {
+    int status = bytes.n ? e->options.write(e->options.write_ctx, bytes) : TD_OK;
+    if (status != TD_OK)
+        e->write_errno = errno;
+    return status;
+}
+
+/* What a single worker has written needs no sorting. */
+static int write_early(struct engine *e, struct worker *w)
+{
+    if (e->options.threads > 1 || w->out.n < OUTPUT_FULL || w->out.failed)
+        return TD_OK;
+    int status = write_bytes(e, buf_slice(&w->out));
+    buf_reset(&w->out);
+    return status;
+}
+
+static int run_packets(struct engine *e, struct part *part, struct worker *w)
+{
+    int status = TD_OK;
+    for (uint32_t i = 0; i < part->packet_n && status == TD_OK; i++) {
         const struct flow_packet *pkt = &part->packets[i];
         if (i + AHEAD < part->packet_n) {
             const struct flow_packet *later = &part->packets[i + AHEAD];
@@ -119,23 +138,27 @@ static bool run_packets(struct engine *e, struct part *part, struct worker *w)
             __builtin_prefetch(later->l4 + 64);
         }
         flow_table_packet(e->shards[pkt->shard].flows, pkt);
-        fine &= mark_output(part, w, pkt->frame);
+        status = write_early(e, w);
+        if (!mark_output(part, w, pkt->frame))
+            status = TD_E_NOMEM;
     }
-    return fine;
+    return status;
 }
 
-static bool run_endings(struct engine *e, struct part *part, struct worker *w)
+static int run_endings(struct engine *e, struct part *part, struct worker *w)
 {
-    bool fine = true;
-    for (uint32_t i = 0; i < part->ending_n; i++) {
+    int status = TD_OK;
+    for (uint32_t i = 0; i < part->ending_n && status == TD_OK; i++) {
         const struct ending *end = &part->endings[i];
         if (worker_of(e, end->shard) != w)
             continue;
         uint64_t key = end->flow->id;
         flow_table_end(e->shards[end->shard].flows, end->flow);
-        fine &= mark_output(part, w, key);
+        status = write_early(e, w);
+        if (!mark_output(part, w, key))
+            status = TD_E_NOMEM;
     }
-    return fine;
+    return status;
 }
 
 static int run_part(struct engine *e, struct round *round, unsigned index)
@@ -143,25 +166,21 @@ static int run_part(struct engine *e, struct round *round, unsigned index)
     struct worker *w = &e->workers[index];
     struct part *part = &round->parts[index];
     part->mark_n = 0;
-    bool fine = run_packets(e, part, w) && run_endings(e, part, w) && !w->out.failed;
+    int status = run_packets(e, part, w);
+    if (status == TD_OK)
+        status = run_endings(e, part, w);
+    if (status == TD_OK && w->out.failed)
+        status = TD_E_NOMEM;
     if (e->options.pause)
         e->options.pause(e->options.pause_ctx, index);
     struct buf empty = part->out;
     part->out = w->out;
     w->out = empty;
     buf_reset(&w->out);
-    return fine ? TD_OK : TD_E_NOMEM;
+    return status;
 }
 
 /* ---- Writing ---- */
-
-static int write_bytes(struct engine *e, struct td_slice bytes)
-{
-    int status = bytes.n ? e->options.write(e->options.write_ctx, bytes) : TD_OK;
-    if (status != TD_OK)
-        e->write_errno = errno;
-    return status;
-}
 
 static int write_error(const struct engine *e, int status, struct error *err)
 {

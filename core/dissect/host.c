@@ -2,6 +2,7 @@
 #include "dissect/conn.h"
 
 #include "base/mem.h"
+#include "tapedeck/cursor.h"
 
 enum {
     SCRATCH_MAX = 64 << 20, /* stated in plugin.h */
@@ -133,9 +134,10 @@ static size_t buffer_cost(size_t n)
 /* Takes what a buffer of the call's costs more if it grows from `n` to `to` bytes; false: over the connection's limit. */
 static bool charge(struct td_call *call, size_t n, size_t to)
 {
-    size_t before = buffer_cost(n), after = buffer_cost(to);
-    if (after <= before)
+    size_t before = buffer_cost(n);
+    if (to <= before)
         return true;
+    size_t after = buffer_cost(to);
     struct shard *shard = call->conn->shard;
     if (!flow_take(shard->flows, call->conn->flow, after - before)) {
         shard->worker->stats.over_limit++;
@@ -178,8 +180,11 @@ static struct call_body *pay_body(struct td_call *call, uint32_t field, size_t m
     }
     if (body->cut && !anew)
         return NULL; /* no bytes behind a hole */
-    if (charge(call, body->bytes.n, anew ? more : body->bytes.n + more))
+    if (charge(call, body->bytes.n, anew ? more : body->bytes.n + more)) {
+        if (!anew)
+            body_pool_reserve(&call->conn->shard->worker->bodies, &body->bytes, more);
         return body;
+    }
     body->cut = true;
     return NULL;
 }
@@ -222,19 +227,38 @@ static struct td_slice host_peek(struct td_call *handle, uint32_t field)
     return td_bytes(NULL, 0);
 }
 
+/* The call that has this MAP, and the field's place in it; NULL: it has none. */
+static struct td_call *resolve_map(struct td_call *handle, uint32_t *field)
+{
+    struct td_call *call = resolve(handle, field, false);
+    bool has = call && *field < call->fields->n && call->fields->fields[*field].type == TD_MAP && call_has(call, *field);
+    return has ? call : NULL;
+}
+
 static bool host_find_pair(struct td_call *handle, uint32_t field, struct td_slice name, struct td_slice *ret)
 {
-    struct td_call *call = resolve(handle, &field, false);
+    struct td_call *call = resolve_map(handle, &field);
+    return call && call_find_pair(call, field, name, ret);
+}
+
+static bool host_next_pair(struct td_call *handle, uint32_t field, uint32_t *at, struct td_slice *ret_name, struct td_slice *ret_value)
+{
+    struct td_call *call = resolve_map(handle, &field);
     struct call_value value;
-    uint32_t at = 0;
-    if (!call || field >= call->fields->n || call->fields->fields[field].type != TD_MAP || !call_has(call, field))
+    if (!call || !call_next_value(call, field, at, &value))
         return false;
-    while (call_next_value(call, field, &at, &value))
-        if (td_eq_nocase(value.name, name)) {
-            *ret = value.bytes;
-            return true;
-        }
-    return false;
+    *ret_name = value.name;
+    *ret_value = value.bytes;
+    return true;
+}
+
+/* A layer that does not know yet whether it is one has nothing to say of the call. */
+static void host_set_partial(struct td_call *handle)
+{
+    uintptr_t layer = (uintptr_t)handle & CONN_LAYER;
+    struct td_call *call = (struct td_call *)((uintptr_t)handle - layer);
+    if (call && call->conn->shard->worker->set->kinds[call->component].layers > layer)
+        call->flags |= TD_PARTIAL;
 }
 
 /* ---- Marks ---- */
@@ -337,6 +361,8 @@ static void release_call(struct td_conn *c, struct td_call *call)
     else
         c->calls_end = call->link;
     flow_give(c->shard->flows, c->flow, call->charged);
+    for (int i = 0; i < CALL_BODIES; i++)
+        body_pool_take(&w->bodies, &call->bodies[i].bytes);
     if (w->call_pool_n < CALL_POOL) {
         call_reset(call, CALL_KEEP);
         call->next = w->call_pool;
@@ -362,7 +388,7 @@ void conn_commit(struct td_conn *c, struct td_call *call, uint32_t flags)
     }
     call->half[TD_CLIENT].cut |= (flags & TD_REQUEST_CUT) && call->half[TD_CLIENT].seen;
     call->half[TD_SERVER].cut |= (flags & TD_RESPONSE_CUT) && call->half[TD_SERVER].seen;
-    call->flags = flags;
+    call->flags |= flags;
     uint32_t index = w->set->kinds[call->component].dissector;
     w->stats.calls[index]++;
     w->stats.incomplete[index] += !call_complete(call);
@@ -388,12 +414,49 @@ static int host_takeover(struct td_conn *c, const char *point, struct td_slice k
         return TD_E_UNSUPPORTED; /* its parent goes on */
     if (key.n >= sizeof(c->takeover_key))
         return TD_E_LIMIT;
+    flow_give(c->shard->flows, c->flow, c->told.n); /* what this one was told itself */
+    buf_reset(&c->told);
     c->takeover = true;
     c->takeover_point = point;
     if (key.n)
         memcpy(c->takeover_key, key.p, key.n);
     c->takeover_key[key.n] = 0;
     return TD_OK;
+}
+
+static int host_tell(struct td_conn *c, struct td_slice name, struct td_slice value)
+{
+    if (!c->feeding || !c->takeover)
+        return TD_E_INTERNAL;
+    size_t before = c->told.n;
+    if (name.n > TD_TOLD_MAX || value.n > TD_TOLD_MAX || before + name.n + value.n + 4 > TD_TOLD_MAX)
+        return TD_E_LIMIT;
+    if (!flow_take(c->shard->flows, c->flow, name.n + value.n + 4))
+        return TD_E_LIMIT;
+    const uint8_t lengths[] = {(uint8_t)(name.n >> 8), (uint8_t)name.n, (uint8_t)(value.n >> 8), (uint8_t)value.n};
+    buf_put_slice(&c->told, td_bytes(lengths, sizeof(lengths)));
+    buf_put_slice(&c->told, name);
+    buf_put_slice(&c->told, value);
+    if (!c->told.failed)
+        return TD_OK;
+    flow_give(c->shard->flows, c->flow, name.n + value.n + 4);
+    c->told.n = before;
+    c->told.failed = false;
+    return TD_E_NOMEM;
+}
+
+static bool host_told(struct td_conn *c, struct td_slice name, struct td_slice *ret)
+{
+    struct td_cursor in = td_cursor(buf_slice(&c->told));
+    while (!c->takeover && td_left(&in)) {
+        size_t name_n = td_be16(&in), value_n = td_be16(&in);
+        struct td_slice one = td_take(&in, name_n), value = td_take(&in, value_n);
+        if (in.failed || !td_eq_nocase(one, name))
+            continue;
+        *ret = value;
+        return true;
+    }
+    return false;
 }
 
 const struct td_host dissect_host_template = {
@@ -421,4 +484,8 @@ const struct td_host dissect_host_template = {
     .sub_close = child_close,
     .layer = child_layer,
     .find_pair = host_find_pair,
+    .next_pair = host_next_pair,
+    .set_partial = host_set_partial,
+    .tell = host_tell,
+    .told = host_told,
 };

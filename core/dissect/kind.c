@@ -170,11 +170,16 @@ const struct call_kind *call_kind_above(const struct dissector_set *set, const s
 
 void call_kinds_want_lent(struct dissector_set *set)
 {
-    for (uint32_t i = set->n; i < set->kind_n; i++)
+    for (uint32_t i = set->n; i < set->kind_n; i++) {
+        /* A layer that turns out to be none leaves what it stood on: that must be there then. */
+        const struct call_kind *below = &set->kinds[set->kinds[i].below];
+        for (uint32_t field = 0; field < below->fields.n; field++)
+            set->kinds[i].wanted[field / 64] |= below->wanted[field / 64] & 1ull << (field % 64);
         for (int32_t j = (int32_t)i; j >= 0; j = set->kinds[j].below) {
             const struct call_kind *layer = &set->kinds[j];
             for (uint32_t own = 0; own < layer->own_n; own++)
                 if (call_kind_lends(layer, own))
                     set->kinds[i].wanted[layer->place[own] / 64] |= 1ull << (layer->place[own] % 64);
         }
+    }
 }

@@ -34,7 +34,8 @@ int call_kinds_make(struct dissector_set *set, struct error *err) MUST_CHECK;
 void call_kinds_clear(struct dissector_set *set);
 /* The kind with a layer of this dissector on top of `below`; NULL: it claims no point there. */
 const struct call_kind *call_kind_above(const struct dissector_set *set, const struct call_kind *below, uint32_t dissector);
-/* Once it is settled what is wanted: what a layer reads of those below is wanted in calls that have this layer. */
+/* Once it is settled what is wanted: what a layer reads of those below is wanted in calls that have this layer, and so is what is wanted
+ * in calls without it, since a child may find that it is none. */
 void call_kinds_want_lent(struct dissector_set *set);
 
 static inline bool call_kind_wants(const struct call_kind *k, uint32_t field)

@@ -4,6 +4,7 @@
  *
  * Then events: a byte with the direction (bit 0), a gap (bit 1) or a cut datagram (bit 2), and how much time passes (the
  * rest); two bytes with a length; so many bytes. What begins with bit 7 of the first byte set goes to the parsers directly. */
+#include "../../plugins/dissectors/dns/dns_dso.h"
 #include "../../plugins/dissectors/dns/dns_edns.h"
 #include "../../plugins/dissectors/dns/dns_plausible.h"
 #include "../../plugins/dissectors/dns/dns_rdata.h"
@@ -34,7 +35,12 @@ static void fuzz_record(struct td_slice message)
     r.rdata_n = (uint16_t)td_left(&c);
     dns_put_rdata(&t, message, &r);
     t = dns_text(room, ROOM);
+    struct td_cursor tlvs = c;
     dns_put_edns(&t, &r, td_rest(&c));
+    for (struct dns_tlv tlv; dns_next_tlv(&tlvs, &tlv);) {
+        t = dns_text(room, ROOM);
+        dns_put_tlv(&t, message, &tlv);
+    }
     free(room);
 }
 

@@ -47,7 +47,7 @@ run 2 "" "is no option here" config check -c x y
 run 2 "" "too few arguments; usage: tapedeck plugin help NAME" plugin help
 run 2 "" "too many arguments" config show x
 
-run 0 "NAME    KIND            VERSION" "" plugin list
+run 0 "NAME       KIND            VERSION" "" plugin list
 run 0 '{"name":"http","kind":"dissector"' "" plugin list -o json
 run 0 "/dissectors/http.so" "" plugin list --output table
 run 0 "status_code" "" plugin show http

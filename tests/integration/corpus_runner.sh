@@ -73,6 +73,18 @@ false_fact rcode dns.messages.1.rcode 3
 false_fact records dns.messages.1.records.0.ttl 60
 false_fact records dns.messages.1.records.0.data '"192.0.2.8"'
 false_fact pairs dns.pairs '[[0, null], [null, 1]]'
+false_fact correlation_id kafka.messages.0.correlation_id 8
+false_fact length kafka.messages.1.length 11
+false_fact api_key kafka.messages.0.api_key 8
+false_fact api_name kafka.messages.0.api_name '"OffsetCommit"'
+false_fact api_version kafka.messages.1.api_version 2
+false_fact client_id kafka.messages.0.client_id '"tape"'
+false_fact group_id kafka.messages.0.group_id '"h"'
+false_fact topics kafka.messages.0.topics '["tape"]'
+false_fact partitions kafka.messages.1.partitions '[0]'
+false_fact errors kafka.messages.1.errors '[0]'
+false_fact pairs kafka.pairs '[[0, null], [null, 1]]'
+false_fact precision kafka.messages '[]' kafka.pairs '[]'
 false_fact endpoints http1.messages.0.src '"192.0.2.1:40001"'
 false_fact precision http1.messages '[]' http1.pairs '[]'
 false_fact precision dns.messages '[]' dns.pairs '[]'
@@ -90,7 +102,7 @@ false_program survive "sees a sanitizer's report" -j1 'echo "ERROR: AddressSanit
 false_program survive "sees output that depends on the threads" "same output" '[[ "$*" == *"-j 2"* ]] && echo "{}"; PROGRAM "$@"'
 false_program survive "sees what is not JSON" "valid JSON" 'PROGRAM "$@"; echo no'
 false_program container "sees an export that loses a packet" "export packets" \
-    'PROGRAM "$@" || exit; [[ $1 == export ]] && truncate -s -$((16 + 88)) "${!#}"; exit 0'
+    'PROGRAM "$@" || exit; [[ $1 == export ]] && truncate -s -$((16 + 92)) "${!#}"; exit 0'
 
 # An excuse holds for exactly one difference, is counted, and is told when it no longer applies.
 python3 "$here/tiny_corpus.py" "$dir/corpus" dns.messages.1.rcode 3

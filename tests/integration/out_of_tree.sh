@@ -119,7 +119,7 @@ export TAPEDECK_PLUGIN_PATH=$dir/plugins
 ok "and those that the environment names" "$tapedeck" plugin list -o json
 ok "ours among them" grep -q "\"name\":\"echo\",\"kind\":\"dissector\",\"version\":\"0.1\",\"abi\":\"1.0\",\"state\":\"loaded\"" "$last"
 ok "it is enabled without a word" "$tapedeck" config show
-ok "beside the others" grep -q "enabledDissectors: \[dns, echo, http\]" "$last"
+ok "beside the others" grep -q "enabledDissectors: \[dns, echo, .*http" "$last"
 chmod go+w "$dir/plugins/dissectors/echo.so"
 ok "a file that others can write is refused" sh -c "! '$tapedeck' plugin check '$dir/plugins/dissectors/echo.so'"
 ok "and one is told what to do" grep -q "mend it with: chmod go-w $dir/plugins/dissectors/echo.so" "$last"

@@ -1,4 +1,4 @@
-"""A corpus of one capture, made here: an HTTP exchange over TCP and a DNS exchange over UDP, with the facts about them.
+"""A corpus of one capture, made here: an HTTP and a Kafka exchange over TCP and a DNS exchange over UDP, with the facts about them.
 
 tiny_corpus.py DIR [PATH VALUE]...
 
@@ -16,6 +16,9 @@ START_NS = 1_700_000_000_123_456_000
 BODY = b"hello, tape\n"
 REQUEST = b"GET /tape?deck=1 HTTP/1.1\r\nHost: tape.example\r\nAccept: */*\r\n\r\n"
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Deck: a\r\n\r\n" % len(BODY) + BODY
+# OffsetFetch of version 1: group g asks for partition 3 of topic deck, and is told UNKNOWN_TOPIC_OR_PARTITION.
+FETCH = struct.pack("!hhih4s", 9, 1, 7, 4, b"test") + b"\0\x01g\0\0\0\x01\0\x04deck\0\0\0\x01\0\0\0\x03"
+FETCHED = struct.pack("!i", 7) + b"\0\0\0\x01\0\x04deck\0\0\0\x01" + struct.pack("!iqhh", 3, -1, -1, 3)
 SYN, ACK, PUSH_ACK, FIN_ACK = 2, 16, 24, 17
 
 
@@ -49,6 +52,7 @@ def packets():
     requested, answered = 1001 + len(REQUEST), 5001 + len(RESPONSE)
     question = b"\x04deck\x07example\0\0\x01\0\x01"
     answer = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04" + address("192.0.2.7")
+    kc, ks = (CLIENT, 40001, SERVER, 9092), (SERVER, 9092, CLIENT, 40001)
     return [
         tcp(*c, 1000, 0, SYN),
         tcp(*s, 5000, 1001, SYN | ACK),
@@ -59,12 +63,17 @@ def packets():
         tcp(*s, answered, requested + 1, FIN_ACK),
         udp(CLIENT, 50000, SERVER, 53, struct.pack("!6H", 77, 0x0100, 1, 0, 0, 0) + question),
         udp(SERVER, 53, CLIENT, 50000, struct.pack("!6H", 77, 0x8180, 1, 1, 0, 0) + question + answer),
+        tcp(*kc, 100, 0, SYN),
+        tcp(*ks, 500, 101, SYN | ACK),
+        tcp(*kc, 101, 501, PUSH_ACK, struct.pack("!i", len(FETCH)) + FETCH),
+        tcp(*ks, 501, 105 + len(FETCH), PUSH_ACK, struct.pack("!i", len(FETCHED)) + FETCHED),
     ]
 
 
 def facts(frames, times):
     client, server = CLIENT + ":40000", SERVER + ":80"
     asker, resolver = CLIENT + ":50000", SERVER + ":53"
+    consumer, broker = CLIENT + ":40001", SERVER + ":9092"
     size = sum(map(len, frames))
     question = [{"name": "deck.example", "type": 1, "cls": 1}]
     return {
@@ -94,6 +103,17 @@ def facts(frames, times):
             ],
             "pairs": [[0, 1]],
         },
+        "kafka": {
+            "messages": [
+                {"frame": 12, "type": "request", "src": consumer, "dst": broker, "correlation_id": 7, "api_key": 9, "length": len(FETCH),
+                 "api_name": "OffsetFetch", "api_version": 1, "client_id": "test", "topics": ["deck"], "group_id": "g",
+                 "partitions": [3], "confirmed": "full"},
+                {"frame": 13, "type": "response", "src": broker, "dst": consumer, "correlation_id": 7, "api_key": 9,
+                 "length": len(FETCHED), "api_name": "OffsetFetch", "api_version": 1, "topics": ["deck"], "partitions": [3], "errors": [3],
+                 "confirmed": "full"},
+            ],
+            "pairs": [[0, 1]],
+        },
     }
 
 
@@ -107,8 +127,8 @@ def write(directory):
         for frame, time in zip(frames, times):
             out.write(struct.pack("<4I", time // 10**9, time % 10**9 // 1000, len(frame), len(frame)) + frame)
     save(directory, facts(frames, times))
-    entry = {"id": "own/tiny", "file": "captures/tiny.pcap", "facts": "facts/tiny.json", "kinds": ["http1", "dns-udp"], "expect": "parse",
-             "decode_as": []}
+    entry = {"id": "own/tiny", "file": "captures/tiny.pcap", "facts": "facts/tiny.json", "kinds": ["http1", "dns-udp", "kafka"],
+             "expect": "parse", "decode_as": []}
     with open(os.path.join(directory, "manifest.json"), "w", encoding="ascii") as out:
         json.dump({"captures": [entry]}, out)
 

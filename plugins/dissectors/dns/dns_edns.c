@@ -3,42 +3,36 @@
 
 #include "dns_names.h"
 
-enum { EDNS_DO = 0x8000, EDNS_CO = 0x4000 };
-
-enum option {
-    OPT_LLQ = 1,
-    OPT_NSID = 3,
-    OPT_CLIENT_SUBNET = 8,
-    OPT_EXPIRE = 9,
-    OPT_COOKIE = 10,
-    OPT_KEEPALIVE = 11,
-    OPT_PADDING = 12,
-    OPT_KEY_TAG = 14,
-    OPT_EXTENDED_ERROR = 15,
-    OPT_CLIENT_TAG = 16,
-    OPT_SERVER_TAG = 17
-};
-
 static void put_option_name(struct dns_text *t, unsigned code)
 {
-    dns_lit(t, "; ");
-    switch (code) {
-    case OPT_LLQ: dns_lit(t, "LLQ:"); break;
-    case OPT_NSID: dns_lit(t, "NSID:"); break;
-    case OPT_CLIENT_SUBNET: dns_lit(t, "CLIENT-SUBNET:"); break;
-    case OPT_EXPIRE: dns_lit(t, "EXPIRE:"); break;
-    case OPT_COOKIE: dns_lit(t, "COOKIE:"); break;
-    case OPT_KEEPALIVE: dns_lit(t, "TCP KEEPALIVE:"); break;
-    case OPT_PADDING: dns_lit(t, "PAD:"); break;
-    case OPT_KEY_TAG: dns_lit(t, "KEY-TAG:"); break;
-    case OPT_EXTENDED_ERROR: dns_lit(t, "EDE:"); break;
-    case OPT_CLIENT_TAG: dns_lit(t, "CLIENT-TAG:"); break;
-    case OPT_SERVER_TAG: dns_lit(t, "SERVER-TAG:"); break;
-    default:
+    static const char *const names[] = {[DNS_OPT_LLQ] = "LLQ",
+                                        [DNS_OPT_UPDATE_LEASE] = "UPDATE-LEASE",
+                                        [DNS_OPT_NSID] = "NSID",
+                                        [DNS_OPT_DAU] = "DAU",
+                                        [DNS_OPT_DHU] = "DHU",
+                                        [DNS_OPT_N3U] = "N3U",
+                                        [DNS_OPT_CLIENT_SUBNET] = "CLIENT-SUBNET",
+                                        [DNS_OPT_EXPIRE] = "EXPIRE",
+                                        [DNS_OPT_COOKIE] = "COOKIE",
+                                        [DNS_OPT_KEEPALIVE] = "TCP KEEPALIVE",
+                                        [DNS_OPT_PADDING] = "PAD",
+                                        [DNS_OPT_CHAIN] = "CHAIN",
+                                        [DNS_OPT_KEY_TAG] = "KEY-TAG",
+                                        [DNS_OPT_EXTENDED_ERROR] = "EDE",
+                                        [DNS_OPT_CLIENT_TAG] = "CLIENT-TAG",
+                                        [DNS_OPT_SERVER_TAG] = "SERVER-TAG",
+                                        [DNS_OPT_REPORT_CHANNEL] = "REPORT-CHANNEL",
+                                        [DNS_OPT_ZONEVERSION] = "ZONEVERSION",
+                                        [DNS_OPT_MQTYPE_QUERY] = "MQTYPE-QUERY",
+                                        [DNS_OPT_MQTYPE_RESPONSE] = "MQTYPE-RESPONSE"};
+    const char *name = code < sizeof(names) / sizeof(names[0]) ? names[code] : NULL;
+    if (name) {
+        dns_puts(t, name);
+    } else {
         dns_lit(t, "OPT=");
         dns_put_u64(t, code);
-        dns_putc(t, ':');
     }
+    dns_putc(t, ':');
 }
 
 /* Control characters as dots; what lies above ASCII as it is if `utf8`. */
@@ -86,8 +80,7 @@ static void put_duration(struct dns_text *t, uint32_t seconds)
     }
 }
 
-/* RFC 7871 section 6. False if it is not well-formed. */
-static bool put_client_subnet(struct dns_text *t, struct td_slice value)
+bool dns_put_client_subnet(struct dns_text *t, struct td_slice value)
 {
     struct td_cursor c = td_cursor(value);
     uint8_t address[16] = {0};
@@ -97,7 +90,6 @@ static bool put_client_subnet(struct dns_text *t, struct td_slice value)
         return false;
     if (n)
         memcpy(address, td_claim_bytes(&c, n), n);
-    dns_putc(t, ' ');
     if (family == 0)
         dns_putc(t, '0');
     else if (family == 1)
@@ -147,6 +139,67 @@ static void put_extended_error(struct dns_text *t, struct td_slice value)
     }
 }
 
+/* RFC 9664 section 4: seconds. */
+static void put_lease(struct dns_text *t, struct td_slice value)
+{
+    struct td_cursor c = td_cursor(value);
+    dns_lit(t, " Lease: ");
+    dns_put_u64(t, td_be32(&c));
+    if (td_left(&c)) {
+        dns_lit(t, ", Key lease: ");
+        dns_put_u64(t, td_be32(&c));
+    }
+}
+
+/* Algorithms that are understood: RFC 6975 section 3. */
+static void put_algorithms(struct dns_text *t, struct td_slice value)
+{
+    for (size_t i = 0; i < value.n && !t->full; i++) {
+        dns_puts(t, i ? ", " : " ");
+        dns_put_u64(t, value.p[i]);
+    }
+}
+
+/* A name that is the whole value, not compressed. */
+static bool put_name(struct dns_text *t, struct td_slice value)
+{
+    struct td_cursor c = td_cursor(value);
+    size_t start = t->n;
+    dns_putc(t, ' ');
+    dns_read_name(td_sub(value, 0, 0), &c, t); /* there is nothing that a pointer could point to */
+    bool good = !c.failed && td_left(&c) == 0;
+    if (!good)
+        t->n = start;
+    return good;
+}
+
+/* RFC 9660 section 2.1: how many labels of the name asked for are the zone's, and its version. */
+static void put_zone_version(struct dns_text *t, struct td_slice value)
+{
+    struct td_cursor c = td_cursor(value);
+    dns_lit(t, " Labels: ");
+    dns_put_u64(t, td_u8(&c));
+    unsigned kind = td_u8(&c);
+    if (kind == 0 && td_left(&c) == 4) {
+        dns_lit(t, ", SOA-SERIAL: ");
+        dns_put_u64(t, td_be32(&c));
+        return;
+    }
+    dns_lit(t, ", Type: ");
+    dns_put_u64(t, kind);
+    dns_lit(t, ", Version: ");
+    dns_put_hex(t, td_rest(&c), false, false);
+}
+
+static void put_types(struct dns_text *t, struct td_slice value)
+{
+    struct td_cursor c = td_cursor(value);
+    while (td_left(&c) && !t->full) {
+        dns_putc(t, ' ');
+        dns_put_type(t, td_be16(&c));
+    }
+}
+
 /* RFC 8145 section 4.1. */
 static void put_key_tags(struct dns_text *t, struct td_slice value)
 {
@@ -157,78 +210,128 @@ static void put_key_tags(struct dns_text *t, struct td_slice value)
     }
 }
 
-/* False if the option has no form of its own, or its length does not fit it. */
-static bool put_known(struct dns_text *t, unsigned code, struct td_slice value)
+/* RFC 7314 section 2. */
+static void put_expire(struct dns_text *t, struct td_slice value)
 {
     struct td_cursor c = td_cursor(value);
+    uint32_t seconds = td_be32(&c);
+    dns_putc(t, ' ');
+    dns_put_u64(t, seconds);
+    dns_lit(t, " (");
+    put_duration(t, seconds);
+    dns_putc(t, ')');
+}
+
+/* RFC 7828 section 3.1: tenths of a second. */
+static void put_keepalive(struct dns_text *t, struct td_slice value)
+{
+    struct td_cursor c = td_cursor(value);
+    unsigned tenths = td_be16(&c);
+    dns_putc(t, ' ');
+    dns_put_u64(t, tenths / 10);
+    dns_putc(t, '.');
+    dns_put_u64(t, tenths % 10);
+    dns_lit(t, " secs");
+}
+
+static void put_cookie(struct dns_text *t, struct td_slice value)
+{
+    dns_putc(t, ' ');
+    dns_put_hex(t, value, false, false);
+}
+
+static void put_padding(struct dns_text *t, struct td_slice value)
+{
+    if (value.n == 0)
+        return;
+    dns_lit(t, " (");
+    dns_put_u64(t, value.n);
+    dns_lit(t, " bytes)");
+}
+
+static void put_tag(struct dns_text *t, struct td_slice value)
+{
+    struct td_cursor c = td_cursor(value);
+    dns_putc(t, ' ');
+    dns_put_u64(t, td_be16(&c));
+}
+
+static bool put_subnet(struct dns_text *t, struct td_slice value)
+{
+    size_t start = t->n;
+    dns_putc(t, ' ');
+    if (dns_put_client_subnet(t, value))
+        return true;
+    t->n = start;
+    return false;
+}
+
+typedef void put_fn(struct dns_text *t, struct td_slice value);
+
+/* How a value of `n` bytes is written; NULL if the option has no form of its own, or the length does not fit it. */
+static put_fn *form_of(unsigned code, size_t n)
+{
     switch (code) {
-    case OPT_LLQ:
-        if (value.n != 18)
-            return false;
-        put_llq(t, value);
-        return true;
-    case OPT_CLIENT_SUBNET: return put_client_subnet(t, value);
-    case OPT_EXPIRE: {
-        if (value.n != 4)
-            return false;
-        uint32_t seconds = td_be32(&c);
-        dns_putc(t, ' ');
-        dns_put_u64(t, seconds);
-        dns_lit(t, " (");
-        put_duration(t, seconds);
-        dns_putc(t, ')');
-        return true;
+    case DNS_OPT_LLQ: return n == 18 ? put_llq : NULL;
+    case DNS_OPT_UPDATE_LEASE: return n == 4 || n == 8 ? put_lease : NULL;
+    case DNS_OPT_DAU:
+    case DNS_OPT_DHU:
+    case DNS_OPT_N3U: return put_algorithms;
+    case DNS_OPT_EXPIRE: return n == 4 ? put_expire : NULL;
+    case DNS_OPT_COOKIE: return put_cookie;
+    case DNS_OPT_KEEPALIVE: return n == 2 ? put_keepalive : NULL;
+    case DNS_OPT_PADDING: return put_padding;
+    case DNS_OPT_KEY_TAG: return n && n % 2 == 0 ? put_key_tags : NULL;
+    case DNS_OPT_EXTENDED_ERROR: return n >= 2 ? put_extended_error : NULL;
+    case DNS_OPT_CLIENT_TAG:
+    case DNS_OPT_SERVER_TAG: return n == 2 ? put_tag : NULL;
+    case DNS_OPT_ZONEVERSION: return n >= 2 ? put_zone_version : NULL;
+    case DNS_OPT_MQTYPE_QUERY:
+    case DNS_OPT_MQTYPE_RESPONSE: return n % 2 == 0 ? put_types : NULL;
+    default: return NULL;
     }
-    case OPT_COOKIE:
-        dns_putc(t, ' ');
-        dns_put_hex(t, value, false, false);
-        return true;
-    case OPT_KEEPALIVE: {
-        if (value.n != 2)
-            return false;
-        unsigned tenths = td_be16(&c);
-        dns_putc(t, ' ');
-        dns_put_u64(t, tenths / 10);
-        dns_putc(t, '.');
-        dns_put_u64(t, tenths % 10);
-        dns_lit(t, " secs");
-        return true;
+}
+
+bool dns_next_option(struct td_cursor *c, struct dns_option *ret)
+{
+    if (c->failed || td_left(c) == 0)
+        return false;
+    ret->code = td_be16(c);
+    size_t n = td_be16(c);
+    ret->value = td_take(c, n);
+    return !c->failed;
+}
+
+void dns_put_option(struct dns_text *t, const struct dns_option *option)
+{
+    put_fn *put = form_of(option->code, option->value.n);
+    put_option_name(t, option->code);
+    if (put) {
+        put(t, option->value);
+        return;
     }
-    case OPT_PADDING:
-        if (value.n == 0)
-            return true;
-        dns_lit(t, " (");
-        dns_put_u64(t, value.n);
-        dns_lit(t, " bytes)");
-        return true;
-    case OPT_KEY_TAG:
-        if (value.n == 0 || value.n % 2)
-            return false;
-        put_key_tags(t, value);
-        return true;
-    case OPT_EXTENDED_ERROR:
-        if (value.n < 2)
-            return false;
-        put_extended_error(t, value);
-        return true;
-    case OPT_CLIENT_TAG:
-    case OPT_SERVER_TAG:
-        if (value.n != 2)
-            return false;
-        dns_putc(t, ' ');
-        dns_put_u64(t, td_be16(&c));
-        return true;
-    default: return false;
-    }
+    if (option->code == DNS_OPT_CLIENT_SUBNET && put_subnet(t, option->value))
+        return;
+    if ((option->code == DNS_OPT_CHAIN || option->code == DNS_OPT_REPORT_CHANNEL) && put_name(t, option->value))
+        return;
+    put_opaque(t, option->value);
+}
+
+bool dns_extended_error(const struct dns_option *option, unsigned *ret_code)
+{
+    if (option->code != DNS_OPT_EXTENDED_ERROR || option->value.n < 2)
+        return false;
+    *ret_code = (unsigned)option->value.p[0] << 8 | option->value.p[1];
+    return true;
 }
 
 static void put_flags(struct dns_text *t, const struct dns_record *r)
 {
-    unsigned flags = r->ttl & 0xffff, reserved = flags & ~(unsigned)(EDNS_DO | EDNS_CO);
+    unsigned flags = dns_edns_flags(r), reserved = flags & ~(unsigned)(DNS_DO | DNS_CO);
     dns_lit(t, ", flags:");
-    if (flags & EDNS_DO)
+    if (flags & DNS_DO)
         dns_lit(t, " do");
-    if (flags & EDNS_CO)
+    if (flags & DNS_CO)
         dns_lit(t, " co");
     dns_lit(t, "; ");
     if (reserved) {
@@ -247,18 +350,14 @@ void dns_put_edns(struct dns_text *t, const struct dns_record *r, struct td_slic
     dns_lit(t, "; EDNS: version: ");
     dns_put_u64(t, r->ttl >> 16 & 0xff);
     put_flags(t, r);
-    while (td_left(&c) && !t->full) {
-        struct td_cursor option = c;
-        unsigned code = td_be16(&c);
-        size_t n = td_be16(&c);
-        struct td_slice value = td_take(&c, n);
-        if (c.failed) {
-            dns_lit(t, "; malformed: ");
-            dns_put_hex(t, td_rest(&option), false, false);
-            break;
-        }
-        put_option_name(t, code);
-        if (!put_known(t, code, value))
-            put_opaque(t, value);
+    struct td_cursor before = c;
+    struct dns_option option;
+    for (; !t->full && dns_next_option(&c, &option); before = c) {
+        dns_lit(t, "; ");
+        dns_put_option(t, &option);
+    }
+    if (c.failed) {
+        dns_lit(t, "; malformed: ");
+        dns_put_hex(t, td_rest(&before), false, false);
     }
 }

@@ -86,12 +86,18 @@ static void fill_query(struct dns_exchange *x, struct dns_pending *p, const stru
     p->request_size = (uint32_t)m->bytes.n;
 }
 
+/* A stateful operation that wants no answer has no id (RFC 8490 section 5.4). */
+static bool one_way(const struct dns_message *m)
+{
+    return dns_header_opcode(&m->header) == DNS_DSO && m->header.id == 0;
+}
+
 static void take_query(struct dns_exchange *x, const struct dns_message *m, const struct dns_place *at)
 {
     struct dns_pending single = {0}, *p;
     if (retransmission(x, m, at))
         return;
-    p = x->to_group ? NULL : new_pending(x);
+    p = x->to_group || one_way(m) ? NULL : new_pending(x);
     if (!p) { /* not to be remembered, or not possible: a call at once */
         single.call = x->host->call(x->conn);
         fill_query(x, &single, m, at);
@@ -143,7 +149,7 @@ static void fill_response(struct dns_exchange *x, struct dns_pending *p, const s
     struct dns_call_writer w = writer(x, p->call, &p->text);
     struct dns_wants records_only = x->wants;
     if (p->responses) { /* flags and the like stand already */
-        records_only.mask &= ~(1u << F_RESPONSE_FLAGS);
+        records_only.mask &= ~((uint64_t)1 << F_RESPONSE_FLAGS | (uint64_t)1 << F_RESPONSE_COUNTS | (uint64_t)1 << F_RESPONSE_OPTIONS);
         w.wants = &records_only;
     }
     mark(x, p->call, at);

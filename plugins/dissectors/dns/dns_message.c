@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dns_message.h"
 
+#include "dns_dso.h"
 #include "dns_edns.h"
 #include "dns_rdata.h"
 
 enum {
     MULTICAST_BIT = 0x8000,
-    /* The longest text of a record: all data as \DDD, two names, numbers. What would be longer is in the generic form. */
-    RECORD_TEXT = 4 * 65535 + 2 * DNS_NAME_TEXT + 64,
+    /* The longest text of a record: all data as \DDD or the short options of an OPT record, two names, numbers. What would be longer
+     * is in the generic form. */
+    RECORD_TEXT = 5 * 65535 + 2 * DNS_NAME_TEXT + 64,
     TYPE_TEXT = 16
 };
 
@@ -56,10 +58,34 @@ const struct td_field dns_fields[DNS_FIELDS] = {
                              "Messages that a zone transfer took; only set if more than one.", NO_NAMES},
     [F_DUPLICATE] = {"dns_duplicate", TD_BOOL, TD_F_RESPONSE,
                      "The same response came 250 ms before or less: captured or delivered twice; only set if so.", NO_NAMES},
+    [F_TRUNCATED] = {"dns_truncated", TD_BOOL, TD_F_RESPONSE,
+                     "The answer did not fit and was cut (tc): clients ask again over TCP, which is a call of its own; only set if so.",
+                     NO_NAMES},
+    [F_CLIENT_SUBNET] = {"dns_client_subnet", TD_STRING, 0,
+                         "For whom the answer is (RFC 7871): address, bits of it that were asked for, and bits that the answer holds for: "
+                         "198.51.100.0/24/16; the response's if it has one.",
+                         NO_NAMES},
+    [F_EXTENDED_ERRORS] = {"dns_extended_errors", TD_STRING, RESPONSE_LIST,
+                           "Extended errors by name, those without one by number (RFC 8914): Stale Answer, DNSSEC Bogus, Prohibited ...",
+                           NO_NAMES},
     [F_REQUEST_FLAGS] = {"request.flags", TD_STRING, REQUEST_LIST,
-                         "Flags of the query: aa tc rd ra z ad cd; mdns: qu, cache-flush; llmnr: c tc t.", NO_NAMES},
+                         "Flags of the query: aa tc rd ra z ad cd; of its OPT record: do co; mdns: qu, cache-flush; llmnr: c tc t.",
+                         NO_NAMES},
     [F_RESPONSE_FLAGS] = {"response.flags", TD_STRING, RESPONSE_LIST,
                           "Flags of the response, as request.flags, with qr first; of a transfer those of its first message.", NO_NAMES},
+    [F_REQUEST_COUNTS] = {"request.counts", TD_U64, REQUEST_LIST,
+                          "Questions, answers, authority and additional records, as the query's header counts them (of an UPDATE zones, "
+                          "prerequisites, updates, additional records); only set if not all of them are told.",
+                          NO_NAMES},
+    [F_RESPONSE_COUNTS] = {"response.counts", TD_U64, RESPONSE_LIST, "The same of the response; of a transfer those of its first message.",
+                           NO_NAMES},
+    [F_REQUEST_OPTIONS] = {"request.edns_options", TD_STRING, REQUEST_LIST,
+                           "Options of the query's OPT record (RFC 6891), as dig prints them: COOKIE: 0102030405060708.", NO_NAMES},
+    [F_RESPONSE_OPTIONS] = {"response.edns_options", TD_STRING, RESPONSE_LIST,
+                            "Options of the response's OPT record: NSID, EDE ...; of a transfer those of its first message.", NO_NAMES},
+    [F_REQUEST_DSO] = {"request.dso", TD_STRING, REQUEST_LIST,
+                       "TLVs of a stateful operation (RFC 8490, RFC 8765): Keepalive, SUBSCRIBE, PUSH ... with their data.", NO_NAMES},
+    [F_RESPONSE_DSO] = {"response.dso", TD_STRING, RESPONSE_LIST, "The same of the answer to it.", NO_NAMES},
     [F_REQUEST_ANSWERS] = {"request.answers", TD_STRING, REQUEST_LIST,
                            "Answer section of the query: name, TTL, class, type and data with tabs between them.", NO_NAMES},
     [F_REQUEST_AUTHORITY] = {"request.authority", TD_STRING, REQUEST_LIST, "Authority section of the query.", NO_NAMES},
@@ -129,6 +155,16 @@ static void read_questions(struct dns_message *m, struct td_cursor *c)
     m->question_whole = true;
 }
 
+/* There should be no more than one (RFC 6891 section 6.1.1). */
+static void take_opt(struct dns_message *m, const struct dns_record *r)
+{
+    if (m->has_opt)
+        return;
+    m->has_opt = true;
+    m->opt = *r;
+    m->rcode |= dns_edns_extended_rcode(r) << 4;
+}
+
 static void read_records(struct dns_message *m, struct td_cursor *c)
 {
     for (int section = DNS_ANSWER; section < DNS_SECTIONS; section++) {
@@ -137,7 +173,7 @@ static void read_records(struct dns_message *m, struct td_cursor *c)
             if (c->failed)
                 return;
             if (r.type == DNS_OPT && section == DNS_ADDITIONAL)
-                m->rcode |= dns_edns_extended_rcode(&r) << 4;
+                take_opt(m, &r);
             else
                 m->cache_flush |= m->variant == DNS_MULTICAST && r.cls & MULTICAST_BIT;
         }
@@ -169,10 +205,10 @@ struct dns_wants dns_wants(const struct td_host *host, struct td_conn *conn)
 {
     struct dns_wants w = {false, 0};
     for (uint32_t field = 0; field < DNS_FIELDS; field++) {
-        bool costly = field == F_ANSWERS || field == F_QUESTION_CLASSES || field >= F_REQUEST_FLAGS;
+        bool costly = field == F_ANSWERS || field == F_QUESTION_CLASSES || field >= F_CLIENT_SUBNET;
         if (!costly || !host->wants(conn, field))
             continue;
-        w.mask |= 1u << field;
+        w.mask |= (uint64_t)1 << field;
         w.records = w.records || field == F_ANSWERS || field >= F_REQUEST_ANSWERS;
     }
     return w;
@@ -257,10 +293,22 @@ static void set_flags(const struct dns_call_writer *w, const struct dns_message 
     for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
         if (m->header.flags & bits[i].bit)
             set_string(w, field, td_str(m->variant == DNS_LLMNR ? bits[i].llmnr : bits[i].name));
+    if (m->has_opt && dns_edns_flags(&m->opt) & DNS_DO)
+        set_string(w, field, TD_LIT("do"));
+    if (m->has_opt && dns_edns_flags(&m->opt) & DNS_CO)
+        set_string(w, field, TD_LIT("co"));
     if (m->unicast_wanted)
         set_string(w, field, TD_LIT("qu"));
     if (m->cache_flush)
         set_string(w, field, TD_LIT("cache-flush"));
+}
+
+/* For messages that are told whole they would only repeat how many records there are, at the price of as many values. */
+static void set_counts(const struct dns_call_writer *w, const struct dns_message *m)
+{
+    unsigned field = is_response(m) ? F_RESPONSE_COUNTS : F_REQUEST_COUNTS;
+    for (int i = 0; wanted(w, field) && i < DNS_SECTIONS; i++)
+        w->host->set_u64(w->call, field, m->header.count[i]);
 }
 
 static unsigned section_field(const struct dns_message *m, int section)
@@ -332,15 +380,83 @@ static bool set_records(const struct dns_call_writer *w, const struct dns_messag
     return good;
 }
 
+static bool set_extended_error(const struct dns_call_writer *w, unsigned code)
+{
+    char buffer[64]; /* the longest name */
+    struct dns_text t = dns_text(buffer, sizeof(buffer));
+    const char *name = dns_extended_error_name(code);
+    if (name)
+        dns_puts(&t, name);
+    else
+        dns_put_u64(&t, code);
+    return keep(w, F_EXTENDED_ERRORS, &t);
+}
+
+static void set_client_subnet(const struct dns_call_writer *w, struct td_slice value)
+{
+    char buffer[64]; /* the longest address and two numbers */
+    struct dns_text t = dns_text(buffer, sizeof(buffer));
+    if (dns_put_client_subnet(&t, value))
+        set_string(w, F_CLIENT_SUBNET, dns_text_slice(&t));
+}
+
+/* The options of the OPT record. False if not everything could be kept. */
+static bool set_options(const struct dns_call_writer *w, const struct dns_message *m)
+{
+    unsigned field = is_response(m) ? F_RESPONSE_OPTIONS : F_REQUEST_OPTIONS, error;
+    struct td_cursor c = td_cursor(td_sub(m->bytes, m->opt.rdata, m->opt.rdata + m->opt.rdata_n));
+    char *buffer = wanted(w, field) ? w->host->scratch(w->conn, RECORD_TEXT) : NULL;
+    bool good = buffer || !wanted(w, field);
+    for (struct dns_option option; dns_next_option(&c, &option);) {
+        if (buffer) {
+            struct dns_text t = dns_text(buffer, RECORD_TEXT);
+            dns_put_option(&t, &option);
+            good = !t.full && keep(w, field, &t) && good;
+        }
+        if (option.code == DNS_OPT_CLIENT_SUBNET && wanted(w, F_CLIENT_SUBNET))
+            set_client_subnet(w, option.value);
+        if (is_response(m) && dns_extended_error(&option, &error) && wanted(w, F_EXTENDED_ERRORS))
+            good = set_extended_error(w, error) && good;
+    }
+    return good && !c.failed;
+}
+
+/* What a stateful operation has in place of records. False if not everything could be read or kept. */
+static bool set_tlvs(const struct dns_call_writer *w, const struct dns_message *m)
+{
+    unsigned field = is_response(m) ? F_RESPONSE_DSO : F_REQUEST_DSO;
+    struct td_cursor c = td_cursor(m->bytes);
+    char *buffer = wanted(w, field) ? w->host->scratch(w->conn, RECORD_TEXT) : NULL;
+    bool good = buffer || !wanted(w, field);
+    td_seek(&c, DNS_HEADER_SIZE);
+    for (struct dns_tlv tlv; dns_next_tlv(&c, &tlv);) {
+        if (!buffer)
+            continue;
+        struct dns_text t = dns_text(buffer, RECORD_TEXT);
+        dns_put_tlv(&t, m->bytes, &tlv);
+        good = !t.full && keep(w, field, &t) && good;
+    }
+    return good && !c.failed;
+}
+
 bool dns_set_content(const struct dns_call_writer *w, const struct dns_message *m)
 {
     bool records = m->question_whole && m->bytes.n > m->records_at && w->wants->records;
+    bool good = true;
     set_flags(w, m);
+    if (m->has_opt && m->opt.rdata_n)
+        good = set_options(w, m);
+    if (dns_header_opcode(&m->header) == DNS_DSO)
+        good = set_tlvs(w, m) && good;
     if (is_response(m)) {
+        if (m->header.flags & DNS_TC)
+            w->host->set_u64(w->call, F_TRUNCATED, 1);
         w->host->set_u64(w->call, F_RCODE, m->rcode);
         w->host->set_u64(w->call, F_RCODE_NAME, m->rcode);
         w->host->set_u64(w->call, F_STATUS_CODE, m->rcode);
     }
-    bool good = !records || set_records(w, m);
-    return good && m->question_whole && m->records_whole;
+    good = (!records || set_records(w, m)) && good && m->question_whole && m->records_whole;
+    if (!good)
+        set_counts(w, m);
+    return good;
 }

@@ -29,8 +29,17 @@ enum dns_field {
     F_RETRANSMISSIONS,
     F_RESPONSE_MESSAGES,
     F_DUPLICATE,
+    F_TRUNCATED,
+    F_CLIENT_SUBNET,
+    F_EXTENDED_ERRORS,
     F_REQUEST_FLAGS,
     F_RESPONSE_FLAGS,
+    F_REQUEST_COUNTS,
+    F_RESPONSE_COUNTS,
+    F_REQUEST_OPTIONS,
+    F_RESPONSE_OPTIONS,
+    F_REQUEST_DSO,
+    F_RESPONSE_DSO,
     F_REQUEST_ANSWERS, /* the sections in the order of the message, first of a query and then of a response */
     F_REQUEST_AUTHORITY,
     F_REQUEST_ADDITIONAL,
@@ -53,10 +62,12 @@ struct dns_message {
     bool records_whole;  /* so could all records' frames */
     bool cache_flush;    /* some record has the bit (RFC 6762 section 10.2) */
     bool unicast_wanted; /* some question has the bit (RFC 6762 section 5.4) */
+    bool has_opt;        /* an OPT record is there */
     unsigned rcode;      /* with the upper bits of an OPT record */
     unsigned type, cls;  /* of the first question */
     uint64_t key;        /* of opcode and questions: equal for equal ones whatever their letters' case; 0: none were read */
     size_t questions_at, records_at;
+    struct dns_record opt; /* the first one */
     size_t name_n;
     char name[DNS_NAME_TEXT]; /* of the first question, plain form; contents undefined beyond name_n */
 };
@@ -67,9 +78,9 @@ bool dns_message_read(struct dns_message *m, struct td_slice bytes, enum dns_var
 /* What somebody wants to see, asked once for each connection. */
 struct dns_wants {
     bool records;  /* any of the sections, or the answers' data */
-    uint32_t mask; /* bit by field */
+    uint64_t mask; /* bit by field */
 };
-_Static_assert(DNS_FIELDS <= 32, "a bit for each field");
+_Static_assert(DNS_FIELDS <= 64, "a bit for each field");
 struct dns_wants dns_wants(const struct td_host *host, struct td_conn *conn);
 
 /* Where to write: the call and what limits its size. */
@@ -85,7 +96,7 @@ struct dns_call_writer {
 /* Sets id, opcode and questions: once for each call, from the first message that it has. */
 void dns_set_question(const struct dns_call_writer *w, const struct dns_message *m);
 
-/* Sets flags, rcode and records of a query or a response. False if not everything could be read or kept. */
+/* Sets flags, counts, rcode, EDNS options and records of a query or a response. False if not everything could be read or kept. */
 bool dns_set_content(const struct dns_call_writer *w, const struct dns_message *m);
 
 #endif

@@ -81,6 +81,7 @@ static const char *const types[] = {[DNS_A] = "A",
                                     [DNS_LP] = "LP",
                                     [DNS_EUI48] = "EUI48",
                                     [DNS_EUI64] = "EUI64",
+                                    [DNS_NXNAME] = "NXNAME",
                                     [DNS_TKEY] = "TKEY",
                                     [DNS_TSIG] = "TSIG",
                                     [DNS_IXFR] = "IXFR",
@@ -94,7 +95,9 @@ static const char *const types[] = {[DNS_A] = "A",
                                     [DNS_DOA] = "DOA",
                                     [DNS_AMTRELAY] = "AMTRELAY",
                                     [DNS_RESINFO] = "RESINFO",
-                                    [DNS_WALLET] = "WALLET"};
+                                    [DNS_WALLET] = "WALLET",
+                                    [DNS_CLA] = "CLA",
+                                    [DNS_IPN] = "IPN"};
 
 const struct td_name dns_opcode_names[DNS_OPCODE_NAMES] = {{0, "QUERY"},       {1, "IQUERY"},      {2, "STATUS"},      {3, "RESERVED3"},
                                                            {4, "NOTIFY"},      {5, "UPDATE"},      {6, "DSO"},         {7, "RESERVED7"},
@@ -134,10 +137,10 @@ const char *dns_rcode_name(unsigned rcode)
 const char *dns_algorithm_name(unsigned algorithm)
 {
     static const char *const names[] = {
-        [1] = "RSAMD5",           [2] = "DH",        [3] = "DSA",        [5] = "RSASHA1",    [6] = "NSEC3DSA",
-        [7] = "NSEC3RSASHA1",     [8] = "RSASHA256", [10] = "RSASHA512", [12] = "ECCGOST",   [13] = "ECDSAP256SHA256",
-        [14] = "ECDSAP384SHA384", [15] = "ED25519",  [16] = "ED448",     [252] = "INDIRECT", [253] = "PRIVATEDNS",
-        [254] = "PRIVATEOID"};
+        [1] = "RSAMD5",           [2] = "DH",           [3] = "DSA",         [5] = "RSASHA1",  [6] = "NSEC3DSA",
+        [7] = "NSEC3RSASHA1",     [8] = "RSASHA256",    [10] = "RSASHA512",  [12] = "ECCGOST", [13] = "ECDSAP256SHA256",
+        [14] = "ECDSAP384SHA384", [15] = "ED25519",     [16] = "ED448",      [17] = "SM2SM3",  [23] = "ECC-GOST12",
+        [252] = "INDIRECT",       [253] = "PRIVATEDNS", [254] = "PRIVATEOID"};
     return algorithm < COUNT(names) ? names[algorithm] : NULL;
 }
 
@@ -174,7 +177,18 @@ const char *dns_extended_error_name(unsigned code)
                                         "Not Supported",
                                         "No Reachable Authority",
                                         "Network Error",
-                                        "Invalid Data"};
+                                        "Invalid Data",
+                                        "Signature Expired before Valid",
+                                        "Too Early",
+                                        "Unsupported NSEC3 Iterations Value",
+                                        "Unable to conform to policy",
+                                        "Synthesized",
+                                        "Invalid Query Type",
+                                        "Rate Limited",
+                                        "Over Quota",
+                                        "Negative Trust Anchor",
+                                        "New Delegation Only",
+                                        "Blocked by Upstream DNS Server"};
     return code < COUNT(names) ? names[code] : NULL;
 }
 

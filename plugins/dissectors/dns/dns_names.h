@@ -89,6 +89,7 @@ enum dns_type {
     DNS_LP,
     DNS_EUI48,
     DNS_EUI64,
+    DNS_NXNAME = 128,
     DNS_TKEY = 249,
     DNS_TSIG,
     DNS_IXFR,
@@ -103,6 +104,8 @@ enum dns_type {
     DNS_AMTRELAY,
     DNS_RESINFO,
     DNS_WALLET,
+    DNS_CLA,
+    DNS_IPN,
     DNS_TA = 32768,
     DNS_DLV
 };

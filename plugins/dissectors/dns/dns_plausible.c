@@ -101,14 +101,16 @@ int dns_plausible(struct td_slice message, size_t whole, bool response, enum dns
     unsigned opcode = dns_header_opcode(&h);
     if (c.failed || !(h.flags & DNS_QR) == response || !opcode_known(opcode))
         return DNS_NO;
-    bool usual = flags_usual(&h, variant) && counts_usual(&h, variant) && dns_counts_fit(&h, whole);
+    bool flags = flags_usual(&h, variant), usual = flags && counts_usual(&h, variant) && dns_counts_fit(&h, whole);
     bool empty = !(h.count[DNS_QUESTION] | h.count[DNS_ANSWER] | h.count[DNS_AUTHORITY] | h.count[DNS_ADDITIONAL]);
     if (empty) /* an error without the question, or a stateful operation (RFC 8490) */
         return (response && usual && whole == DNS_HEADER_SIZE) || (opcode == DNS_DSO && flags_usual(&h, variant)) ? DNS_WEAK : DNS_NO;
     struct walk w = walk(message, whole, &h, variant);
     bool exact = w.records && w.left == 0;
+    /* What is damaged behind the header is still worth telling where DNS is expected; nobody waits for more of it. */
+    bool header = flags && h.count[DNS_QUESTION] == 1 && message.n >= whole;
     if (!usual || !w.usual || !w.question)
-        return (usual && w.usual) || (w.first && (w.usual || exact)) || (exact && w.sound) ? DNS_WEAK : DNS_NO;
+        return header || (usual && w.usual) || (w.first && (w.usual || exact)) || (exact && w.sound) ? DNS_WEAK : DNS_NO;
     if (h.count[DNS_QUESTION] == 0)
         return exact || (w.cut && w.sound >= SOUND_ENOUGH) ? DNS_PLAUSIBLE : DNS_WEAK;
     if (exact)

@@ -543,11 +543,26 @@ static void put_tkey(struct rdata *r)
 
 /* ---- Service bindings (RFC 9460) ------------------------------------------------------------------------------ */
 
-enum { SVC_MANDATORY, SVC_ALPN, SVC_NO_DEFAULT_ALPN, SVC_PORT, SVC_IPV4HINT, SVC_ECH, SVC_IPV6HINT, SVC_NAMED };
+enum svc_key {
+    SVC_MANDATORY,
+    SVC_ALPN,
+    SVC_NO_DEFAULT_ALPN,
+    SVC_PORT,
+    SVC_IPV4HINT,
+    SVC_ECH,
+    SVC_IPV6HINT,
+    SVC_DOHPATH,              /* RFC 9461 section 5 */
+    SVC_OHTTP,                /* RFC 9540 section 4 */
+    SVC_TLS_SUPPORTED_GROUPS, /* draft-ietf-tls-key-share-prediction */
+    SVC_DOCPATH,              /* RFC 9953 section 3.2 */
+    SVC_PVD,                  /* draft-ietf-intarea-proxy-config */
+    SVC_NAMED
+};
 
 static void put_svc_key(struct rdata *r, unsigned key)
 {
-    static const char *const names[SVC_NAMED] = {"mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"};
+    static const char *const names[SVC_NAMED] = {"mandatory", "alpn",  "no-default-alpn",      "port",    "ipv4hint", "ech", "ipv6hint",
+                                                 "dohpath",   "ohttp", "tls-supported-groups", "docpath", "pvd"};
     if (key < SVC_NAMED) {
         dns_puts(r->t, names[key]);
         return;
@@ -556,7 +571,8 @@ static void put_svc_key(struct rdata *r, unsigned key)
     put_u64(r, key);
 }
 
-static void put_svc_alpn(struct rdata *value)
+/* Lengths and so many characters, as a list with commas. */
+static void put_svc_strings(struct rdata *value)
 {
     dns_putc(value->t, '"');
     for (bool first = true; td_left(&value->c) && !value->t->full; first = false) {
@@ -578,6 +594,8 @@ static void put_svc_list(struct rdata *value, unsigned key)
             dns_putc(value->t, ',');
         if (key == SVC_MANDATORY)
             put_svc_key(value, td_be16(&value->c));
+        else if (key == SVC_TLS_SUPPORTED_GROUPS)
+            put_u64(value, td_be16(&value->c));
         else
             put_address(value, key == SVC_IPV4HINT ? 4 : 16);
     }
@@ -588,12 +606,22 @@ static void put_svc_value(struct rdata *value, unsigned key)
     switch (key) {
     case SVC_MANDATORY:
     case SVC_IPV4HINT:
+    case SVC_TLS_SUPPORTED_GROUPS:
     case SVC_IPV6HINT: put_svc_list(value, key); break;
-    case SVC_ALPN: put_svc_alpn(value); break;
+    case SVC_ALPN:
+    case SVC_DOCPATH: put_svc_strings(value); break;
     case SVC_PORT: put_u64(value, td_be16(&value->c)); break;
     case SVC_ECH: dns_put_base64(value->t, td_rest(&value->c), false); break;
     default: put_quoted(value, td_rest(&value->c));
     }
+}
+
+/* Most keys must have a value; some must not; docpath may have none: the root. */
+static bool svc_size_fits(unsigned key, size_t n)
+{
+    if (key == SVC_NO_DEFAULT_ALPN || key == SVC_OHTTP || key == SVC_PVD)
+        return n == 0;
+    return n || key == SVC_DOCPATH || key >= SVC_NAMED;
 }
 
 static void put_svcb(struct rdata *r)
@@ -609,8 +637,7 @@ static void put_svcb(struct rdata *r)
         value.c.end = r->c.p;
         space(r);
         put_svc_key(r, key);
-        /* A key that must have a value has to have one; no-default-alpn must not. */
-        if ((n == 0) != (key == SVC_NO_DEFAULT_ALPN) && key < SVC_NAMED)
+        if (!svc_size_fits(key, n))
             fail(r);
         if (r->c.failed || n == 0)
             continue;
@@ -624,10 +651,10 @@ static void put_svcb(struct rdata *r)
 /* ---- All types ------------------------------------------------------------------------------------------------ */
 
 /* How a type's data is laid out: either a function, or a letter for each field; fields are separated by spaces.
- *   1 2 4  a number of so many octets     a A  an IPv4, IPv6 address       n  a name
- *   s S    one or all strings, quoted     Q    the rest, quoted            T C  a record type
- *   b x    the rest in base64, hex        t    a time                      W  type bitmap (the rest)
- *   h H    a salt, a hash                 l    a 64-bit locator            e E  48, 64 bits with hyphens
+ *   1 2 4 8  a number of so many octets   a A  an IPv4, IPv6 address       n  a name
+ *   s S      one or all strings, quoted   Q    the rest, quoted            T C  a record type
+ *   b x      the rest in base64, hex      t    a time                      W  type bitmap (the rest)
+ *   h H      a salt, a hash               l    a 64-bit locator            e E  48, 64 bits with hyphens
  * b and x may be empty in the types whose layout ends with `?`. */
 struct layout {
     const char *fields;
@@ -715,7 +742,9 @@ static const struct layout layouts[] = {[DNS_A] = {"a", NULL, true},
                                         [DNS_DOA] = {NULL, put_doa, false},
                                         [DNS_AMTRELAY] = {NULL, put_amtrelay, false},
                                         [DNS_RESINFO] = {"S", NULL, false},
-                                        [DNS_WALLET] = {"S", NULL, false}};
+                                        [DNS_WALLET] = {"S", NULL, false},
+                                        [DNS_CLA] = {"S", NULL, false},
+                                        [DNS_IPN] = {"8", NULL, false}};
 
 /* A Chaos address: a name and an octal number (RFC 1035 section 3.4.1 leaves it to the class). */
 static void put_chaos_address(struct rdata *r)
@@ -759,6 +788,7 @@ static void put_field(struct rdata *r, char field)
     case '1': put_u64(r, td_u8(&r->c)); break;
     case '2': put_u64(r, td_be16(&r->c)); break;
     case '4': put_u64(r, td_be32(&r->c)); break;
+    case '8': put_u64(r, td_be64(&r->c)); break;
     case 'a': put_address(r, 4); break;
     case 'A': put_address(r, 16); break;
     case 'n': put_name(r); break;

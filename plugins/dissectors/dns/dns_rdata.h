@@ -1,4 +1,5 @@
-/* The data of DNS records as text, written as dig (BIND 9.18) writes it.
+/* The data of DNS records as text, written as dig (BIND 9.18) writes it; what came after it by its RFC: the types CLA and IPN, and
+ * service parameters from dohpath on.
  *
  * Pure. Data of unknown types, and data that does not fit its type, is written in the generic form "\# 4 C0000201"
  * (RFC 3597 section 5), so that nothing is lost.

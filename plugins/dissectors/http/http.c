@@ -26,8 +26,8 @@ static const struct td_field fields[] = {
                                "Request target exactly as on the wire (RFC 9112 section 3.2)."),
     [F_HOST] = FIELD("http_host", TD_STRING, TD_F_REQUEST, "Host field, port included; without one, the authority of an absolute target."),
     [F_HTTP_VERSION] =
-        FIELD("http_version", TD_STRING, TD_F_REQUEST | TD_F_RESPONSE, "Version of the request, or of a lone response: \"1.1\"."),
-    [F_RESPONSE_VERSION] = FIELD("http_response_version", TD_STRING, TD_F_RESPONSE, "Version of the final response: \"1.1\"."),
+        FIELD("http_version", TD_STRING, TD_F_REQUEST | TD_F_RESPONSE, "Version of the request, or of a lone response: \"1.1\", \"2\"."),
+    [F_RESPONSE_VERSION] = FIELD("http_response_version", TD_STRING, TD_F_RESPONSE, "Version of the final response: \"1.1\", \"2\"."),
     [F_STATUS_CODE] = FIELD("status_code", TD_U64, TD_F_RESPONSE | TD_F_STATUS, "Status code of the final response (RFC 9110 section 15)."),
     [F_REASON] = FIELD("http_reason", TD_STRING, TD_F_RESPONSE, "Reason phrase of the final response."),
     [F_INFORMATIONAL] =
@@ -37,24 +37,34 @@ static const struct td_field fields[] = {
         FIELD("request_content_type", TD_STRING, TD_F_REQUEST, "Content-Type field of the request, with parameters."),
     [F_RESPONSE_CONTENT_TYPE] =
         FIELD("response_content_type", TD_STRING, TD_F_RESPONSE, "Content-Type field of the response, with parameters."),
-    [F_REQUEST_HEADERS] =
-        FIELD("request.headers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Header fields of the request, in order, names as on the wire."),
+    [F_REQUEST_HEADERS] = FIELD("request.headers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+                                "Header fields of the request, in order, names as on the wire; in HTTP/2 with those of its own (:method)."),
     [F_RESPONSE_HEADERS] =
-        FIELD("response.headers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Header fields of the response, in order, names as on the wire."),
+        FIELD("response.headers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE,
+              "Header fields of the response, in order, names as on the wire; in HTTP/2 with those of its own (:status)."),
     [F_REQUEST_TRAILERS] =
-        FIELD("request.trailers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Trailer fields of a chunked request (RFC 9112 section 7.1.2)."),
-    [F_RESPONSE_TRAILERS] = FIELD("response.trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Trailer fields of a chunked response."),
+        FIELD("request.trailers", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Trailer fields of the request (RFC 9110 section 6.5)."),
+    [F_RESPONSE_TRAILERS] = FIELD("response.trailers", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Trailer fields of the response."),
     [F_REQUEST_COOKIES] = FIELD("request.cookies", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE, "Cookies that the client sent (RFC 6265)."),
     [F_RESPONSE_COOKIES] =
         FIELD("response.cookies", TD_MAP, TD_F_RESPONSE | TD_F_SENSITIVE, "Cookies that the server set, without their attributes."),
+    [F_REQUEST_QUERY] = FIELD("request.query", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+                              "Parameters of the query string, decoded (URL Standard section 5.1)."),
+    [F_REQUEST_FORM] =
+        FIELD("request.form", TD_MAP, TD_F_REQUEST | TD_F_SENSITIVE,
+              "Fields of a form that the client sent, urlencoded or multipart, decoded, each up to 4096 bytes; of a file its name."),
+    [F_PART_NAMES] = FIELD("http_part_names", TD_STRING, TD_F_REQUEST | TD_F_LIST, "Names of a multipart form's parts (RFC 7578)."),
+    [F_PART_FILE_NAMES] = FIELD("http_part_file_names", TD_STRING, TD_F_REQUEST | TD_F_LIST,
+                                "File names of these parts, in the same order; empty for a part that is no file."),
+    [F_PART_SIZES] = FIELD("http_part_sizes", TD_U64, TD_F_REQUEST | TD_F_LIST, "Bytes of these parts' content, in the same order."),
     [F_REQUEST_HEADERS_SIZE] =
         FIELD("request_headers_size", TD_U64, TD_F_REQUEST, "Bytes of the request's head: request line, fields, empty line."),
     [F_RESPONSE_HEADERS_SIZE] =
         FIELD("response_headers_size", TD_U64, TD_F_RESPONSE, "Bytes of the final response's head: status line, fields, empty line."),
-    [F_REQUEST_BODY_SIZE] = FIELD("request_body_size", TD_U64, TD_F_REQUEST,
-                                  "Bytes of the request's content as transferred: without chunk framing, not decoded."),
-    [F_RESPONSE_BODY_SIZE] = FIELD("response_body_size", TD_U64, TD_F_RESPONSE,
-                                   "Bytes of the response's content as transferred: without chunk framing, not decoded."),
+    [F_REQUEST_BODY_SIZE] =
+        FIELD("request_body_size", TD_U64, TD_F_REQUEST, "Bytes of the request's content as transferred: without framing, not decoded."),
+    [F_RESPONSE_BODY_SIZE] =
+        FIELD("response_body_size", TD_U64, TD_F_RESPONSE, "Bytes of the response's content as transferred: without framing, not decoded."),
     [F_REQUEST_BODY] = FIELD("request.body", TD_BYTES, TD_F_REQUEST | TD_F_BODY | TD_F_SENSITIVE,
                              "Content of the request, decoded, up to maxBodySize bytes."),
     [F_RESPONSE_BODY] = FIELD("response.body", TD_BYTES, TD_F_RESPONSE | TD_F_BODY | TD_F_SENSITIVE,
@@ -86,7 +96,13 @@ static const struct td_claim claims[] = {
 
 static const struct td_point points[] = {
     {"http.upgrade",
-     "After 101 Switching Protocols. The key is the protocol of the Upgrade field in lower case, without version: websocket, h2c."},
+     "After 101 Switching Protocols. The key is the protocol of the Upgrade field in lower case, without version: websocket, h2c.", 0},
+    {"http.content",
+     "The content of a call's request and response, without framing. The key is the media type of the request, or of a lone response, "
+     "without parameters: application/json; of application/grpc* without +json and the like. Such content comes as it was sent, other "
+     "content without its codings. Of a request without content the query string, if it has a parameter query or extensions, with the "
+     "key application/x-www-form-urlencoded.",
+     TD_POINT_CALL},
 };
 
 /* ---- Recognition ------------------------------------------------------------------------------------------------- */

@@ -1,9 +1,6 @@
 #include "http_call.h"
 
-#include "http_body.h"
-
-/* Room for both buffers that stacked codings need, within what scratch() gives. */
-enum { MAX_STACKED = 32 * 1024 * 1024 };
+#include "../content/content_text.h"
 
 static void set_text(const struct http_out *out, struct td_call *call, unsigned field, struct td_slice value)
 {
@@ -43,7 +40,7 @@ static void set_cookie(const struct http_out *out, struct td_call *call, unsigne
 {
     const uint8_t *sign = (const uint8_t *)memchr(pair.p, '=', pair.n);
     size_t n = sign ? (size_t)(sign - pair.p) : pair.n;
-    out->http->host->set_pair(call, field, http_trim(td_sub(pair, 0, n)), http_trim(td_sub(pair, n + 1, pair.n)));
+    out->http->host->set_pair(call, field, content_trim(td_sub(pair, 0, n)), content_trim(td_sub(pair, n + 1, pair.n)));
 }
 
 /* RFC 6265: a Cookie field lists pairs; a Set-Cookie field begins with one, and its attributes follow. */
@@ -58,7 +55,7 @@ static void set_cookies(const struct http_out *out, struct td_call *call, unsign
         struct td_slice list = f->value, pair;
         if (!td_eq_nocase(f->name, name))
             continue;
-        while (http_next_element(&list, ';', &pair)) {
+        while (content_next_element(&list, ';', &pair)) {
             set_cookie(out, call, field, pair);
             if (field == F_RESPONSE_COOKIES)
                 break;
@@ -117,6 +114,8 @@ static void set_target(const struct http_out *out, struct td_call *call, const s
         query = td_sub(path, (size_t)(mark - path.p) + 1, path.n);
         path.n = (size_t)(mark - path.p);
         set_text(out, call, F_QUERY_STRING, query);
+        if (http_wants(out, F_REQUEST_QUERY))
+            content_set_query(out->http->host, out->conn, call, F_REQUEST_QUERY, query);
     }
     if (td_eq(head->method, TD_LIT("CONNECT")))
         path.n = 0;
@@ -172,59 +171,28 @@ static unsigned body_field(int dir)
     return dir == TD_CLIENT ? F_REQUEST_BODY : F_RESPONSE_BODY;
 }
 
-void http_body_begin(const struct http_out *out, int dir, const struct http_head *head, struct http_body *body)
+struct content_sink http_sink(const struct http_out *out, struct td_call *call, int dir)
 {
-    body->size = body->kept = 0;
-    body->keep = out->http->config->max_body > 0 && http_wants(out, body_field(dir));
-    body->n_codings = head->n_codings;
-    memcpy(body->codings, head->codings, sizeof(body->codings));
+    return (struct content_sink){out->http->host, out->conn, call, body_field(dir), out->http->config->max_body};
 }
 
-void http_body_add(const struct http_out *out, struct td_call *call, int dir, struct http_body *body, struct td_slice content)
+void http_body_begin(const struct http_out *out, int dir, const struct http_head *head, struct content_body *body)
 {
-    body->size += content.n;
-    if (!body->keep || content.n == 0)
-        return;
-    if (content.n > out->http->config->max_body - body->kept)
-        content.n = (size_t)(out->http->config->max_body - body->kept);
-    out->http->host->append_bytes(call, body_field(dir), content);
-    body->kept += content.n;
-    body->keep = body->kept < out->http->config->max_body;
+    bool keep = out->http->config->max_body > 0 && http_wants(out, body_field(dir));
+    content_body_begin(body, keep, head->codings, head->n_codings);
 }
 
-void http_body_miss(struct http_body *body, uint64_t n)
+void http_body_add(const struct http_out *out, struct td_call *call, int dir, struct content_body *body, struct td_slice content)
 {
-    body->size += n;
-    body->keep = false;
+    struct content_sink sink = http_sink(out, call, dir);
+    content_body_add(body, &sink, content);
 }
 
-/* Coded bytes are kept as they are and decoded in one go: no decoder lives from packet to packet. */
-static uint32_t decode(const struct http_out *out, struct td_call *call, unsigned field, const struct http_body *body)
+uint32_t http_body_end(const struct http_out *out, struct td_call *call, int dir, struct content_body *body)
 {
-    const struct td_host *host = out->http->host;
-    size_t cap = (size_t)out->http->config->max_body;
-    struct td_slice decoded;
-    uint8_t *room;
-    enum http_decoded result;
-    if (body->n_codings > 1 && cap > MAX_STACKED)
-        cap = MAX_STACKED;
-    room = (uint8_t *)host->scratch(out->conn, body->n_codings > 1 ? 2 * cap : cap);
-    if (!room)
-        return TD_PARTIAL;
-    result = http_decode(body->codings, body->n_codings, host->peek(call, field), room, cap, &decoded);
-    if (result != HTTP_DECODED_BAD || decoded.n)
-        host->set_bytes(call, field, decoded);
-    return result == HTTP_DECODED_BAD ? TD_PARTIAL : 0;
-}
-
-uint32_t http_body_end(const struct http_out *out, struct td_call *call, int dir, struct http_body *body)
-{
-    uint32_t flags = 0;
+    struct content_sink sink = http_sink(out, call, dir);
     unsigned size_field = dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE;
     if (http_wants(out, size_field))
         out->http->host->set_u64(call, size_field, body->size);
-    if (call && body->kept && body->n_codings && out->http->config->decode_bodies)
-        flags = decode(out, call, body_field(dir), body);
-    body->kept = 0;
-    return flags;
+    return content_body_end(body, &sink, out->http->config->decode_bodies);
 }

@@ -2,8 +2,9 @@
 #ifndef HTTP_CALL_H
 #define HTTP_CALL_H
 
+#include "../content/content_body.h"
+#include "../content/content_form.h"
 #include "http_parse.h"
-#include "tapedeck/plugin.h"
 
 /* The component's fields; http.c documents them in this order. */
 enum http_field_index {
@@ -27,6 +28,11 @@ enum http_field_index {
     F_RESPONSE_TRAILERS,
     F_REQUEST_COOKIES,
     F_RESPONSE_COOKIES,
+    F_REQUEST_QUERY,
+    F_REQUEST_FORM,
+    F_PART_NAMES,
+    F_PART_FILE_NAMES,
+    F_PART_SIZES,
     F_REQUEST_HEADERS_SIZE,
     F_RESPONSE_HEADERS_SIZE,
     F_REQUEST_BODY_SIZE,
@@ -60,25 +66,15 @@ static inline bool http_wants(const struct http_out *out, unsigned field)
     return out->wanted >> field & 1;
 }
 
-/* A body while it passes. */
-struct http_body {
-    uint64_t size; /* content so far: after de-chunking, before decoding */
-    uint64_t kept; /* of it, bytes in the body field */
-    bool keep;     /* more shall be kept */
-    uint8_t n_codings;
-    uint8_t codings[HTTP_MAX_CODINGS];
-};
-
 void http_set_request(const struct http_out *out, struct td_call *call, const struct http_head *head);
 /* `alone`: no request is known, so that the version is the response's. */
 void http_set_response(const struct http_out *out, struct td_call *call, const struct http_head *head, bool alone);
 void http_set_trailers(const struct http_out *out, struct td_call *call, int dir, const struct http_head *head);
 
-void http_body_begin(const struct http_out *out, int dir, const struct http_head *head, struct http_body *body);
-void http_body_add(const struct http_out *out, struct td_call *call, int dir, struct http_body *body, struct td_slice content);
-/* Content that is not there: lost, or passed over. What follows a hole is not kept, as it would not be what was sent. */
-void http_body_miss(struct http_body *body, uint64_t n);
+void http_body_begin(const struct http_out *out, int dir, const struct http_head *head, struct content_body *body);
+void http_body_add(const struct http_out *out, struct td_call *call, int dir, struct content_body *body, struct td_slice content);
+struct content_sink http_sink(const struct http_out *out, struct td_call *call, int dir);
 /* Sets the size and decodes what was kept. Returns 0, or TD_PARTIAL when that was not possible to its end. */
-uint32_t http_body_end(const struct http_out *out, struct td_call *call, int dir, struct http_body *body);
+uint32_t http_body_end(const struct http_out *out, struct td_call *call, int dir, struct content_body *body);
 
 #endif

@@ -16,12 +16,24 @@ static bool must_wait(struct http_conn *c, int dir, const struct http_input *in)
     return c->tunnel;
 }
 
+/* Whoever says this goes on in HTTP/2, even if the answer to the request to upgrade was lost. */
+static bool goes_on_in_http2(struct http_conn *c, int dir, const struct http_input *in)
+{
+    if (dir == TD_SERVER || c->tunnel || !td_starts(in->bytes, TD_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")))
+        return false;
+    c->over = true;
+    (void)c->out.http->host->takeover(c->out.conn, "http.upgrade", TD_LIT("h2c"));
+    return true;
+}
+
 static struct http_outcome step(struct http_conn *c, int dir, const struct http_input *in)
 {
     struct http_side *side = &c->side[dir];
     if (side->state <= HTTP_LOOKING && must_wait(c, dir, in))
         return http_wait_after(0);
     if (in->bytes.n == 0)
+        return http_wait_after(0);
+    if (side->state <= HTTP_LOOKING && goes_on_in_http2(c, dir, in))
         return http_wait_after(0);
     switch (side->state) {
     case HTTP_AT_START: return http_at_start(c, dir, in);
@@ -30,10 +42,20 @@ static struct http_outcome step(struct http_conn *c, int dir, const struct http_
     }
 }
 
+/* How many bytes are reported as used when all before `at` are done with. */
+static size_t used_up(struct http_conn *c, int dir, const struct td_chunk *chunk, size_t at)
+{
+    if (dir == TD_SERVER || !c->holding)
+        return at;
+    c->holding = c->tunnel && !(chunk->flags & TD_CHUNK_LAST);
+    c->handled = chunk->offset + at;
+    return c->holding ? (size_t)(c->held - chunk->offset) : at;
+}
+
 struct td_step http_data(void *state, struct td_conn *conn, int dir, const struct td_chunk *chunk)
 {
     struct http_conn *c = (struct http_conn *)state;
-    size_t at = 0;
+    size_t at = dir == TD_CLIENT && c->holding && c->handled > chunk->offset ? (size_t)(c->handled - chunk->offset) : 0;
     (void)conn;
     /* Each round either uses bytes or changes the state to one that does. */
     while (!c->over) {
@@ -46,7 +68,7 @@ struct td_step http_data(void *state, struct td_conn *conn, int dir, const struc
             c->side[dir].scanned = 0;
         if (outcome.then == HTTP_WAIT) {
             c->side[dir].seen = chunk->offset + chunk->bytes.n;
-            return td_used(at);
+            return td_used(used_up(c, dir, chunk, at));
         }
     }
     return td_used(chunk->bytes.n);
@@ -69,6 +91,7 @@ int http_gap(void *state, struct td_conn *conn, int dir, uint64_t offset, uint64
     http_pairing_gap(&c->pairing, dir, c->side[TD_CLIENT].kept_back);
     if (dir == TD_SERVER && c->tunnel) {
         /* The answer may be lost. If the client goes on in HTTP, its requests will be found. */
+        http_lose_answer(c, c->tunnel);
         c->tunnel = NULL;
         http_look_for_start(&c->side[TD_CLIENT], true);
     }
@@ -109,8 +132,18 @@ int http_open(const void *self, struct td_conn *conn, const struct td_flow *flow
         return TD_E_NOMEM;
     c->out.http = http;
     c->out.conn = conn;
+    c->arena = arena;
     for (field = 0; field < F_COUNT; field++)
         c->out.wanted |= http->host->wants(conn, field) ? 1u << field : 0;
+    c->forms.pairs = F_REQUEST_FORM;
+    c->forms.names = F_PART_NAMES;
+    c->forms.file_names = F_PART_FILE_NAMES;
+    c->forms.sizes = F_PART_SIZES;
+    content_forms_init(&c->forms, http->host, conn, arena);
+    c->full = c->out;
+    c->full.wanted = UINT32_MAX;
+    c->more = c->out;
+    c->more.wanted |= 1u << F_METHOD | 1u << F_PATH | 1u << F_REQUEST_CONTENT_TYPE | 1u << F_RESPONSE_CONTENT_TYPE;
     c->keep_fields = http_wants(&c->out, F_REQUEST_HEADERS) || http_wants(&c->out, F_RESPONSE_HEADERS) ||
                      http_wants(&c->out, F_REQUEST_COOKIES) || http_wants(&c->out, F_RESPONSE_COOKIES);
     c->doubtful = !(flow->flags & (TD_FLOW_PORT_HINT | TD_FLOW_CONFIGURED));

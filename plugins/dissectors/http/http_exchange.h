@@ -23,6 +23,7 @@ enum http_hole {
 struct http_exchange {
     struct http_exchange *next;
     struct td_call *call;
+    struct content_child child;
     uint64_t number;    /* of the request on its connection */
     uint32_t flags;     /* td_commit_flag */
     uint8_t done;       /* bits 1 << TD_CLIENT, 1 << TD_SERVER: this half is over */

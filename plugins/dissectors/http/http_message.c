@@ -1,28 +1,74 @@
 /* Start lines and heads: what begins a message, and which call it belongs to. */
+#include "../content/content_text.h"
 #include "http_state.h"
 
-static void begin_request(struct http_conn *c, const struct http_head *head, struct http_exchange *e)
+bool http_reread(const struct http_input *in, enum http_kind kind, struct http_field *fields, struct http_head *ret)
 {
+    memset(ret, 0, sizeof(*ret));
+    ret->fields = fields;
+    return http_parse_head(in->bytes, kind, true, ret) == HTTP_OK;
+}
+
+/* For a call with a child. */
+static void set_all(struct http_conn *c, const struct http_input *in, const struct http_head *head, struct http_exchange *e, int dir)
+{
+    struct http_field fields[HTTP_MAX_FIELDS];
+    struct http_head again;
+    /* Who sees content of application/grpc* looks at header fields; others have the fields that are set of them. */
+    if (!head->fields && e->child.raw && http_reread(in, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, fields, &again))
+        head = &again;
+    if (dir == TD_CLIENT)
+        http_set_request(e->child.raw ? &c->full : &c->more, e->call, head);
+    else
+        http_set_response(e->child.raw ? &c->full : &c->more, e->call, head, e->lone);
+}
+
+static void open_child(struct http_conn *c, int dir, const struct http_head *head, struct http_exchange *e)
+{
+    struct content_sink sink = http_sink(&c->out, e->call, dir);
+    if (head->content_type.n && e->call)
+        content_child_open(&e->child, &sink, head->content_type);
+}
+
+static void begin_request(struct http_conn *c, const struct http_input *in, const struct http_head *head, struct http_exchange *e)
+{
+    struct content_sink sink = http_sink(&c->out, e->call, TD_CLIENT);
+    struct td_slice query = {NULL, 0};
     e->is_head = td_eq(head->method, TD_LIT("HEAD"));
     e->is_connect = td_eq(head->method, TD_LIT("CONNECT"));
     e->is_upgrade = head->connection_upgrade && head->upgrade.n;
-    http_set_request(&c->out, e->call, head);
+    if (e->is_upgrade)
+        http_note_upgrade(c, e, head);
+    if (content_asks_by_query(head->method, head->content_type))
+        query = content_query(head->target);
+    if (query.n)
+        content_child_open_query(&e->child, &sink, query);
+    query.n = e->child.sub ? query.n : 0;
+    open_child(c, TD_CLIENT, head, e);
+    if (e->child.sub)
+        set_all(c, in, head, e, TD_CLIENT);
+    else
+        http_set_request(&c->out, e->call, head);
+    if (query.n)
+        content_child_query(&e->child, &sink, query, in->offset + (uint64_t)(query.p - in->bytes.p));
 }
 
-/* The connection goes on in another protocol: a tunnel's content, or what the Upgrade field names. */
-static void hand_over(struct http_conn *c, const struct http_head *head)
+static void begin_response(struct http_conn *c, const struct http_input *in, const struct http_head *head, struct http_exchange *e)
 {
-    uint8_t name[32];
-    struct td_slice list = head->upgrade, protocol, key = {NULL, 0};
-    size_t i;
-    if (head->status == 101 && http_next_element(&list, ',', &protocol)) {
-        /* "TLS/1.2": the name is the key, the version the child's affair. */
-        for (i = 0; i < protocol.n && i < sizeof(name) && protocol.p[i] != '/'; i++)
-            name[i] = td_ascii_lower(protocol.p[i]);
-        key = td_bytes(name, i);
-    }
-    c->over = true;
-    (void)c->out.http->host->takeover(c->out.conn, key.n ? "http.upgrade" : NULL, key);
+    if (e->lone)
+        open_child(c, TD_SERVER, head, e);
+    if (e->child.sub)
+        set_all(c, in, head, e, TD_SERVER);
+    else
+        http_set_response(&c->out, e->call, head, e->lone);
+}
+
+/* The answer to a request for h2c, if it is not refused, comes in HTTP/2, where the request is known only if it is seen again. One with
+ * content is not kept for that, nor one that names other protocols as well. */
+static void hold(struct http_conn *c, const struct http_input *in, const struct http_head *head)
+{
+    c->holding = head->connection_upgrade && td_eq_nocase(head->upgrade, TD_LIT("h2c"));
+    c->held = in->offset;
 }
 
 static bool opens_tunnel(const struct http_exchange *e, const struct http_head *head)
@@ -47,6 +93,7 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
     enum http_kind kind = dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE;
     bool interim = kind == HTTP_RESPONSE && head->status / 100 == 1 && head->status != 101;
     struct http_exchange *e;
+    const struct http_asked *asked;
     enum http_framing framing;
     if (interim) {
         note_interim(c, head);
@@ -57,27 +104,34 @@ static struct http_outcome begin_message(struct http_conn *c, int dir, const str
         return http_lost();
     side->exchange = e;
     if (dir == TD_CLIENT)
-        begin_request(c, head, e);
+        begin_request(c, in, head, e);
     else
-        http_set_response(&c->out, e->call, head, e->lone);
+        begin_response(c, in, head, e);
     if (head->dropped_fields)
         e->flags |= TD_PARTIAL;
-    http_body_begin(&c->out, dir, head, &side->body);
+    http_body_begin(e->child.sub && head->n_codings ? &c->full : &c->out, dir, head, &side->body);
+    if (dir == TD_CLIENT && head->content_type.n && !head->n_codings)
+        side->form = content_form_begin(&c->forms, head->content_type);
     if (e == c->tunnel || c->pairing.lost)
         c->tunnel = NULL;
     side->marked = in->offset;
     if (head->cut) {
+        if (head->status == 101)
+            http_lose_answer(c, e);
         http_mark(c, dir, in->offset, in->offset + head->size);
         http_abandon_message(c, dir, false);
         return http_go_on(head->size);
     }
     if (dir == TD_SERVER && opens_tunnel(e, head)) {
         http_mark(c, dir, in->offset, in->offset + head->size);
+        asked = http_asked_of(c, e);
         http_end_message(c, dir, false);
-        hand_over(c, head);
+        http_hand_over(c, in, asked, head);
         return http_wait_after(head->size);
     }
     framing = http_framing(head, kind, e->is_head);
+    if (dir == TD_CLIENT && framing == HTTP_BODY_NONE && head->upgrade.n)
+        hold(c, in, head);
     if (e->lone && framing != HTTP_BODY_NONE) {
         http_mark(c, dir, in->offset, in->offset + head->size);
         side->state = HTTP_IN_QUESTION;
@@ -183,6 +237,8 @@ struct http_outcome http_looking(struct http_conn *c, int dir, const struct http
 {
     struct http_side *side = &c->side[dir];
     bool found;
+    if (dir == TD_CLIENT && c->asked && c->asked->answer_lost && http_plausible(in->bytes, HTTP_REQUEST) == HTTP_BAD && http_try_asked(c))
+        return http_wait_after(0);
     size_t used = pass_over(side, dir == TD_CLIENT ? HTTP_REQUEST : HTTP_RESPONSE, in, &found);
     if (used && dir == TD_SERVER)
         http_pairing_doubt(&c->pairing);

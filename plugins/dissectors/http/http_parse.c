@@ -1,5 +1,7 @@
 #include "http_parse.h"
 
+#include "../content/content_text.h"
+
 /* Characters of a token (RFC 9110 section 5.6.2). */
 static const uint8_t token_char[256] = {
     ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1,
@@ -17,21 +19,6 @@ static inline size_t token_length(struct td_slice s)
 bool http_is_token(struct td_slice s)
 {
     return s.n > 0 && token_length(s) == s.n;
-}
-
-static inline bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-struct td_slice http_trim(struct td_slice s)
-{
-    const uint8_t *begin = s.p, *end = s.p + s.n;
-    while (begin < end && is_space(*begin))
-        begin++;
-    while (begin < end && is_space(end[-1]))
-        end--;
-    return td_bytes(begin, (size_t)(end - begin));
 }
 
 static inline bool is_digit(uint8_t c)
@@ -154,7 +141,7 @@ static enum http_result parse_request_line(struct td_slice line, struct http_hea
     if (n == 0 || n > HTTP_MAX_METHOD || n == line.n || (line.p[n] != ' ' && line.p[n] != '\t'))
         return HTTP_BAD;
     head->method = td_sub(line, 0, n);
-    rest = http_trim(td_sub(line, n, line.n));
+    rest = content_trim(td_sub(line, n, line.n));
     for (space = rest.n; space && rest.p[space - 1] != ' '; space--)
         ;
     if (space == 0) {
@@ -165,7 +152,7 @@ static enum http_result parse_request_line(struct td_slice line, struct http_hea
         set_fault(head, "request line without a version");
         return HTTP_OK;
     }
-    head->target = http_trim(td_sub(rest, 0, space));
+    head->target = content_trim(td_sub(rest, 0, space));
     head->version = td_sub(rest, space, rest.n);
     if (!td_starts(head->version, TD_LIT("HTTP/")))
         return HTTP_BAD;
@@ -199,29 +186,16 @@ static enum http_result parse_status_line(struct td_slice line, struct http_head
         ;
     if (line.n - code < 3 || !is_digit(line.p[code]) || !is_digit(line.p[code + 1]) || !is_digit(line.p[code + 2]))
         return HTTP_BAD;
-    if (line.n > code + 3 && !is_space(line.p[code + 3]))
+    if (line.n > code + 3 && !content_is_space(line.p[code + 3]))
         return HTTP_BAD;
     head->status = (unsigned)(line.p[code] - '0') * 100 + (unsigned)(line.p[code + 1] - '0') * 10 + (unsigned)(line.p[code + 2] - '0');
-    head->reason = http_trim(td_sub(line, code + 3, line.n));
+    head->reason = content_trim(td_sub(line, code + 3, line.n));
     if (head->status < 100 || head->status > 599)
         set_fault(head, "status code out of range");
     return HTTP_OK;
 }
 
 /* ---- Header fields --------------------------------------------------------------------------------------------- */
-
-bool http_next_element(struct td_slice *list, uint8_t separator, struct td_slice *ret_element)
-{
-    while (list->n) {
-        const uint8_t *end = (const uint8_t *)memchr(list->p, separator, list->n);
-        size_t n = end ? (size_t)(end - list->p) : list->n;
-        *ret_element = http_trim(td_sub(*list, 0, n));
-        *list = td_sub(*list, end ? n + 1 : n, list->n);
-        if (ret_element->n)
-            return true;
-    }
-    return false;
-}
 
 static bool parse_decimal(struct td_slice s, uint64_t *ret)
 {
@@ -245,7 +219,7 @@ static void note_content_length(struct http_head *head, struct td_slice value)
     uint64_t length;
     if (value.n == 0)
         set_fault(head, "invalid Content-Length");
-    while (http_next_element(&value, ',', &element)) {
+    while (content_next_element(&value, ',', &element)) {
         if (!parse_decimal(element, &length)) {
             set_fault(head, "invalid Content-Length");
         } else if (head->has_length && head->content_length != length) {
@@ -257,51 +231,33 @@ static void note_content_length(struct http_head *head, struct td_slice value)
     }
 }
 
-static uint8_t coding_by_name(struct td_slice name)
-{
-    if (td_eq_nocase(name, TD_LIT("gzip")) || td_eq_nocase(name, TD_LIT("x-gzip")))
-        return HTTP_GZIP;
-    if (td_eq_nocase(name, TD_LIT("deflate")))
-        return HTTP_DEFLATE;
-    if (td_eq_nocase(name, TD_LIT("br")))
-        return HTTP_BROTLI;
-    if (td_eq_nocase(name, TD_LIT("zstd")))
-        return HTTP_ZSTD;
-    return HTTP_CODING_UNKNOWN;
-}
-
-static bool is_identity(struct td_slice coding)
-{
-    return td_eq_nocase(coding, TD_LIT("identity")) || td_eq_nocase(coding, TD_LIT("none"));
-}
-
 /* Inserts a coding at `at`; a longer chain than is kept ends in one that nobody can undo. */
 static void add_coding(struct http_head *head, uint8_t at, struct td_slice name)
 {
     uint8_t i;
-    if (head->n_codings == HTTP_MAX_CODINGS) {
-        head->codings[HTTP_MAX_CODINGS - 1] = HTTP_CODING_UNKNOWN;
+    if (head->n_codings == CONTENT_MAX_CODINGS) {
+        head->codings[CONTENT_MAX_CODINGS - 1] = CONTENT_CODING_UNKNOWN;
         return;
     }
     for (i = head->n_codings++; i > at; i--)
         head->codings[i] = head->codings[i - 1];
-    head->codings[at] = coding_by_name(name);
+    head->codings[at] = (uint8_t)content_coding_by_name(name);
 }
 
 static void note_content_encoding(struct http_head *head, struct td_slice value)
 {
     struct td_slice coding;
-    while (http_next_element(&value, ',', &coding))
-        if (!is_identity(coding))
+    while (content_next_element(&value, ',', &coding))
+        if (!content_is_identity(coding))
             add_coding(head, head->n_content_codings++, coding);
 }
 
 static void note_transfer_encoding(struct http_head *head, struct td_slice value)
 {
     struct td_slice element;
-    while (http_next_element(&value, ',', &element)) {
+    while (content_next_element(&value, ',', &element)) {
         struct td_slice coding;
-        if (!http_next_element(&element, ';', &coding) || is_identity(coding))
+        if (!content_next_element(&element, ';', &coding) || content_is_identity(coding))
             continue;
         if (head->chunked)
             set_fault(head, "a transfer coding after chunked");
@@ -315,7 +271,7 @@ static void note_transfer_encoding(struct http_head *head, struct td_slice value
 static void note_connection(struct http_head *head, struct td_slice value)
 {
     struct td_slice option;
-    while (http_next_element(&value, ',', &option))
+    while (content_next_element(&value, ',', &option))
         if (td_eq_nocase(option, TD_LIT("upgrade")))
             head->connection_upgrade = true;
 }
@@ -392,7 +348,7 @@ static void note_field(struct http_head *head, const struct http_field *f)
 
 static void end_field(struct http_head *head, struct http_field *f)
 {
-    f->value = http_trim(f->value);
+    f->value = content_trim(f->value);
     if (f->folded)
         set_fault(head, "folded header field");
     note_field(head, f);
@@ -437,7 +393,7 @@ static struct td_slice odd_name(struct http_head *head, struct td_slice line, si
         return td_bytes(NULL, 0);
     }
     *ret_colon = (size_t)(colon - line.p);
-    name = http_trim(td_sub(line, 0, *ret_colon));
+    name = content_trim(td_sub(line, 0, *ret_colon));
     set_fault(head, http_is_token(name) ? "whitespace before a header field's colon" : "invalid header field name");
     return name;
 }
@@ -562,7 +518,7 @@ size_t http_unfold(struct td_slice value, uint8_t *out)
     while (at < value.n) {
         const uint8_t *lf = (const uint8_t *)memchr(value.p + at, '\n', value.n - at);
         size_t end = lf ? (size_t)(lf - value.p) : value.n;
-        struct td_slice line = http_trim(td_sub(value, at, end));
+        struct td_slice line = content_trim(td_sub(value, at, end));
         if (n && line.n)
             out[n++] = ' ';
         if (line.n)

@@ -6,11 +6,10 @@
 #ifndef HTTP_PARSE_H
 #define HTTP_PARSE_H
 
-#include "tapedeck/slice.h"
+#include "../content/content_decode.h"
 
 enum {
     HTTP_MAX_FIELDS = 256,    /* header fields that are kept of one head; more are read for framing only */
-    HTTP_MAX_CODINGS = 4,     /* content and transfer codings that are undone; more count as unknown */
     HTTP_MAX_METHOD = 32,     /* bytes; the longest registered method has 17 */
     HTTP_MAX_RESYNC = 8192,   /* bytes of a start line that is looked for after a gap */
     HTTP_MAX_FIELD_NAME = 256 /* bytes of the field name that confirms it */
@@ -23,8 +22,6 @@ enum http_result {
 };
 
 enum http_kind { HTTP_REQUEST, HTTP_RESPONSE };
-
-enum http_coding { HTTP_GZIP = 1, HTTP_DEFLATE, HTTP_BROTLI, HTTP_ZSTD, HTTP_CODING_UNKNOWN };
 
 /* How a message's end is found (RFC 9112 section 6.3). */
 enum http_framing {
@@ -57,7 +54,7 @@ struct http_head {
     bool chunked;                         /* ... and its last coding is chunked */
     bool connection_upgrade;              /* Connection names upgrade */
     uint8_t n_codings, n_content_codings; /* all; those of Content-Encoding, which come first */
-    uint8_t codings[HTTP_MAX_CODINGS];    /* http_coding, in the order in which they were applied */
+    uint8_t codings[CONTENT_MAX_CODINGS]; /* content_coding, in the order in which they were applied */
 
     struct http_field *fields; /* the caller's array of HTTP_MAX_FIELDS, or NULL */
     size_t n_fields;
@@ -92,12 +89,6 @@ enum http_result http_plausible(struct td_slice in, enum http_kind kind);
 
 /* The registered methods that begin with `prefix` (case counts): 0 none, 1 some begin so, 2 it is one. */
 int http_known_method(struct td_slice prefix);
-
-/* A list's next element: cuts it off *list at `separator`, trims whitespace. False at the end. Empty elements are skipped. */
-bool http_next_element(struct td_slice *list, uint8_t separator, struct td_slice *ret_element);
-
-/* Without whitespace (SP, HTAB, and CR and LF of folds) at both ends. */
-struct td_slice http_trim(struct td_slice s);
 
 bool http_is_token(struct td_slice s);
 

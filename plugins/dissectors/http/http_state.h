@@ -26,18 +26,38 @@ struct http_side {
     uint64_t seen;     /* stream offset up to which bytes were shown before: a packet begins there */
     size_t scanned;    /* of the unused bytes: no head or trailer section ends in them */
     uint64_t body_end; /* HTTP_IN_LENGTH: stream offset. HTTP_IN_QUESTION: the length */
+    uint64_t content;  /* where the newest byte of the body ends */
     uint64_t marked;   /* the message's bytes before this offset are marked */
     struct http_chunked chunked;
-    struct http_body body;
+    struct content_body body;
+    struct content_form *form;      /* that the body is; NULL: none */
     struct http_exchange *exchange; /* of the message that is being read */
+};
+
+/* The newest request to upgrade. */
+struct http_asked {
+    uint64_t number; /* of its exchange */
+    bool answer_lost;
+    size_t protocol_n, target_n, host_n;
+    uint8_t protocol[32]; /* in lower case, without version */
+    uint8_t bytes[1024];  /* the target, then the host; 0: longer than this */
 };
 
 struct http_conn {
     struct http_out out;
+    struct td_arena *arena;
+    struct http_out full; /* for calls with a child that sees the content as it was sent: it may read any field */
+    struct http_out more; /* for calls with another child: what content is can be read */
     struct http_pairing pairing;
+    struct content_forms forms;
     struct http_side side[2];
     /* A request to tunnel or to upgrade. Until its answer is known, what the client sends next may be HTTP or not. */
     struct http_exchange *tunnel;
+    struct http_asked *asked; /* NULL: nobody asked to upgrade yet */
+    /* The client's bytes from `held` to `handled` are such a request, for h2c. They are not reported as used while `holding`: HTTP/2, which
+     * answers it, shall see them again. */
+    uint64_t held, handled;
+    bool holding;
     bool confirmed;
     bool keep_fields; /* somebody wants header fields or cookies */
     bool doubtful;    /* neither a port nor the user speaks for HTTP */
@@ -109,7 +129,24 @@ void http_abandon_message(struct http_conn *c, int dir, bool line_start);
 /* `line_start`: the next byte begins a line, or may do so. */
 void http_look_for_start(struct http_side *side, bool line_start);
 
+/* http_upgrade.c: handing the connection over. */
+
+/* Keeps what a request to upgrade asked for, until its answer. */
+void http_note_upgrade(struct http_conn *c, const struct http_exchange *e, const struct http_head *head);
+/* The answer to this one was lost, or its end: what comes that is no HTTP may be the protocol that was asked for. */
+void http_lose_answer(struct http_conn *c, const struct http_exchange *e);
+/* No HTTP is found where the client goes on. True: the connection is handed over. */
+bool http_try_asked(struct http_conn *c);
+/* What this exchange's request asked for; NULL: not known. */
+const struct http_asked *http_asked_of(const struct http_conn *c, const struct http_exchange *e);
+/* The connection goes on in another protocol: a tunnel's content, or what the Upgrade field names. Its dissector is told ":status", what
+ * is known of ":path" and ":authority", and the fields of the 101 response. */
+void http_hand_over(struct http_conn *c, const struct http_input *in, const struct http_asked *asked, const struct http_head *head);
+
 /* http_message.c: start lines and heads. */
+
+/* The same head with its fields; `fields` has HTTP_MAX_FIELDS. */
+bool http_reread(const struct http_input *in, enum http_kind kind, struct http_field *fields, struct http_head *ret);
 
 struct http_outcome http_at_start(struct http_conn *c, int dir, const struct http_input *in);
 struct http_outcome http_looking(struct http_conn *c, int dir, const struct http_input *in);

@@ -3,11 +3,22 @@
 
 /* ---- Ends of messages -------------------------------------------------------------------------------------------- */
 
+static void end_form(struct http_conn *c, int dir, bool whole)
+{
+    struct http_side *side = &c->side[dir];
+    if (side->form)
+        content_form_end(&c->forms, side->form, side->exchange->call, whole);
+    side->form = NULL;
+}
+
 void http_end_message(struct http_conn *c, int dir, bool cut)
 {
     struct http_side *side = &c->side[dir];
     struct http_exchange *e = side->exchange;
+    struct content_sink sink = http_sink(&c->out, e->call, dir);
     uint32_t flags = http_body_end(&c->out, e->call, dir, &side->body);
+    content_child_end(&e->child, &sink, &side->body, dir, side->content);
+    end_form(c, dir, !cut);
     if (cut)
         flags |= dir == TD_CLIENT ? TD_REQUEST_CUT : TD_RESPONSE_CUT;
     side->exchange = NULL;
@@ -34,11 +45,37 @@ void http_abandon_message(struct http_conn *c, int dir, bool line_start)
 
 /* ---- Bodies ------------------------------------------------------------------------------------------------------ */
 
+/* Content, which is part of the input. */
+static void add_content(struct http_conn *c, int dir, const struct http_input *in, struct td_slice content)
+{
+    struct http_side *side = &c->side[dir];
+    http_body_add(&c->out, side->exchange->call, dir, &side->body, content);
+    if (side->form)
+        content_form_add(&c->forms, side->form, side->exchange->call, content);
+    if (side->exchange->child.sub && content.n) {
+        struct content_sink sink = http_sink(&c->out, side->exchange->call, dir);
+        uint64_t begin = in->offset + (uint64_t)(content.p - in->bytes.p);
+        side->content = begin + content.n;
+        content_child_data(&side->exchange->child, &sink, &side->body, dir, content, begin);
+    }
+}
+
+static void miss_content(struct http_conn *c, int dir, uint64_t n)
+{
+    struct http_side *side = &c->side[dir];
+    struct content_sink sink = http_sink(&c->out, side->exchange->call, dir);
+    side->exchange->flags |= side->body.keep ? TD_PARTIAL : 0;
+    content_body_miss(&side->body, n);
+    end_form(c, dir, false);
+    content_child_gap(&side->exchange->child, &sink, &side->body, dir, n);
+}
+
 /* Nobody looks at the content or counts it. (Who wants the size must see the bytes: a body may end early.) */
 static bool may_skip(const struct http_conn *c, int dir)
 {
     const struct http_side *side = &c->side[dir];
-    return !side->body.keep && !http_wants(&c->out, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE);
+    return !side->body.keep && !side->form && !side->exchange->child.sub &&
+           !http_wants(&c->out, dir == TD_CLIENT ? F_REQUEST_BODY_SIZE : F_RESPONSE_BODY_SIZE);
 }
 
 void http_begin_body(struct http_conn *c, int dir, enum http_framing framing, uint64_t begin, uint64_t offset, uint64_t length)
@@ -70,11 +107,11 @@ static struct http_outcome in_length(struct http_conn *c, int dir, const struct 
     struct http_side *side = &c->side[dir];
     uint64_t left = side->body_end - in->offset;
     if (in->bytes.n >= left) {
-        http_body_add(&c->out, side->exchange->call, dir, &side->body, td_sub(in->bytes, 0, (size_t)left));
+        add_content(c, dir, in, td_sub(in->bytes, 0, (size_t)left));
         http_end_message(c, dir, false);
         return http_go_on((size_t)left);
     }
-    http_body_add(&c->out, side->exchange->call, dir, &side->body, in->bytes);
+    add_content(c, dir, in, in->bytes);
     /* All but the last byte may be passed over: that one proves that the body came to its end. */
     return http_wait_after(may_skip(c, dir) && left <= SIZE_MAX ? (size_t)left - 1 : in->bytes.n);
 }
@@ -87,7 +124,7 @@ static struct http_outcome in_chunks(struct http_conn *c, int dir, const struct 
     size_t used;
     enum http_chunked_event event = http_chunked_next(&side->chunked, in->bytes, &used, &content);
     if (event == HTTP_CHUNK_DATA) {
-        http_body_add(&c->out, side->exchange->call, dir, &side->body, content);
+        add_content(c, dir, in, content);
         if (used == in->bytes.n && may_skip(c, dir))
             ahead = http_chunked_skip(&side->chunked, SIZE_MAX - used);
     }
@@ -120,7 +157,7 @@ static struct http_outcome in_trailers(struct http_conn *c, int dir, const struc
         return http_wait_after(0);
     }
     http_violation(c, trailers.fault);
-    http_set_trailers(&c->out, side->exchange->call, dir, &trailers);
+    http_set_trailers(side->exchange->child.sub ? &c->full : &c->out, side->exchange->call, dir, &trailers);
     http_mark(c, dir, in->offset, in->offset + trailers.size);
     if (trailers.cut)
         http_abandon_message(c, dir, false);
@@ -151,33 +188,27 @@ struct http_outcome http_in_body(struct http_conn *c, int dir, const struct http
     case HTTP_IN_CHUNKS: return in_chunks(c, dir, in);
     case HTTP_IN_TRAILERS: return in_trailers(c, dir, in);
     case HTTP_IN_QUESTION: return in_question(c, dir, in);
-    default: http_body_add(&c->out, side->exchange->call, dir, &side->body, in->bytes); return http_wait_after(in->bytes.n);
+    default: add_content(c, dir, in, in->bytes); return http_wait_after(in->bytes.n);
     }
 }
 
 bool http_gap_in_body(struct http_conn *c, int dir, uint64_t offset, uint64_t len)
 {
     struct http_side *side = &c->side[dir];
-    uint32_t partial = side->body.keep ? TD_PARTIAL : 0;
     switch (side->state) {
     case HTTP_IN_LENGTH:
         if (len > side->body_end - offset)
             return false;
-        http_body_miss(&side->body, len);
-        side->exchange->flags |= partial;
+        miss_content(c, dir, len);
         if (offset + len == side->body_end)
             http_end_message(c, dir, false);
         return true;
     case HTTP_IN_CHUNKS:
         if (len > side->chunked.left || http_chunked_skip(&side->chunked, len) != len)
             return false;
-        http_body_miss(&side->body, len);
-        side->exchange->flags |= partial;
+        miss_content(c, dir, len);
         return true;
-    case HTTP_IN_CLOSE:
-        http_body_miss(&side->body, len);
-        side->exchange->flags |= partial;
-        return true;
+    case HTTP_IN_CLOSE: miss_content(c, dir, len); return true;
     default: return false;
     }
 }

@@ -66,6 +66,20 @@ AT(td_host, peek, 128);
 AT(td_host, mark, 136);
 AT(td_host, commit, 144);
 AT(td_host, takeover, 152);
+#if TD_ABI_MINOR >= 1 && TD_TARGET_MINOR >= 1
+GROWS(td_host, 224);
+AT(td_host, sub_open, 160);
+AT(td_host, sub_data, 168);
+AT(td_host, sub_gap, 176);
+AT(td_host, sub_eof, 184);
+AT(td_host, sub_close, 192);
+AT(td_host, layer, 200);
+AT(td_host, find_pair, 208);
+AT(td_host, next_pair, 216);
+AT(td_host, set_partial, 224);
+AT(td_host, tell, 232);
+AT(td_host, told, 240);
+#endif
 
 GROWS(td_claim, 24);
 AT(td_claim, on, 0);
@@ -77,6 +91,10 @@ AT(td_claim, key, 16);
 GROWS(td_point, 16);
 AT(td_point, name, 0);
 AT(td_point, doc, 8);
+#if TD_ABI_MINOR >= 1 && TD_TARGET_MINOR >= 1
+GROWS(td_point, 24);
+AT(td_point, flags, 16);
+#endif
 
 GROWS(td_flow, 48);
 AT(td_flow, size, 0);
@@ -109,6 +127,10 @@ AT(td_dissector, data, 72);
 AT(td_dissector, gap, 80);
 AT(td_dissector, eof, 88);
 AT(td_dissector, close, 96);
+#if TD_ABI_MINOR >= 1 && TD_TARGET_MINOR >= 1
+GROWS(td_dissector, 112);
+AT(td_dissector, also, 104);
+#endif
 
 GROWS(td_interface, 24);
 AT(td_interface, name, 0);

@@ -11,7 +11,9 @@ PROTOCOL = "DNS"
 RULE = ",dns"
 SHARED = True  # a query and its retransmissions are one call
 
-SECTIONS = ("answer", "authority", "additional")
+# The facts' word for a section, and our field.
+SECTIONS = (("answer", "answers"), ("prerequisite", "prerequisites"), ("authority", "authority"), ("update", "updates"),
+            ("additional", "additional"))
 TYPES = {
     "A": 1, "NS": 2, "MD": 3, "MF": 4, "CNAME": 5, "SOA": 6, "MB": 7, "MG": 8, "MR": 9, "NULL": 10, "WKS": 11, "PTR": 12, "HINFO": 13,
     "MINFO": 14, "MX": 15, "TXT": 16, "RP": 17, "AFSDB": 18, "X25": 19, "ISDN": 20, "RT": 21, "NSAP": 22, "NSAP-PTR": 23, "SIG": 24,
@@ -105,6 +107,12 @@ def our_record(section, line):
     return [section, our_name(name), kind, int(ttl) if ttl.isdigit() else ttl, data]
 
 
+def counts_of(names, records):
+    """Of a message that is told whole."""
+    sections = Counter(record[0] for record in records)
+    return [len(names), sections["answer"] + sections["prerequisite"], sections["authority"] + sections["update"], sections["additional"]]
+
+
 def our_messages(calls):
     messages = []
     for index, call in enumerate(calls):
@@ -116,15 +124,14 @@ def our_messages(calls):
                 continue
             parts = call[half]
             names = [our_name(name) for name in call.get("dns_questions", [])]
-            records = [our_record(section, line) for section, field in zip(SECTIONS, ("answers", "authority", "additional"))
-                       for line in parts.get(field, [])]
+            records = [our_record(section, line) for section, field in SECTIONS for line in parts.get(field, [])]
             values = {
                 "id": call.get("dns_id"), "opcode": call.get("dns_opcode"), "name": names,
                 # The facts hold the header's four bits; the upper ones are in the OPT record.
                 "rcode": None if call.get("dns_rcode") is None else call["dns_rcode"] & 15,
                 "type": [number(kind, TYPES, "TYPE") for kind in call.get("dns_question_types", [])],
                 "class": [number(name, CLASSES, "CLASS") for name in call.get("dns_question_classes", [])],
-                "counts": [len(names)] + [sum(record[0] == section for record in records) for section in SECTIONS],
+                "counts": parts.get("counts") or counts_of(names, records),
                 "records": records,
             }
             messages.append(Message(half, src, dst, sorted(parts["frames"]), (call.get("dns_id"), tuple(names)), values, index))
@@ -134,7 +141,7 @@ def our_messages(calls):
 def agrees(field, expected, got):
     if field == "class":  # the top bit is mDNS's wish for a unicast answer
         return len(expected) == len(got) and all(g in (e, e & 0x7FFF) for e, g in zip(expected, got))
-    if field in ("name", "records"):
+    if field in ("name", "records", "counts"):
         return same(expected, got)
     return expected == got
 

@@ -9,7 +9,7 @@ MISSING = "(message not found)"
 
 
 def compare(protocol, capture, calls):
-    """All checks of this protocol (the module http1 or dns) on this capture."""
+    """All checks of this protocol (the module http1, http2 ...) on this capture."""
     checks = Checks(capture.id, protocol.KIND)
     facts = protocol.known(capture.facts)
     expected = [protocol.expected_message(fact) for fact in facts]
@@ -19,11 +19,15 @@ def compare(protocol, capture, calls):
     for index, message in enumerate(expected):
         if levels[index]:
             compare_message(checks, protocol, index, levels[index], message, ours[found[index]] if index in found else None)
-    compare_pairs(checks, capture.facts[protocol.KIND]["pairs"] if facts else [], levels, expected, ours, found)
+    compare_pairs(checks, pairs_of(protocol, capture.facts) if facts else [], levels, expected, ours, found)
     # Malformed captures are full of messages that one may or may not take for real.
     find_invented(checks, FULL if capture.expect == "parse" else OTHER, ours, set(found.values()),
                   protocol.Unlisted(capture.facts))
     return checks
+
+
+def pairs_of(protocol, facts):
+    return protocol.pairs(facts) if hasattr(protocol, "pairs") else facts[protocol.KIND]["pairs"]
 
 
 def compare_message(checks, protocol, index, level, expected, got):

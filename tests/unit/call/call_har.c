@@ -10,6 +10,7 @@
 #define S INT64_C(1000000000)
 
 extern const struct td_plugin td_plugin_v1_http;
+extern const struct td_plugin td_plugin_v1_http2;
 extern const struct td_plugin td_plugin_v1_dns;
 
 static struct field_set fields, dns_fields;
@@ -312,6 +313,57 @@ static void test_bodies(void)
     is_str(get(entry_of("trailers"), "response._trailers"), "[{\"name\":\"grpc-status\",\"value\":\"0\"}]", "in a field of our own");
 }
 
+/* What is no text for those who look at it, although it is UTF-8; and values of header fields that are not even that. */
+static void test_binary(void)
+{
+    clear();
+    set("response.body", td_bytes("\0\0\0\0\x02hi", 7));
+    set("request.body", TD_LIT("a\tb\r\nc\x1b[0m\f"));
+    set_pair("request.headers", TD_LIT("x-trace-bin"), td_bytes("\0\xff\x10\x80z", 5));
+    set_pair("response.trailers", TD_LIT("x-tags-bin"), td_bytes("\xc3\xa9\xc3", 3));
+    json_t *e = entry_of("binary content");
+    is_str(get(e, "response.content"), "{\"size\":7,\"mimeType\":\"\",\"text\":\"AAAAAAJoaQ==\",\"encoding\":\"base64\"}",
+           "zeros are no text");
+    is_str(get(e, "request.postData.text"), "a\tb\r\nc\x1b[0m\f", "but tabs, line ends and colours are");
+    is_str(get(e, "response._trailers.0.value"), "\xc3\x83\xc2\xa9\xc3\x83", "bytes of a header field that are not UTF-8");
+    json_t *value = json_object_get(json_array_get(json_object_get(json_object_get(e, "request"), "headers"), 0), "value");
+    is_mem(json_string_value(value), json_string_length(value), "\0\xc3\xbf\x10\xc2\x80z", 7, "are those of ISO 8859-1, all of them");
+}
+
+/* With the fields of HTTP/2. */
+static void test_http2(void)
+{
+    const struct td_dissector *http2 = td_plugin_v1_http2.components[0]->ops;
+    struct field_set mine = fields, other;
+    struct call_har before = har;
+    is_int(field_set_init(&other, &http2->fields, NULL), TD_OK, "the fields of HTTP/2");
+    call_clear(&call);
+    fields = other;
+    call.fields = &fields;
+    call_har_init(&har, &fields);
+    set("method", TD_LIT("GET"));
+    set("url", TD_LIT("https://h/style.css"));
+    set("http_version", TD_LIT("2"));
+    set("http_response_version", TD_LIT("2"));
+    set_pair("request.headers", TD_LIT(":method"), TD_LIT("GET"));
+    set_pair("response.headers", TD_LIT(":status"), TD_LIT("200"));
+    set_pair("response.headers", TD_LIT("server"), TD_LIT("s"));
+    call.half[TD_SERVER].seen = true;
+    call_set_u64(&call, field("http2_pushed"), 1);
+    json_t *e = entry_of("HTTP/2");
+    is_str(get(e, "request.url"), "https://h/style.css", "the URL of what was pushed");
+    is_str(get(e, "request.httpVersion"), "HTTP/2", "the version that was promised");
+    is_str(get(e, "request.headers"), "[{\"name\":\":method\",\"value\":\"GET\"}]", "a request's own fields are there");
+    is_str(get(e, "response.headers"), "[{\"name\":\"server\",\"value\":\"s\"}]", "a response's status is its status");
+    is_str(get(e, "comment"), "the server pushed it", "no request is missing");
+    call_har_clear(&har);
+    call_clear(&call);
+    field_set_clear(&fields);
+    fields = mine;
+    har = before;
+    call.fields = &fields;
+}
+
 static void test_hostile(void)
 {
     struct td_slice nasty = td_bytes("\"\\\0\x01\x1b\x7f\r\n\xff\xc3(\xed\xa0\x80</script>", 23);
@@ -482,7 +534,7 @@ int main(void)
     is_int(field_set_init(&fields, &http->fields, NULL), TD_OK, "the dissector's fields");
     is_int(field_set_init(&dns_fields, &dns->fields, NULL), TD_OK, "another's");
     call_har_init(&har, &fields);
-    for (int i = 0; i < HAR_FIELDS; i++)
+    for (int i = 0; i < HAR_PUSHED; i++)
         ok(har.fields[i] >= 0, "field %d is found", i);
     call = (struct td_call){.fields = &fields, .protocol = "HTTP", .flow = &flow, .conn_id = 3};
     test_whole();
@@ -491,6 +543,8 @@ int main(void)
     test_times();
     test_urls();
     test_bodies();
+    test_binary();
+    test_http2();
     test_hostile();
     test_random();
     test_many();

@@ -82,6 +82,32 @@ static void test_table(const struct field_registry *r)
     is_int(field_registry_find(r, TD_LIT("")), -1, "nor is nothing");
 }
 
+/* What several say alike is said once, whoever comes between them. */
+static void test_docs(void)
+{
+    static const char *const texts[] = {"Ours.", "Theirs.", "Ours.", "Theirs.", "Theirs. And more.", "heirs.", ""};
+    static const struct registry_protocol all[] = {{"A", NULL}, {"B", NULL}, {"C", NULL}, {"D", NULL},
+                                                   {"E", NULL}, {"F", NULL}, {"G", NULL}};
+    struct field_set sets[7];
+    const struct field_set *list[7];
+    struct td_field rows[7];
+    struct field_registry *r = NULL;
+    struct error err;
+    for (int i = 0; i < 7; i++) {
+        rows[i] = (struct td_field){"shared", TD_U64, 0, texts[i], {0}};
+        const struct td_table table = {&rows[i], 1, sizeof(rows[i])};
+        is_int(field_set_init(&sets[i], &table, &err), TD_OK, "a set of one field");
+        list[i] = &sets[i];
+    }
+    is_int(field_registry_new(list, all, 7, &r, &err), TD_OK, "a field that seven have");
+    const struct registry_field *f = field_registry_at(r, find(r, "shared"));
+    is_str(f->doc, "Ours. B: Theirs. E: Theirs. And more. F: heirs.", "each text is told once");
+    is_str(f->owner, "A, B, C, D, E, F, G", "of all");
+    field_registry_free(r);
+    for (int i = 0; i < 7; i++)
+        field_set_clear(&sets[i]);
+}
+
 static void fill(void)
 {
     const uint8_t ip[] = {10, 9, 8, 7};
@@ -239,6 +265,7 @@ static void test_no_memory(void)
 
 int main(void)
 {
+    test_docs();
     struct field_registry *r;
     is_int(sample_call(&fields, &call), TD_OK, "a component");
     is_int(field_set_init(&other_fields, &other_table, NULL), TD_OK, "another one");

@@ -64,6 +64,15 @@ static void reading(void)
     ok(!strstr(buf_cstr(&seen), "stolen"), "but not set it");
     is_str(calls(), "INNER[] a>1 C14/4 S8/5 p1;", "and that stays as it is");
     is_int(rig.stats.dissect.misuse, 1, "which is counted");
+
+    start();
+    client("ask a\npairs 2\nsub inner\nin list\nin sure\n");
+    server("reply 1\n");
+    like(see(), "name=22,name=22,end ", "pairs one by one, whatever it sets meanwhile");
+    start();
+    client("ask a\nsub inner\nin list\nin sure\n");
+    server("reply 1\n");
+    like(see(), " end ", "or none");
 }
 
 static void feeding(void)
@@ -118,6 +127,49 @@ static void nesting(void)
            "but no layer comes twice");
 }
 
+static void calls_of_its_own(void)
+{
+    start();
+    client("ask a\nsub inner\nin ask b\nin own deep\nin in sure\n");
+    server("in reply 5\nreply 1\n");
+    is_str(see(),
+           "open(toy,hint) C0+48@3 open(inner) C0+6@3 C6+9@3 open(deep) C15+8@3 C0+5@3 S0+19@4 S0+8@4 close(fin) close(fin) close(end)",
+           "a call that a child makes has a child");
+    is_str(calls(), "DEEP[] b>5 C6/4 S8/5;a>1 C6/4 S8/5;", "whose layer is on that call, not on the one that carries it all");
+    is_int(rig.stats.dissect.misuse, 0, "as it may be");
+
+    start();
+    client("ask a\nsub inner\nin tag x\nin ask b\nin own deep\nin in sure\nin sub deep\nin in sure\n");
+    server("in reply 5\nreply 1\n");
+    (void)see();
+    is_str(calls(), "DEEP[] b>5 C6/4 S8/5;DEEP[x] a>1 C6/4 S8/5;", "both may have one");
+
+    start();
+    client("ask a\nsub inner\nin ask b\nin own deep\nin in ask c\nin in own inner\nin in in sure\n");
+    server("in in reply 6\nin reply 5\nreply 1\n");
+    (void)see();
+    is_str(calls(), "INNER[] c>6 C6/4 S8/5;INNER[] b>5 C6/4 S8/5;a>1 C6/4 S8/5;", "and so on");
+
+    /* Each of these is the child of a call of the one before. */
+    struct buf deep = {0};
+    for (int depth = 0; depth < 12; depth++) {
+        const char *key = depth == 0 ? "sub inner" : depth % 2 ? "own deep" : "own inner";
+        for (int line = 0; line < 2; line++) {
+            for (int i = 0; i < depth; i++)
+                buf_puts(&deep, "in ");
+            buf_puts(&deep, line ? key : "ask a");
+            buf_putc(&deep, '\n');
+        }
+    }
+    start();
+    client(buf_cstr(&deep));
+    size_t opened = 0;
+    for (const char *at = see(); (at = strstr(at, "open(")); at++)
+        opened++;
+    is_int((int64_t)opened, 8, "but not as deep as one likes");
+    buf_clear(&deep);
+}
+
 static void ends(void)
 {
     start();
@@ -131,6 +183,16 @@ static void ends(void)
     server("reply 1\n");
     like(see(), " took C9+18@3 refused ", "its memory is its flow's");
     is_str(calls(), "INNER[] a>1 C6/4 S8/5;", "and given back");
+
+    start();
+    client("ask a\nsub inner\nin tag x\nin sub deep\nin in tag y\nin last sure\n");
+    server("reply 1\n");
+    like(see(), " S0+8@4 close(fin) C6+5@3 close(fin) close(end)", "what it holds until its end it can still give to its own child");
+    is_str(calls(), "DEEP[x] a>1 C6/4 S8/5;", "whose word counts then");
+
+    start();
+    client("ask a\nsub inner\nlast sure\n");
+    like(see(), " close(end) C0+5@3 close(end)", "and that is of the newest packet's time");
 }
 
 int main(void)
@@ -141,6 +203,7 @@ int main(void)
     reading();
     feeding();
     nesting();
+    calls_of_its_own();
     ends();
     toy_talk_close();
     return tap_done();

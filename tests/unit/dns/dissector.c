@@ -254,7 +254,12 @@ static void test_fields(void)
     is_str(field_of(s, "dns_question_classes"), "CH", "class");
     is_str(field_of(s, "dns_questions"), "x.test", "name");
     is_str(field_of(s, "dns_answers"), "y.test", "a name among the answers");
-    is_str(field_of(s, "request.flags"), "rd, cd", "flags of the query");
+    is_str(field_of(s, "request.flags"), "rd, cd, do", "flags of the query, with its OPT record's");
+    is_str(field_of(s, "request.counts"), "", "all records of the query are told");
+    is_str(field_of(s, "response.counts"), "", "and of the response");
+    is_str(field_of(s, "request.edns_options"), "COOKIE: 6162636465666768", "options of the query");
+    is_str(field_of(s, "response.edns_options"), "", "the response has none");
+    is_str(field_of(s, "dns_truncated"), "", "it is not truncated");
     is_str(field_of(s, "response.flags"), "qr, aa, rd", "flags of the response");
     is_str(field_of(s, "request.additional"), "; EDNS: version: 0, flags: do; udp: 1232; COOKIE: 6162636465666768", "EDNS");
     is_str(field_of(s, "response.answers"), "x.test.\\x0960\\x09IN\\x09CNAME\\x09Y.tEst.", "the record as a line");
@@ -276,6 +281,98 @@ static void test_fields(void)
     is_str(field_of(s, "request.prerequisites"), "a.zone.test.\\x090\\x09NONE\\x09A\\x09", "an update's prerequisites");
     is_str(field_of(s, "request.updates"), "b.zone.test.\\x0960\\x09IN\\x09A\\x09198.51.100.7", "an update's updates");
     is_str(field_of(s, "dns_response"), "0", "there was no response");
+    discard(s);
+}
+
+/* RFC 6891 section 6.1, RFC 7871, RFC 8914. */
+static void test_options(void)
+{
+    static const char asked[] = "\0\10\0\7\0\1\x18\0\xc6\x33\x64",
+                      told[] = "\0\10\0\7\0\1\x18\x10\xc6\x33\x64"
+                               "\0\17\0\2\0\22\0\17\0\5\0\x17xyz\0\17\0\2\xff\0",
+                      bad[] = "\0\17\0\2\0\6\0\3\0\11ns";
+    struct session *s = begin(UDP);
+    struct built q = header(1, 0x0100, 1, 0, 0, 1), a = header(1, 0x8305, 1, 0, 0, 2);
+    put_question(&q, "a.test", 1, 1);
+    put_record(&q, "", 41, 1232, 0, asked, sizeof(asked) - 1);
+    put_question(&a, "a.test", 1, 1);
+    put_record(&a, "", 41, 1232, 0x4000, told, sizeof(told) - 1);
+    put_record(&a, "", 41, 1232, 0x10000000, NULL, 0);
+    send_at(s, 0, TD_CLIENT, q);
+    send_at(s, 1, TD_SERVER, a);
+    (void)end(s);
+    is_str(field_of(s, "dns_client_subnet"), "198.51.100.0/24/16", "the subnet that the answer is for");
+    is_str(field_of(s, "dns_extended_errors"), "Prohibited, Network Error, 65280", "extended errors");
+    is_str(field_of(s, "request.edns_options"), "CLIENT-SUBNET: 198.51.100.0/24/0", "options of the query");
+    is_str(field_of(s, "response.edns_options"),
+           "CLIENT-SUBNET: 198.51.100.0/24/16, EDE: 18 (Prohibited), EDE: 23 (Network Error): (xyz), EDE: 65280",
+           "options of the response");
+    is_str(field_of(s, "dns_truncated"), "1", "it was truncated");
+    is_str(field_of(s, "response.flags"), "qr, tc, rd, co", "flags");
+    is_str(field_of(s, "dns_rcode"), "5", "a second OPT record says nothing");
+    discard(s);
+    s = begin(UDP);
+    a = header(1, 0x8105, 1, 0, 0, 1);
+    put_question(&a, "a.test", 1, 1);
+    put_record(&a, "", 41, 1232, 0, bad, sizeof(bad) - 1);
+    send_at(s, 1, TD_SERVER, a);
+    (void)end(s);
+    is_str(field_of(s, "response.edns_options"), "EDE: 6 (DNSSEC Bogus)", "options before one that passes the end");
+    like(buf_cstr(&s->m.out), "flags: partial", "the call is marked");
+    discard(s);
+}
+
+/* RFC 8490 and RFC 8765: TLVs in place of records, one after the other. */
+static void test_stateful(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *text, *what;
+    } tlvs[] = {
+#define TLV(literal, text, what) {literal, sizeof(literal) - 1, text, what}
+        TLV("\0\1\0\10\0\0\x3a\x98\0\0\xea\x60\0\3\0\2\0\0",
+            "Keepalive: inactivity 15000 ms, interval 60000 ms, Encryption Padding: 2 bytes", "timers and padding"),
+        TLV("\0\2\0\4\0\0\0\x0a", "Retry Delay: 10 ms", "a delay"),
+        TLV("\0\x40\0\12\1a\1B\0\0\x0c\0\1\0", "SUBSCRIBE: 0161014200000c000100", "a subscription whose data goes on"),
+        TLV("\0\x40\0\11\1a\1B\0\0\x0c\0\1", "SUBSCRIBE: a.B. IN PTR", "a subscription"),
+        TLV("\0\x41\0\x21\1a\0\0\1\0\1\0\0\0\x3c\0\4\xc6\x33\x64\7\xc0\x10\0\1\0\1\xff\xff\xff\xff\0\4\xc6\x33\x64\x08",
+            "PUSH: a.\\x0960\\x09IN\\x09A\\x09198.51.100.7, a.\\x094294967295\\x09IN\\x09A\\x09198.51.100.8", "records"),
+        TLV("\0\x42\0\2\0\7", "UNSUBSCRIBE: 7", "no more of it"),
+        TLV("\0\x43\0\13\1a\0\0\1\0\1\xc6\x33\x64\7", "RECONFIRM: a. IN A 198.51.100.7", "a doubt"),
+        TLV("\0\x63\0\2\xab\xcd", "DSO-TYPE-99: abcd", "an unknown type"),
+    };
+    for (size_t i = 0; i < sizeof(tlvs) / sizeof(tlvs[0]); i++) {
+        struct session *s = begin(UDP);
+        struct built q = header(i & 1 ? 0 : 5, 0x3000, 0, 0, 0, 0);
+        memcpy(q.p + q.n, tlvs[i].bytes, tlvs[i].n);
+        q.n += tlvs[i].n;
+        send_at(s, 0, TD_CLIENT, q);
+        is_int(s->m.committed, i & 1, "without an id it does not wait");
+        send_at(s, 1, TD_SERVER, header(5, 0xb000, 0, 0, 0, 0));
+        (void)end(s);
+        is_str(field_of(s, "request.dso"), tlvs[i].text, "%s", tlvs[i].what);
+        is_int(s->m.committed, 1 + (i & 1), "its calls");
+        discard(s);
+    }
+}
+
+/* What is damaged behind the header is told all the same. */
+static void test_damaged_question(void)
+{
+    struct session *s = begin(UDP);
+    struct built q = header(1, 0x0100, 1, 0, 0, 9607);
+    put_question(&q, "a.test", 1, 0);
+    send_at(s, 0, TD_CLIENT, q);
+    q = header(2, 0x0100, 1, 0, 0, 0);
+    put16(&q, 0x0361);
+    send_at(s, 1, TD_CLIENT, q);
+    const char *calls = end(s);
+    is_str(field_of(s, "request.counts"), "1, 0, 0, 9607", "what the header counts");
+    is_str(calls,
+           "violation: malformed records|violation: malformed question|call|dns_id: 1|dns_questions: a.test|request: 0-24|flags: partial|"
+           "call|dns_id: 2|request: 24-38|flags: partial|",
+           "records that are not there, a question that is cut");
     discard(s);
 }
 
@@ -543,6 +640,9 @@ int main(void)
     test_many();
     test_damaged();
     test_fields();
+    test_options();
+    test_stateful();
+    test_damaged_question();
     test_limits();
     test_multicast();
     test_pieces();

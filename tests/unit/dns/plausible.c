@@ -35,6 +35,12 @@ static void test_messages(void)
     b = header(1, 0x0100, 1, 0, 0, 0);
     put_question(&b, "a", 1, 77);
     is_int(udp(&b, false), DNS_WEAK, "a strange class");
+    b = header(1, 0x0100, 1, 0, 0, 9);
+    put_question(&b, "a", 1, 77);
+    is_int(udp(&b, false), DNS_WEAK, "a strange class, and records that are not there");
+    b = header(1, 0x0100, 2, 0, 0, 9);
+    put16(&b, 0xc00c);
+    is_int(udp(&b, false), DNS_NO, "no question can be read, and there should be two");
     b = header(1, 0x0180, 1, 0, 0, 0);
     put_question(&b, "a", 1, 1);
     is_int(udp(&b, false), DNS_WEAK, "a query with a response's flag");

@@ -13,6 +13,55 @@ struct vector {
 };
 #include "vectors.h"
 
+/* What dig (BIND 9.18) has no form for: by RFC 9461, 9540, 9953, 9824 and others. */
+static const struct vector newer[] = {
+    {64, 1, 300, "000100000700102f646e732d71756572797b3f646e737d", "1 . dohpath=\"/dns-query{?dns}\""},
+    {64, 1, 300, "000100000000040007000800080000", "1 . mandatory=dohpath,ohttp ohttp"},
+    {65, 1, 300, "00010000090004001d11ec", "1 . tls-supported-groups=29,4588"},
+    {64, 1, 300, "000100000a000903646e7304612c625c", "1 . docpath=\"dns,a\\\\,b\\\\\\\\\""},
+    {64, 1, 300, "000100000a0000", "1 . docpath"},
+    {64, 1, 300, "000100000b0000000c000178", "1 . pvd key12=\"x\""},
+    {64, 1, 300, "00010000070000", "\\# 7 00010000070000"},
+    {64, 1, 300, "0001000008000178", "\\# 8 0001000008000178"},
+    {64, 1, 300, "0001000009000100", "\\# 8 0001000009000100"},
+    {64, 1, 300, "000100000a000100", "\\# 8 000100000A000100"},
+    {64, 1, 300, "000100000b000178", "\\# 8 000100000B000178"},
+    {64, 1, 300, "00010000090000", "\\# 7 00010000090000"},
+    {263, 1, 300, "016103622063", "\"a\" \"b c\""},
+    {264, 1, 300, "0000000100000002", "4294967298"},
+    {264, 1, 300, "00000001", "\\# 4 00000001"},
+    {47, 1, 300, "017a04746573740000110000000000000000000000000000000080", "z.test. NXNAME"},
+    {37, 1, 300, "0001000211aa", "PKIX 2 SM2SM3 qg=="},
+};
+
+static const struct vector newer_options[] = {
+    {41, 1232, 0, "0002000400000e10", "; EDNS: version: 0, flags:; udp: 1232; UPDATE-LEASE: Lease: 3600"},
+    {41, 1232, 0, "0002000800000e1000001c20", "; EDNS: version: 0, flags:; udp: 1232; UPDATE-LEASE: Lease: 3600, Key lease: 7200"},
+    {41, 1232, 0, "000200020e10", "; EDNS: version: 0, flags:; udp: 1232; UPDATE-LEASE: 0e 10 (\"..\")"},
+    {41, 1232, 0, "00050002080d", "; EDNS: version: 0, flags:; udp: 1232; DAU: 8, 13"},
+    {41, 1232, 0, "0006000102", "; EDNS: version: 0, flags:; udp: 1232; DHU: 2"},
+    {41, 1232, 0, "0007000101", "; EDNS: version: 0, flags:; udp: 1232; N3U: 1"},
+    {41, 1232, 0, "00070000", "; EDNS: version: 0, flags:; udp: 1232; N3U:"},
+    {41, 1232, 0, "000d000b0474617065047465737400", "; EDNS: version: 0, flags:; udp: 1232; CHAIN: tape.test."},
+    {41, 1232, 0, "000d000c047461706504746573740000",
+     "; EDNS: version: 0, flags:; udp: 1232; CHAIN: 04 74 61 70 65 04 74 65 73 74 00 00 (\".tape.test..\")"},
+    {41, 1232, 0, "0012000e0265720474617065047465737400", "; EDNS: version: 0, flags:; udp: 1232; REPORT-CHANNEL: er.tape.test."},
+    {41, 1232, 0, "0012000100", "; EDNS: version: 0, flags:; udp: 1232; REPORT-CHANNEL: ."},
+    {41, 1232, 0, "00120002c000", "; EDNS: version: 0, flags:; udp: 1232; REPORT-CHANNEL: c0 00 (\"..\")"},
+    {41, 1232, 0, "0012000101", "; EDNS: version: 0, flags:; udp: 1232; REPORT-CHANNEL: 01 (\".\")"},
+    {41, 1232, 0, "00130000", "; EDNS: version: 0, flags:; udp: 1232; ZONEVERSION:"},
+    {41, 1232, 0, "00130006020078958e71", "; EDNS: version: 0, flags:; udp: 1232; ZONEVERSION: Labels: 2, SOA-SERIAL: 2023067249"},
+    {41, 1232, 0, "001300040301aabb", "; EDNS: version: 0, flags:; udp: 1232; ZONEVERSION: Labels: 3, Type: 1, Version: aabb"},
+    {41, 1232, 0, "0013000102", "; EDNS: version: 0, flags:; udp: 1232; ZONEVERSION: 02 (\".\")"},
+    {41, 1232, 0, "00140004001c0041", "; EDNS: version: 0, flags:; udp: 1232; MQTYPE-QUERY: AAAA HTTPS"},
+    {41, 1232, 0, "00150002001c", "; EDNS: version: 0, flags:; udp: 1232; MQTYPE-RESPONSE: AAAA"},
+    {41, 1232, 0, "0015000100", "; EDNS: version: 0, flags:; udp: 1232; MQTYPE-RESPONSE: 00 (\".\")"},
+    {41, 1232, 0, "000f00020019", "; EDNS: version: 0, flags:; udp: 1232; EDE: 25 (Signature Expired before Valid)"},
+    {41, 1232, 0, "000f0002001e", "; EDNS: version: 0, flags:; udp: 1232; EDE: 30 (Invalid Query Type)"},
+    {41, 1232, 0, "000f00020023", "; EDNS: version: 0, flags:; udp: 1232; EDE: 35 (Blocked by Upstream DNS Server)"},
+    {41, 1232, 0, "000f00020024", "; EDNS: version: 0, flags:; udp: 1232; EDE: 36"},
+};
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 enum { TEXT = 70000, MAX_DATA = 1024 };
 static const char owner[] = "\5Owner\0";
@@ -72,6 +121,35 @@ static void test_vectors(char *out)
         is_str(text_of(&options[i], strlen(options[i].hex) / 2, out, TEXT - 1), options[i].text, "OPT %s", options[i].hex);
 }
 
+static void test_newer(char *out)
+{
+    for (size_t i = 0; i < COUNT(newer); i++)
+        is_str(text_of(&newer[i], strlen(newer[i].hex) / 2, out, TEXT - 1), newer[i].text, "type %u, %s", newer[i].type, newer[i].hex);
+    for (size_t i = 0; i < COUNT(newer_options); i++)
+        is_str(text_of(&newer_options[i], strlen(newer_options[i].hex) / 2, out, TEXT - 1), newer_options[i].text, "OPT %s",
+               newer_options[i].hex);
+}
+
+/* IANA, "Domain Name System (DNS) Parameters": each number that has a name, and no other. */
+static void test_names(void)
+{
+    static const unsigned types[][2] = {{1, 53}, {55, 68}, {99, 109}, {128, 128}, {249, 264}, {32768, 32769}};
+    unsigned wrong = 0;
+    for (unsigned type = 0; type < 65536; type++) {
+        bool named = false;
+        for (size_t i = 0; i < COUNT(types); i++)
+            named = named || (type >= types[i][0] && type <= types[i][1]);
+        wrong += named != (dns_type_name(type) != NULL);
+    }
+    is_int(wrong, 0, "types");
+    wrong = 0;
+    for (unsigned code = 0; code < 65536; code++)
+        wrong += (dns_extended_error_name(code) != NULL) != (code <= 35);
+    is_int(wrong, 0, "extended errors");
+    ok(dns_rcode_name(23) && !dns_rcode_name(24), "response codes");
+    ok(dns_algorithm_name(17) && dns_algorithm_name(23) && !dns_algorithm_name(18) && !dns_algorithm_name(255), "algorithms");
+}
+
 /* Cut data is either still whole by its own rules, or in the generic form; AddressSanitizer watches the reads. */
 static void test_cuts(char *out)
 {
@@ -79,6 +157,12 @@ static void test_cuts(char *out)
     for (size_t i = 0; i < COUNT(records); i++)
         for (size_t n = 0; n < strlen(records[i].hex) / 2; n++)
             generic_fits(text_of(&records[i], n, out, TEXT - 1), n) ? generic++ : typed++;
+    for (size_t i = 0; i < COUNT(newer); i++)
+        for (size_t n = 0; n < strlen(newer[i].hex) / 2; n++)
+            (void)text_of(&newer[i], n, out, TEXT - 1);
+    for (size_t i = 0; i < COUNT(newer_options); i++)
+        for (size_t n = 0; n < strlen(newer_options[i].hex) / 2; n++)
+            (void)text_of(&newer_options[i], n, out, TEXT - 1);
     ok(generic > 1000 && typed > 500, "cut data: %u generic, %u still typed", generic, typed);
     for (size_t i = 0; i < COUNT(options); i++)
         for (size_t n = 0; n < strlen(options[i].hex) / 2; n++)
@@ -156,6 +240,8 @@ int main(void)
     if (!out)
         return 1;
     test_vectors(out);
+    test_newer(out);
+    test_names();
     test_cuts(out);
     test_room(out);
     test_lines(out);

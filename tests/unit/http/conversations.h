@@ -217,4 +217,21 @@ static const struct conversation conversations[] = {
         "SHOUTcast and odd versions",
         {{C, "GET /stream HTTP/1.2\r\nHost: h\r\n\r\n", 0}, {S, "ICY 200 OK\r\nicy-name: n\r\n\r\nmp3", 0}, {EOF_S, NULL, 0}},
     },
+    {
+        "query and forms",
+        {{C,
+          "POST /s?q=a+b%26c&&x&%zz=%4 HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\r\n"
+          "Content-Length: 26\r\n\r\nname=J%C3%B6rg+M&a=1&a=2&e",
+          0},
+         {S, OK_EMPTY, 0},
+         {C,
+          "POST /m HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=\"B\"\r\nContent-Length: 245\r\n\r\n"
+          "--B\r\nContent-Disposition: form-data; name=\"who\"\r\n\r\nme & you\r\n"
+          "--B\r\nContent-Disposition: form-data; name=\"up\"; filename=\"a;b.bin\"\r\nContent-Type: "
+          "application/octet-stream\r\n\r\n\r\n--\r\n--C\r\n"
+          "--B\r\ncontent-disposition: form-data; name=none\r\n\r\n\r\n"
+          "--B--\r\nrest",
+          0},
+         {S, OK_EMPTY, 0}},
+    },
 };

@@ -7,7 +7,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "../../../plugins/dissectors/http/http_body.h"
+#include "../../../plugins/dissectors/content/content_decode.h"
 #include "../../../plugins/dissectors/http/http_chunked.h"
 #include "../../../plugins/dissectors/http/http_parse.h"
 #include "tapedeck/plugin.h"
@@ -138,7 +138,7 @@ static void test_framing(void)
     }
     (void)parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\nContent-Encoding: br, identity\r\nContent-Encoding: zstd\r\n\r\n",
                 HTTP_RESPONSE, &head);
-    ok(head.n_codings == 3 && head.codings[0] == HTTP_BROTLI && head.codings[1] == HTTP_ZSTD && head.codings[2] == HTTP_GZIP,
+    ok(head.n_codings == 3 && head.codings[0] == CONTENT_BROTLI && head.codings[1] == CONTENT_ZSTD && head.codings[2] == CONTENT_GZIP,
        "content codings come before transfer codings, wherever they stand");
 }
 
@@ -288,45 +288,45 @@ static void test_one_coding(const char *name, uint8_t coding, struct td_slice co
     struct td_slice out;
     size_t n;
     bool good = room != NULL;
-    is_int(http_decode(&coding, 1, coded, room, plain.n + 1, &out), HTTP_DECODED, "%s", name);
+    is_int(content_decode(&coding, 1, coded, room, plain.n + 1, &out), CONTENT_DECODED, "%s", name);
     is_mem(out.p, out.n, plain.p, plain.n, "%s: content", name);
-    is_int(http_decode(&coding, 1, coded, room, 5, &out), HTTP_DECODED, "%s: no more than there is room for", name);
+    is_int(content_decode(&coding, 1, coded, room, 5, &out), CONTENT_DECODED, "%s: no more than there is room for", name);
     is_mem(out.p, out.n, plain.p, 5, "%s: the beginning", name);
     for (n = 1; n < coded.n && good; n++) {
-        enum http_decoded result = http_decode(&coding, 1, td_sub(coded, 0, n), room, plain.n + 1, &out);
-        good = result != HTTP_DECODED_BAD && out.n <= plain.n && (out.n == 0 || memcmp(out.p, plain.p, out.n) == 0);
+        enum content_decoded result = content_decode(&coding, 1, td_sub(coded, 0, n), room, plain.n + 1, &out);
+        good = result != CONTENT_DECODED_BAD && out.n <= plain.n && (out.n == 0 || memcmp(out.p, plain.p, out.n) == 0);
     }
     ok(good, "%s: cut anywhere, what there is is right (%zu of %zu)", name, n, coded.n);
-    is_int(http_decode(&coding, 1, plain, room, plain.n + 1, &out), HTTP_DECODED_BAD, "%s: something else is noticed", name);
+    is_int(content_decode(&coding, 1, plain, room, plain.n + 1, &out), CONTENT_DECODED_BAD, "%s: something else is noticed", name);
     free(room);
 }
 
 static void test_codings(void)
 {
     static const char plain[] = "to be or not to be, that is the question; to be or not to be";
-    uint8_t coded[512], twice[1024], room[2 * 256], codings[3] = {HTTP_ZSTD, HTTP_GZIP, HTTP_CODING_UNKNOWN};
+    uint8_t coded[512], twice[1024], room[2 * 256], codings[3] = {CONTENT_ZSTD, CONTENT_GZIP, CONTENT_CODING_UNKNOWN};
     struct td_slice text = td_bytes(plain, sizeof(plain) - 1), out;
     size_t n, m;
     n = deflate_as(MAX_WBITS + 16, text.p, text.n, coded, sizeof(coded));
-    test_one_coding("gzip", HTTP_GZIP, td_bytes(coded, n), text);
+    test_one_coding("gzip", CONTENT_GZIP, td_bytes(coded, n), text);
     memcpy(coded + n, coded, n);
-    codings[0] = HTTP_GZIP;
-    (void)http_decode(codings, 1, td_bytes(coded, 2 * n), room, 256, &out);
+    codings[0] = CONTENT_GZIP;
+    (void)content_decode(codings, 1, td_bytes(coded, 2 * n), room, 256, &out);
     is_int(out.n, 2 * text.n, "gzip: two members");
     n = deflate_as(MAX_WBITS, text.p, text.n, coded, sizeof(coded));
-    test_one_coding("deflate", HTTP_DEFLATE, td_bytes(coded, n), text);
+    test_one_coding("deflate", CONTENT_DEFLATE, td_bytes(coded, n), text);
     n = deflate_as(-MAX_WBITS, text.p, text.n, coded, sizeof(coded));
-    is_int(http_decode((const uint8_t[]){HTTP_DEFLATE}, 1, td_bytes(coded, n), room, 256, &out), HTTP_DECODED,
+    is_int(content_decode((const uint8_t[]){CONTENT_DEFLATE}, 1, td_bytes(coded, n), room, 256, &out), CONTENT_DECODED,
            "deflate without zlib's wrapping");
     is_mem(out.p, out.n, text.p, text.n, "... content");
-    test_one_coding("br", HTTP_BROTLI, td_bytes(brotli_coded, sizeof(brotli_coded)), td_str(brotli_text));
+    test_one_coding("br", CONTENT_BROTLI, td_bytes(brotli_coded, sizeof(brotli_coded)), td_str(brotli_text));
     n = ZSTD_compress(coded, sizeof(coded), text.p, text.n, 3);
-    test_one_coding("zstd", HTTP_ZSTD, td_bytes(coded, n), text);
+    test_one_coding("zstd", CONTENT_ZSTD, td_bytes(coded, n), text);
     m = deflate_as(MAX_WBITS + 16, coded, n, twice, sizeof(twice));
-    codings[0] = HTTP_ZSTD;
-    is_int(http_decode(codings, 2, td_bytes(twice, m), room, 256, &out), HTTP_DECODED, "zstd, then gzip");
+    codings[0] = CONTENT_ZSTD;
+    is_int(content_decode(codings, 2, td_bytes(twice, m), room, 256, &out), CONTENT_DECODED, "zstd, then gzip");
     is_mem(out.p, out.n, text.p, text.n, "... content");
-    is_int(http_decode(codings, 3, td_bytes(twice, m), room, 256, &out), HTTP_DECODED_BAD, "a coding that nobody knows");
+    is_int(content_decode(codings, 3, td_bytes(twice, m), room, 256, &out), CONTENT_DECODED_BAD, "a coding that nobody knows");
     is_int(out.n, 0, "... gives nothing");
 }
 
@@ -339,7 +339,8 @@ static void test_bomb(void)
     if (!zeros || !coded || !room)
         abort();
     n = deflate_as(MAX_WBITS + 16, zeros, big, coded, big);
-    is_int(http_decode((const uint8_t[]){HTTP_GZIP}, 1, td_bytes(coded, n), room, cap, &out), HTTP_DECODED, "a gzip bomb of %zu bytes", n);
+    is_int(content_decode((const uint8_t[]){CONTENT_GZIP}, 1, td_bytes(coded, n), room, cap, &out), CONTENT_DECODED,
+           "a gzip bomb of %zu bytes", n);
     is_int(out.n, cap, "... fills the room and no more");
     free(zeros);
     free(coded);

@@ -54,6 +54,31 @@ ask() { dig @127.0.0.1 +tries=1 +time=2 "$@" >/dev/null 2>&1 || true; }
         awk '$2 !~ /^(SOA|NSEC|NSEC3|NSEC3PARAM|RRSIG|SIG|NXT|KEY|DNSKEY|CDS|CDNSKEY|DS|DNAME|CNAME|NULL|MD|MF|DLV|TYPE)/ {
                  type = $2; sub(/^IN /, ""); print "r" ++n[type] "." type " " $0 }'
 } >"$work/zone"
+# ---- Zones that are signed, with NSEC and with NSEC3 ---------------------------------------------------------------
+signed() {
+    local zone=$1 key
+    shift
+    key=$(dnssec-keygen -q -K "$work" -a ECDSAP256SHA256 -f KSK "$zone")
+    dnssec-keygen -q -K "$work" -a ECDSAP256SHA256 "$zone" >/dev/null
+    {
+        echo '$TTL 300'
+        echo '@ SOA ns post.master 1 7200 3600 86400 60'
+        echo '@ NS ns'
+        echo 'ns A 127.0.0.1'
+        echo 'www HTTPS 1 . alpn=h2,h3 ipv4hint=198.51.100.7 ech=AAECAw=='
+        echo 'sub NS ns.sub'
+        echo 'ns.sub A 198.51.100.53'
+        dnssec-dsfromkey -2 "$work/$key" | sed 's/^[^ ]*/sub/'
+        dnssec-dsfromkey -C -2 "$work/$key"
+        sed -n 's/^\([^;].*\) DNSKEY /\1 CDNSKEY /p' "$work/$key.key"
+        echo '@ ZONEMD 1 1 1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f000102030405060708090a0b0c0d0e0f'
+        echo '@ CSYNC 1 3 A NS AAAA'
+    } >"$work/$zone"
+    (cd "$work" && dnssec-signzone -S -Q -o "$zone" -f "$zone.signed" "$@" "$zone") >/dev/null 2>&1
+}
+signed nsec.test
+signed nsec3.test -3 00ff10 -H 5
+
 cat >"$work/named.conf" <<END
 options { directory "$work"; listen-on port 53 { 127.0.0.1; }; listen-on-v6 { none; }; pid-file none; recursion no;
           session-keyfile none; version "9"; server-id "ns-1"; minimal-responses no; check-names primary ignore; notify no;
@@ -61,6 +86,8 @@ options { directory "$work"; listen-on port 53 { 127.0.0.1; }; listen-on-v6 { no
 controls { };
 key "update" { algorithm hmac-sha256; secret "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="; };
 zone "tape.test" { type primary; file "zone"; allow-update { key "update"; }; allow-transfer { any; }; journal "zone.jnl"; };
+zone "nsec.test" { type primary; file "nsec.test.signed"; };
+zone "nsec3.test" { type primary; file "nsec3.test.signed"; };
 zone "copy.test" { type secondary; primaries { 127.0.0.1 port 5301; }; file "copy"; };
 END
 named -g -4 -c "$work/named.conf" >"$work/named.log" 2>&1 &
@@ -73,6 +100,18 @@ awk '$1 ~ /^r[0-9]+\./ {print $1}' "$work/zone" | while read -r name; do
     ask +noedns "$name.tape.test" "${name#*.}"
 done
 recorded types
+
+# ---- DNSSEC: what the signed zones hold, what they deny, a referral --------------------------------------------------
+record dnssec
+for zone in nsec.test nsec3.test; do
+    for type in DNSKEY CDS CDNSKEY ZONEMD CSYNC NSEC NSEC3PARAM; do ask +dnssec "$zone" "$type"; done
+    ask +dnssec "sub.$zone" DS
+    ask +dnssec "www.$zone" HTTPS
+    ask +dnssec +cd +ad "nothing.$zone"
+    ask +dnssec "www.sub.$zone"
+    dig @127.0.0.1 +tries=1 +notcp +dnssec +bufsize=512 "$zone" ANY >/dev/null # truncated, then over TCP
+done
+recorded dnssec
 
 # ---- What queries and answers can be besides ----------------------------------------------------------------------
 record exchanges

@@ -280,8 +280,23 @@ struct td_host {
     struct td_call *(*layer)(struct td_conn *);
     /* The first value that a MAP has under this name, letters' case ignored; false: none. Valid until the next setter on this call. */
     bool (*find_pair)(struct td_call *, uint32_t field, struct td_slice name, struct td_slice *ret);
+    /* The pairs of a MAP one by one: *at is 0 before the first, and the core's own from then on; false: there is none any more. What is
+     * returned is valid until the next setter on this call, *at beyond that. */
+    bool (*next_pair)(struct td_call *, uint32_t field, uint32_t *at, struct td_slice *ret_name, struct td_slice *ret_value);
+    /* Something in the call could not be decoded, as TD_PARTIAL of commit() says; for a layer as well, behind its confirm(). */
+    void (*set_partial)(struct td_call *);
+
+    /* After takeover(), in the same data(): a text for the dissector that follows, of what was agreed on before, as the extensions of an
+     * upgrade. TD_E_LIMIT beyond TD_TOLD_MAX bytes of names and values, or out of the budget. */
+    int (*tell)(struct td_conn *, struct td_slice name, struct td_slice value);
+    /* For the dissector that follows: what it was told under this name; false: nothing. Valid until close() returns. */
+    bool (*told)(struct td_conn *, struct td_slice name, struct td_slice *ret);
 #endif
 };
+
+#if TD_TARGET_MINOR >= 1
+enum { TD_TOLD_MAX = 4096 };
+#endif
 
 /* Is a member newer than minor 0 there? TD_HAS(host, name) */
 #define TD_HAS(h, f) ((h)->size >= offsetof(struct td_host, f) + sizeof((h)->f) && (h)->f)

@@ -1,0 +1,198 @@
+/* Messages that carry records, and where those are. */
+#include "kafka_schema.h"
+
+static const struct kafka_row produce_in[] = {
+    {0, STRING, "transactionalId", 3, LAST, TRANSACTIONAL_ID, SINCE(3), 0},
+    {0, INT16, "acks", 0, LAST, ACKS, 0, 0},
+    {0, INT32, "timeoutMs", 0, LAST, PLAIN, 0, 0},
+    {0, ARRAY | STRUCT, "topicData", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "name", 0, 12, TOPIC, 0, 0},
+    {1, UUID, "topicId", 13, LAST, TOPIC_ID, 0, 0},
+    {1, ARRAY | STRUCT, "partitionData", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "index", 0, LAST, PARTITION, 0, 0},
+    {2, RECORDS, "records", 0, LAST, PLAIN, SINCE(0), 0},
+};
+static const struct kafka_row produce_out[] = {
+    {0, ARRAY | STRUCT, "responses", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "name", 0, 12, TOPIC, 0, 0},
+    {1, UUID, "topicId", 13, LAST, TOPIC_ID, 0, 0},
+    {1, ARRAY | STRUCT, "partitionResponses", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "index", 0, LAST, PARTITION, 0, 0},
+    {2, INT16, "errorCode", 0, LAST, ERROR, 0, 0},
+    {2, INT64, "baseOffset", 0, LAST, PLAIN, 0, 0},
+    {2, INT64, "logAppendTimeMs", 2, LAST, PLAIN, 0, 0},
+    {2, INT64, "logStartOffset", 5, LAST, PLAIN, 0, 0},
+    {2, ARRAY | STRUCT, "recordErrors", 8, LAST, PLAIN, 0, 0},
+    {3, INT32, "batchIndex", 8, LAST, PLAIN, 0, 0},
+    {3, STRING, "batchIndexErrorMessage", 8, LAST, ERROR_TEXT, SINCE(8), 0},
+    {2, STRING, "errorMessage", 8, LAST, ERROR_TEXT, SINCE(8), 0},
+    {2, STRUCT, "currentLeader", 10, LAST, PLAIN, 0, TAG(0)},
+    {3, INT32, "leaderId", 10, LAST, PLAIN, 0, 0},
+    {3, INT32, "leaderEpoch", 10, LAST, PLAIN, 0, 0},
+    {0, INT32, "throttleTimeMs", 1, LAST, THROTTLE, 0, 0},
+    {0, ARRAY | STRUCT, "nodeEndpoints", 10, LAST, PLAIN, 0, TAG(0)},
+    {1, INT32, "nodeId", 10, LAST, PLAIN, 0, 0},
+    {1, STRING, "host", 10, LAST, PLAIN, 0, 0},
+    {1, INT32, "port", 10, LAST, PLAIN, 0, 0},
+    {1, STRING, "rack", 10, LAST, PLAIN, SINCE(10), 0},
+};
+KAFKA_DEFINE(produce);
+
+static const struct kafka_row fetch_in[] = {
+    {0, INT32, "replicaId", 0, 14, PLAIN, 0, 0},
+    {0, INT32, "maxWaitMs", 0, LAST, PLAIN, 0, 0},
+    {0, INT32, "minBytes", 0, LAST, PLAIN, 0, 0},
+    {0, INT32, "maxBytes", 3, LAST, PLAIN, 0, 0},
+    {0, INT8, "isolationLevel", 4, LAST, PLAIN, 0, 0},
+    {0, INT32, "sessionId", 7, LAST, PLAIN, 0, 0},
+    {0, INT32, "sessionEpoch", 7, LAST, PLAIN, 0, 0},
+    {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "topic", 0, 12, TOPIC, 0, 0},
+    {1, UUID, "topicId", 13, LAST, TOPIC_ID, 0, 0},
+    {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "partition", 0, LAST, PARTITION, 0, 0},
+    {2, INT32, "currentLeaderEpoch", 9, LAST, PLAIN, 0, 0},
+    {2, INT64, "fetchOffset", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "lastFetchedEpoch", 12, LAST, PLAIN, 0, 0},
+    {2, INT64, "logStartOffset", 5, LAST, PLAIN, 0, 0},
+    {2, INT32, "partitionMaxBytes", 0, LAST, PLAIN, 0, 0},
+    {2, UUID, "replicaDirectoryId", 17, LAST, PLAIN, 0, TAG(0)},
+    {2, INT64, "highWatermark", 18, LAST, PLAIN, 0, TAG(1)},
+    {0, ARRAY | STRUCT, "forgottenTopicsData", 7, LAST, PLAIN, 0, 0},
+    {1, STRING, "topic", 7, 12, PLAIN, 0, 0},
+    {1, UUID, "topicId", 13, LAST, PLAIN, 0, 0},
+    {1, ARRAY | INT32, "partitions", 7, LAST, PLAIN, 0, 0},
+    {0, STRING, "rackId", 11, LAST, PLAIN, 0, 0},
+    {0, STRING, "clusterId", 12, LAST, PLAIN, SINCE(12), TAG(0)},
+    {0, STRUCT, "replicaState", 15, LAST, PLAIN, 0, TAG(1)},
+    {1, INT32, "replicaId", 15, LAST, PLAIN, 0, 0},
+    {1, INT64, "replicaEpoch", 15, LAST, PLAIN, 0, 0},
+};
+static const struct kafka_row fetch_out[] = {
+    {0, INT32, "throttleTimeMs", 1, LAST, THROTTLE, 0, 0},
+    {0, INT16, "errorCode", 7, LAST, ERROR, 0, 0},
+    {0, INT32, "sessionId", 7, LAST, PLAIN, 0, 0},
+    {0, ARRAY | STRUCT, "responses", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "topic", 0, 12, TOPIC, 0, 0},
+    {1, UUID, "topicId", 13, LAST, TOPIC_ID, 0, 0},
+    {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "partitionIndex", 0, LAST, PARTITION, 0, 0},
+    {2, INT16, "errorCode", 0, LAST, ERROR, 0, 0},
+    {2, INT64, "highWatermark", 0, LAST, PLAIN, 0, 0},
+    {2, INT64, "lastStableOffset", 4, LAST, PLAIN, 0, 0},
+    {2, INT64, "logStartOffset", 5, LAST, PLAIN, 0, 0},
+    {2, ARRAY | STRUCT, "abortedTransactions", 4, LAST, PLAIN, SINCE(4), 0},
+    {3, INT64, "producerId", 4, LAST, PRODUCER_ID, 0, 0},
+    {3, INT64, "firstOffset", 4, LAST, PLAIN, 0, 0},
+    {2, INT32, "preferredReadReplica", 11, LAST, PLAIN, 0, 0},
+    {2, RECORDS, "records", 0, LAST, PLAIN, SINCE(0), 0},
+    {2, STRUCT, "divergingEpoch", 12, LAST, PLAIN, 0, TAG(0)},
+    {3, INT32, "epoch", 12, LAST, PLAIN, 0, 0},
+    {3, INT64, "endOffset", 12, LAST, PLAIN, 0, 0},
+    {2, STRUCT, "currentLeader", 12, LAST, PLAIN, 0, TAG(1)},
+    {3, INT32, "leaderId", 12, LAST, PLAIN, 0, 0},
+    {3, INT32, "leaderEpoch", 12, LAST, PLAIN, 0, 0},
+    {2, STRUCT, "snapshotId", 12, LAST, PLAIN, 0, TAG(2)},
+    {3, INT64, "endOffset", 12, LAST, PLAIN, 0, 0},
+    {3, INT32, "epoch", 12, LAST, PLAIN, 0, 0},
+    {0, ARRAY | STRUCT, "nodeEndpoints", 16, LAST, PLAIN, 0, TAG(0)},
+    {1, INT32, "nodeId", 16, LAST, PLAIN, 0, 0},
+    {1, STRING, "host", 16, LAST, PLAIN, 0, 0},
+    {1, INT32, "port", 16, LAST, PLAIN, 0, 0},
+    {1, STRING, "rack", 16, LAST, PLAIN, SINCE(16), 0},
+};
+KAFKA_DEFINE(fetch);
+
+static const struct kafka_row list_offsets_in[] = {
+    {0, INT32, "replicaId", 0, LAST, PLAIN, 0, 0},           {0, INT8, "isolationLevel", 2, LAST, PLAIN, 0, 0},
+    {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, 0, 0},     {1, STRING, "name", 0, LAST, TOPIC, 0, 0},
+    {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0}, {2, INT32, "partitionIndex", 0, LAST, PARTITION, 0, 0},
+    {2, INT32, "currentLeaderEpoch", 4, LAST, PLAIN, 0, 0},  {2, INT64, "timestamp", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "maxNumOffsets", 0, 0, PLAIN, 0, 0},          {0, INT32, "timeoutMs", 10, LAST, PLAIN, 0, 0},
+};
+static const struct kafka_row list_offsets_out[] = {
+    {0, INT32, "throttleTimeMs", 2, LAST, THROTTLE, 0, 0},
+    {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "name", 0, LAST, TOPIC, 0, 0},
+    {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "partitionIndex", 0, LAST, PARTITION, 0, 0},
+    {2, INT16, "errorCode", 0, LAST, ERROR, 0, 0},
+    {2, ARRAY | INT64, "oldStyleOffsets", 0, 0, PLAIN, 0, 0},
+    {2, INT64, "timestamp", 1, LAST, PLAIN, 0, 0},
+    {2, INT64, "offset", 1, LAST, PLAIN, 0, 0},
+    {2, INT32, "leaderEpoch", 4, LAST, PLAIN, 0, 0},
+};
+KAFKA_DEFINE(list_offsets);
+
+static const struct kafka_row metadata_in[] = {
+    {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, SINCE(1), 0},
+    {1, UUID, "topicId", 10, LAST, TOPIC_ID, 0, 0},
+    {1, STRING, "name", 0, LAST, TOPIC, SINCE(10), 0},
+    {0, BOOL, "allowAutoTopicCreation", 4, LAST, PLAIN, 0, 0},
+    {0, BOOL, "includeClusterAuthorizedOperations", 8, 10, PLAIN, 0, 0},
+    {0, BOOL, "includeTopicAuthorizedOperations", 8, LAST, PLAIN, 0, 0},
+};
+static const struct kafka_row metadata_out[] = {
+    {0, INT32, "throttleTimeMs", 3, LAST, THROTTLE, 0, 0},
+    {0, ARRAY | STRUCT, "brokers", 0, LAST, PLAIN, 0, 0},
+    {1, INT32, "nodeId", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "host", 0, LAST, PLAIN, 0, 0},
+    {1, INT32, "port", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "rack", 1, LAST, PLAIN, SINCE(1), 0},
+    {0, STRING, "clusterId", 2, LAST, PLAIN, SINCE(2), 0},
+    {0, INT32, "controllerId", 1, LAST, PLAIN, 0, 0},
+    {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, 0, 0},
+    {1, INT16, "errorCode", 0, LAST, ERROR, 0, 0},
+    {1, STRING, "name", 0, LAST, TOPIC, SINCE(12), 0},
+    {1, UUID, "topicId", 10, LAST, TOPIC_ID, 0, 0},
+    {1, BOOL, "isInternal", 1, LAST, PLAIN, 0, 0},
+    {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0},
+    {2, INT16, "errorCode", 0, LAST, ERROR, 0, 0},
+    {2, INT32, "partitionIndex", 0, LAST, PARTITION, 0, 0},
+    {2, INT32, "leaderId", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "leaderEpoch", 7, LAST, PLAIN, 0, 0},
+    {2, ARRAY | INT32, "replicaNodes", 0, LAST, PLAIN, 0, 0},
+    {2, ARRAY | INT32, "isrNodes", 0, LAST, PLAIN, 0, 0},
+    {2, ARRAY | INT32, "offlineReplicas", 5, LAST, PLAIN, 0, 0},
+    {1, INT32, "topicAuthorizedOperations", 8, LAST, PLAIN, 0, 0},
+    {0, INT32, "clusterAuthorizedOperations", 8, 10, PLAIN, 0, 0},
+    {0, INT16, "errorCode", 13, LAST, ERROR, 0, 0},
+};
+KAFKA_DEFINE(metadata);
+
+static const struct kafka_row offset_for_leader_epoch_in[] = {
+    {0, INT32, "replicaId", 3, LAST, PLAIN, 0, 0},     {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "topic", 0, LAST, TOPIC, 0, 0},        {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "partition", 0, LAST, PARTITION, 0, 0}, {2, INT32, "currentLeaderEpoch", 2, LAST, PLAIN, 0, 0},
+    {2, INT32, "leaderEpoch", 0, LAST, PLAIN, 0, 0},
+};
+static const struct kafka_row offset_for_leader_epoch_out[] = {
+    {0, INT32, "throttleTimeMs", 2, LAST, THROTTLE, 0, 0},
+    {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "topic", 0, LAST, TOPIC, 0, 0},
+    {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0},
+    {2, INT16, "errorCode", 0, LAST, ERROR, 0, 0},
+    {2, INT32, "partition", 0, LAST, PARTITION, 0, 0},
+    {2, INT32, "leaderEpoch", 1, LAST, PLAIN, 0, 0},
+    {2, INT64, "endOffset", 0, LAST, PLAIN, 0, 0},
+};
+KAFKA_DEFINE(offset_for_leader_epoch);
+
+static const struct kafka_row delete_records_in[] = {
+    {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "name", 0, LAST, TOPIC, 0, 0},
+    {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "partitionIndex", 0, LAST, PARTITION, 0, 0},
+    {2, INT64, "offset", 0, LAST, PLAIN, 0, 0},
+    {0, INT32, "timeoutMs", 0, LAST, PLAIN, 0, 0},
+};
+static const struct kafka_row delete_records_out[] = {
+    {0, INT32, "throttleTimeMs", 0, LAST, THROTTLE, 0, 0},
+    {0, ARRAY | STRUCT, "topics", 0, LAST, PLAIN, 0, 0},
+    {1, STRING, "name", 0, LAST, TOPIC, 0, 0},
+    {1, ARRAY | STRUCT, "partitions", 0, LAST, PLAIN, 0, 0},
+    {2, INT32, "partitionIndex", 0, LAST, PARTITION, 0, 0},
+    {2, INT64, "lowWatermark", 0, LAST, PLAIN, 0, 0},
+    {2, INT16, "errorCode", 0, LAST, ERROR, 0, 0},
+};
+KAFKA_DEFINE(delete_records);
