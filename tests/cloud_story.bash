@@ -38,6 +38,8 @@ start_cloud_hub() {
     start "$name" "$tapedeck" hub -c "$work/$name.yaml" "$@"
     wait_for "$name" hub_is_up "$name"
 }
+# answers HUB: its cloud has answered, which it may not have been asked yet when the hub is up.
+answers() { on "$1" cloud status >/dev/null; }
 # refuses TEXT...: a hub of this configuration does not start, and says why.
 refuses() {
     local status text
@@ -66,6 +68,7 @@ same_sums() { sums "$1" "$2" >"$work/again" && cmp "$work/sums" "$work/again"; }
 
 tell_story() {
     local hub=$1 other=$2
+    wait_for "$hub" answers "$hub"
     check "the cloud answers" exits 0 "connected	true" on "$hub" cloud status
     check "a snapshot" on "$hub" snapshot import --name tale -q "$capture"
     check "is dissected" on "$hub" snapshot dissect tale --wait -q

@@ -58,6 +58,7 @@ role="endpoint: '$ceph_sts_http', bucket: snapshots, externalId: 'tape:1', roleA
 cloud="provider: s3, prefix: tests/role/, s3: {$role/hub'}"
 cloud_config c
 start_cloud_hub c -v
+wait_for c answers c
 check "a hub that assumes a role" exits 0 "connected	true" on c cloud status
 check "has asked for it" grep -q '"POST / HTTP' "$ceph_dir/log/client.sts.log"
 check "a snapshot" on c snapshot import --name role -q "$capture"
